@@ -1,0 +1,117 @@
+"""What a model says: the embedding of a plane, and low-resolution masks for prompts.
+
+Values only. Both carry enough geometry to be used without knowing which model made them.
+
+Windows are given in *edge* coordinates of the plane: ``(y0, x0, y1, x1)``, where 0 is the
+outer corner of the first pixel and H or W the outer corner of the last, so that pixel ``i``
+spans ``[i, i + 1]`` and has its centre at ``i + 0.5``. A window may reach beyond the plane
+(padded models, objects at the border).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The encoder's tensors for one plane.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+        The encoder's outputs, under the names that the decoder gives to them.
+    plane_shape : (H, W)
+        Pixels of the plane that was encoded.
+    input_shape : (h, w)
+        Pixels of the plane as resized for the encoder, without padding.
+    model_id : str
+        The model that can read the tensors.
+    """
+
+    tensors: Mapping[str, NDArray[np.generic]]
+    plane_shape: tuple[int, int]
+    input_shape: tuple[int, int]
+    model_id: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the tensors occupy."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowResMask:
+    """One mask at the decoder's own resolution.
+
+    Parameters
+    ----------
+    logits : (h, w) float32
+        Raw logits; the object is where they are above 0.
+    window : (4,) float32
+        The part of the plane that the logits cover, ``(y0, x0, y1, x1)`` in edge
+        coordinates.
+    """
+
+    logits: NDArray[np.float32]
+    window: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowResMasks:
+    """A decoder's answer to a batch of prompts.
+
+    Parameters
+    ----------
+    logits : (B, M, h, w) float32
+        M candidate masks for each of B prompts.
+    predicted_iou : (B, M) float32
+        The model's own estimate, raw: it may exceed 1.
+    windows : (B, 4) float32
+        See `LowResMask`; shared by the M candidates of a prompt.
+    best : (B,) int64
+        The candidate to show first, by the rule of the model's family.
+    ambiguity_set : tuple of int
+        The candidates that answer an ambiguous prompt, which automatic mask generation
+        uses: 1, 2, 3 where the model gives four (0 is its single-mask token), else all.
+    """
+
+    logits: NDArray[np.float32]
+    predicted_iou: NDArray[np.float32]
+    windows: NDArray[np.float32]
+    best: NDArray[np.int64]
+    ambiguity_set: tuple[int, ...]
+
+    def mask(self, prompt: int, candidate: int) -> LowResMask:
+        """One candidate of one prompt."""
+        return LowResMask(self.logits[prompt, candidate], self.windows[prompt])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """Objects that a model sees without being asked, most certain first.
+
+    Parameters
+    ----------
+    points : (N, 2) float64
+        A point on each object, ``(y, x)`` in plane pixels.
+    boxes : (N, 4) float64
+        The extent of each object, ``(y0, x0, y1, x1)`` in plane pixels.
+    scores : (N,) float32
+        How certain, 0 to 1.
+    """
+
+    points: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.points)

@@ -1,0 +1,40 @@
+"""The seam between models and everything that uses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.embedding import Embedding, LowResMasks, Proposals
+    from napari_sam_onnx.prompts import Prompts
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be found, read or run; the message says what to do."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A promptable model: encode a plane once, then decode prompts in milliseconds.
+
+    Call order: ``encode`` per plane, then ``decode`` and ``propose`` as often as needed on
+    the embedding. All calls are thread-safe; an embedding belongs to the model that made it.
+    """
+
+    @property
+    def id(self) -> str:
+        """Identifies the weights, not only the name: equal ids give equal embeddings."""
+
+    def encode(self, image: NDArray[np.uint8]) -> Embedding:
+        """Encode a plane, ``(H, W, 3)`` uint8 RGB."""
+
+    def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
+        """Answer B prompts, each for one object of the plane, in one batch where it can."""
+
+    def propose(self, embedding: Embedding) -> Proposals | None:
+        """Objects that the encoder saw, or None where the model has no such output."""
