@@ -95,21 +95,21 @@ def make_prompts(
         is not finite, or a prompt lies outside the plane.
     """
     height, width = plane_shape
-    xy = np.zeros((0, 2)) if points is None else np.atleast_2d(np.asarray(points, dtype=float))
-    if xy.size == 0:
-        xy = np.zeros((0, 2))
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        raise PromptError(f"Points must be (N, 2) pairs of (y, x); got shape {xy.shape}.")
-    signs = np.ones(len(xy), int) if labels is None else np.atleast_1d(np.asarray(labels))
-    if signs.shape != (len(xy),):
-        raise PromptError(f"{len(xy)} points need {len(xy)} labels; got {signs.size}.")
+    yx = np.zeros((0, 2)) if points is None else np.atleast_2d(np.asarray(points, dtype=float))
+    if yx.size == 0:
+        yx = np.zeros((0, 2))
+    if yx.ndim != 2 or yx.shape[1] != 2:
+        raise PromptError(f"Points must be (N, 2) pairs of (y, x); got shape {yx.shape}.")
+    signs = np.ones(len(yx), int) if labels is None else np.atleast_1d(np.asarray(labels))
+    if signs.shape != (len(yx),):
+        raise PromptError(f"{len(yx)} points need {len(yx)} labels; got {signs.size}.")
     if not np.isin(signs, (NEGATIVE, POSITIVE)).all():
         raise PromptError("Labels must be 1 (object) or 0 (background).")
-    if not np.isfinite(xy).all():
+    if not np.isfinite(yx).all():
         raise PromptError("A point has a coordinate that is not a finite number.")
-    outside = (xy < -0.5) | (xy > np.array([height - 0.5, width - 0.5]))
+    outside = (yx < -0.5) | (yx > np.array([height - 0.5, width - 0.5]))
     if outside.any():
-        y, x = xy[outside.any(axis=1)][0]
+        y, x = yx[outside.any(axis=1)][0]
         raise PromptError(
             f"The point (y={y:g}, x={x:g}) lies outside the picture of {height} × {width} "
             "pixels; move it inside."
@@ -119,7 +119,7 @@ def make_prompts(
         raise PromptError(
             "Add a point on the object or a box: background points alone say nothing."
         )
-    return Prompts(xy, signs.astype(np.int64), corners, mask)
+    return Prompts(yx, signs.astype(np.int64), corners, mask)
 
 
 def _check_box(box: ArrayLike, plane_shape: tuple[int, int]) -> NDArray[np.float64]:
