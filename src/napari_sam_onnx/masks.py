@@ -76,7 +76,7 @@ class Mask:
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[np.generic]:
-        """The whole plane, ``(H, W)`` bool."""
+        """Return the whole plane, ``(H, W)`` bool."""
         plane = np.zeros(self.shape, bool)
         plane[self.slices] = self.crop
         return plane if dtype is None else plane.astype(dtype)

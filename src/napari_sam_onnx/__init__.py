@@ -1,0 +1,62 @@
+"""Segment Anything in napari through ONNX Runtime, with an embedded offline model.
+
+The public names are imported when they are first used, so that importing the package costs
+neither ONNX Runtime nor scikit-image, napari or Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.automask import automask, generate_masks
+    from napari_sam_onnx.image import Channel, ImageError, to_rgb
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.models import ModelError, list_models, load_model
+    from napari_sam_onnx.prompts import PromptError
+    from napari_sam_onnx.segmenter import Segmenter
+    from napari_sam_onnx.stacks import automask_stack
+
+_HOMES = {
+    "Channel": "image",
+    "ImageError": "image",
+    "Mask": "masks",
+    "ModelError": "models",
+    "PromptError": "prompts",
+    "Segmenter": "segmenter",
+    "automask": "automask",
+    "automask_stack": "stacks",
+    "generate_masks": "automask",
+    "list_models": "models",
+    "load_model": "models",
+    "to_rgb": "image",
+}
+
+__all__ = [
+    "Channel",
+    "ImageError",
+    "Mask",
+    "ModelError",
+    "PromptError",
+    "Segmenter",
+    "automask",
+    "automask_stack",
+    "generate_masks",
+    "list_models",
+    "load_model",
+    "to_rgb",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that holds it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,287 @@
+"""Any array -> the RGB picture that a model sees.
+
+Axes are named by the caller, never guessed: ``"YX"``, ``"YXC"``, ``"TZCYX"``. Contrast
+limits belong to a channel of the whole picture or stack, never to a tile, so that the same
+object looks the same wherever it lies. Channels are mixed additively, each with a colour and
+a weight, as napari's additive blending shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+AXES = "TZCYX"
+PERCENTILES = (0.1, 99.9)
+# Limits come from at most this many pixels per channel, spread evenly over the whole array.
+SAMPLE_PIXELS = 4_000_000
+
+WHITE = (1.0, 1.0, 1.0)
+# Red, green, blue, then the mixed colours: what additive microscopy displays use.
+CHANNEL_COLORS = (
+    (1.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0),
+    (0.0, 0.0, 1.0),
+    (0.0, 1.0, 1.0),
+    (1.0, 0.0, 1.0),
+    (1.0, 1.0, 0.0),
+)
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """How one channel is shown to a model.
+
+    Parameters
+    ----------
+    index : int
+        Position along the C axis; 0 for a picture without one.
+    color : (r, g, b)
+        Each 0 to 1: where the channel's intensity goes.
+    weight : float
+        Multiplies the intensity.
+    limits : (low, high) or None
+        Values shown as black and as full colour. None: from percentiles of the whole array.
+    """
+
+    index: int
+    color: tuple[float, float, float] = WHITE
+    weight: float = 1.0
+    limits: tuple[float, float] | None = None
+
+
+def check_axes(axes: str, ndim: int) -> str:
+    """Normalise named axes and check that they describe an array.
+
+    Parameters
+    ----------
+    axes : str
+        One letter of ``TZCYX`` per dimension, in the array's order.
+    ndim : int
+        Dimensions of the array.
+
+    Returns
+    -------
+    str
+        The axes in upper case.
+
+    Raises
+    ------
+    ImageError
+        If a letter is unknown, repeated, or Y or X is missing, or their number is not ``ndim``.
+    """
+    named = axes.upper()
+    if len(named) != ndim:
+        raise ImageError(
+            f"The axes {named!r} name {len(named)} dimensions but the picture has {ndim}; "
+            f"give one letter of {AXES} per dimension."
+        )
+    if set(named) - set(AXES) or len(set(named)) != len(named):
+        raise ImageError(f"The axes {named!r} are not distinct letters of {AXES}.")
+    if not {"Y", "X"} <= set(named):
+        raise ImageError(f"The axes {named!r} lack Y or X; a plane needs both.")
+    return named
+
+
+def infer_axes(shape: Sequence[int]) -> str:
+    """Name the axes of an array where its shape leaves no doubt.
+
+    Two dimensions are ``YX``; three are ``YXC`` where the last holds 3 or 4 samples (RGB or
+    RGBA) and the others are larger.
+
+    Raises
+    ------
+    ImageError
+        If more than one reading is possible: name the axes then.
+    """
+    if len(shape) == 2:
+        return "YX"
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) > 4:
+        return "YXC"
+    raise ImageError(
+        f"A picture of shape {tuple(shape)} can be read in more than one way; name its axes, "
+        f"one letter of {AXES} per dimension (for example ZYX, TYX, CYX or TZCYX)."
+    )
+
+
+def default_channels(count: int, dtype: np.dtype[Any] | None = None) -> tuple[Channel, ...]:
+    """Map channels to colours where the user has not.
+
+    One channel is gray. Three or four 8-bit samples are a colour picture: red, green and blue
+    with the limits 0 and 255, alpha left out. Two to six channels get one colour each.
+
+    Raises
+    ------
+    ImageError
+        If there are more channels than colours: choose them then.
+    """
+    if count == 1:
+        return (Channel(0),)
+    if count in (3, 4) and dtype == np.uint8:
+        return tuple(Channel(i, CHANNEL_COLORS[i], limits=(0.0, 255.0)) for i in range(3))
+    if count > len(CHANNEL_COLORS):
+        raise ImageError(
+            f"The picture has {count} channels and only {len(CHANNEL_COLORS)} can be mapped by "
+            "default; name the channels to show."
+        )
+    return tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(count))
+
+
+def measure_limits(
+    values: Any, percentiles: tuple[float, float] = PERCENTILES
+) -> tuple[float, float]:
+    """Contrast limits of one channel from percentiles of its finite values.
+
+    Parameters
+    ----------
+    values : array of any dtype and shape
+        The channel over the whole picture or stack. A lazy array (dask, zarr, memmap) is
+        sampled evenly and never loaded whole.
+    percentiles : (low, high)
+        In percent.
+
+    Returns
+    -------
+    (low, high) : tuple of float
+        Equal where the channel is constant; (0, 0) where it holds no finite value.
+    """
+    sample = np.asarray(_sample_evenly(values))
+    if sample.dtype == bool:
+        return 0.0, 1.0
+    sample = sample.astype(np.float64, copy=False).ravel()
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return 0.0, 0.0
+    low, high = (float(v) for v in np.percentile(sample, percentiles))
+    if low == high:  # a few bright puncta on a flat ground
+        low, high = float(sample.min()), float(sample.max())
+    return low, high
+
+
+def _sample_evenly(values: Any) -> Any:
+    """Take planes evenly, then every n-th row and column, until few enough pixels are left."""
+    shape = values.shape
+    for axis in range(len(shape) - 2):
+        step = max(1, shape[axis] // 16)
+        values = values[(slice(None),) * axis + (slice(None, None, step),)]
+    step = int(np.ceil(np.sqrt(max(1, np.prod(values.shape) / SAMPLE_PIXELS))))
+    return values[..., ::step, ::step] if len(shape) >= 2 else values
+
+
+def fix_limits(
+    array: Any, axes: str, channels: Sequence[Channel] | None = None
+) -> tuple[Channel, ...]:
+    """Choose the channels of an array and give each its contrast limits.
+
+    Do this once for a whole picture or stack, and pass the result to `to_rgb` for each plane.
+
+    Parameters
+    ----------
+    array : array of any dtype
+        May be lazy.
+    axes : str
+        Names of its axes, see `check_axes`.
+    channels : sequence of Channel, optional
+        `default_channels` where omitted.
+
+    Returns
+    -------
+    tuple of Channel
+        With limits.
+    """
+    axes = check_axes(axes, array.ndim)
+    count = array.shape[axes.index("C")] if "C" in axes else 1
+    chosen = default_channels(count, array.dtype) if channels is None else tuple(channels)
+    if not chosen:
+        raise ImageError("No channel is chosen; choose at least one to show to the model.")
+    for channel in chosen:
+        if not 0 <= channel.index < count:
+            raise ImageError(
+                f"Channel {channel.index} does not exist; the picture has {count}, "
+                f"numbered 0 to {count - 1}."
+            )
+    return tuple(
+        channel
+        if channel.limits is not None
+        else replace(channel, limits=measure_limits(_take_channel(array, axes, channel.index)))
+        for channel in chosen
+    )
+
+
+def _take_channel(array: Any, axes: str, index: int) -> Any:
+    if "C" not in axes:
+        return array
+    return array[(slice(None),) * axes.index("C") + (index,)]
+
+
+def to_rgb(
+    image: Any, axes: str | None = None, channels: Sequence[Channel] | None = None
+) -> NDArray[np.uint8]:
+    """Show one plane to a model.
+
+    Parameters
+    ----------
+    image : array of bool, integer or float
+        One plane: the axes Y, X and, optionally, C. NaN and infinities count as black and
+        full colour.
+    axes : str, optional
+        Names of its axes; inferred where only one reading is possible.
+    channels : sequence of Channel, optional
+        `default_channels` where omitted; limits that are None are measured on this plane.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+
+    Raises
+    ------
+    ImageError
+        If the picture is empty, complex, holds no finite value, is no plane, or its axes or
+        channels do not fit.
+    """
+    array = image if hasattr(image, "ndim") else np.asarray(image)
+    named = infer_axes(array.shape) if axes is None else check_axes(axes, array.ndim)
+    if set(named) - set("YXC"):
+        raise ImageError(f"One plane has the axes Y, X and C only; got {named!r}.")
+    if 0 in array.shape:
+        raise ImageError(f"The picture is empty: its shape is {tuple(array.shape)}.")
+    if np.dtype(array.dtype).kind not in "buif":
+        raise ImageError(f"Pictures of type {array.dtype} cannot be shown; convert to numbers.")
+    chosen = fix_limits(array, named, channels)
+    order = [axis for axis in named if axis != "C"]
+    height, width = (array.shape[named.index(axis)] for axis in "YX")
+    rgb = np.zeros((height, width, 3), np.float32)
+    finite = False
+    for channel in chosen:
+        plane = np.asarray(_take_channel(array, named, channel.index))
+        plane = plane if order == ["Y", "X"] else plane.T
+        finite = finite or plane.dtype.kind != "f" or bool(np.isfinite(plane).any())
+        shown = _stretch(plane, channel)
+        for sample, amount in enumerate(channel.color):
+            if amount:
+                rgb[..., sample] += shown * np.float32(amount)
+    if not finite:
+        raise ImageError("The picture holds no finite value (all NaN or infinite).")
+    return (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def _stretch(plane: NDArray[Any], channel: Channel) -> NDArray[np.float32]:
+    """Map a channel's limits to 0 and its weight; a constant channel is mid-gray."""
+    low, high = channel.limits if channel.limits is not None else measure_limits(plane)
+    values = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
+    if high <= low:
+        shown = np.where(values > high, 1.0, np.where(values < low, 0.0, 0.5))
+    else:
+        shown = np.clip((values - low) / (high - low), 0, 1)
+    return np.nan_to_num(shown, nan=0.0).astype(np.float32) * np.float32(channel.weight)
