@@ -1,0 +1,304 @@
+"""Pictures with ground truth, their split, and augmented crops.
+
+Responsible for reading the shared pictures and the simulated ones, for saying which are held out,
+and for turning a picture into a training crop with its dense targets. It refuses to choose prompts
+(``prompts.py``).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+STRIDE = 4  # of the dense targets
+# Acquisition groups that are never trained on.
+HELD_GROUPS = {
+    "256x320_fluorescence_gray_g0",
+    "256x320_fluorescence_gray_g1",
+    "260x347_fluorescence_gray_g0",
+    "360x360_fluorescence_gray_g1",
+    "360x360_fluorescence_gray_g2",
+    "512x640_fluorescence_gray_g1",
+    "520x696_fluorescence_gray_g3",
+    "256x320_HE_pink_rgb_g1",
+}
+# Groups held out as a whole in the "strict" split only; "final" trains on most of their pictures.
+STRICT_GROUPS = {
+    "256x256_fluorescence_gray_g2",
+    "256x320_stain_purple_on_white_rgb_g0",
+    "1024x1024_brightfield_gray_g0",
+}
+# Groups that are their kind's only one: every fifth picture is held out in the "final" split.
+FIFTH_GROUPS = STRICT_GROUPS | {"256x320_stain_purple_on_purple_rgb_g0", "phase_usiigaci"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture and its instance labels."""
+
+    name: str
+    kind: str
+    group: str
+    image: NDArray[np.uint8]  # (H, W, 3)
+    labels: NDArray[np.uint16]  # (H, W), 0 is background
+    held: str  # "", "group" (its group is not trained on) or "picture" (only this picture)
+
+    def diameter(self) -> float:
+        """Median equivalent diameter of the objects in pixels."""
+        areas = np.bincount(self.labels.ravel())[1:]
+        areas = areas[areas > 0]
+        return float(np.sqrt(np.median(areas) * 1.273)) if areas.size else 20.0
+
+
+def stretch(image: NDArray[np.generic], low: float = 0.1, high: float = 99.9) -> NDArray[np.uint8]:
+    """Scale an array of any number type to uint8 between two percentiles."""
+    lo, hi = np.percentile(image, (low, high))
+    scaled = (image.astype(np.float32) - lo) / max(float(hi - lo), 1e-6)
+    return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def held_out(group: str, index: int, split: str) -> str:
+    """Say why the index-th picture of a group is held out, or return an empty string."""
+    if group in HELD_GROUPS or (split == "strict" and group in STRICT_GROUPS):
+        return "group"
+    return "picture" if group in FIFTH_GROUPS and index % 5 == 2 else ""
+
+
+def read_real(folder: Path, split: str) -> list[Picture]:
+    """Read the shared pictures.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``dsb2018/`` and ``phase_usiigaci/``.
+    split : {"strict", "final"}
+    """
+    pictures = []
+    count: dict[str, int] = {}
+    with (folder / "dsb2018" / "index.csv").open() as f:
+        rows = sorted(csv.DictReader(f), key=lambda r: r["id"])
+    for row in rows:
+        stem = folder / "dsb2018" / row["id"]
+        image = cv2.imread(f"{stem}_image.png", cv2.IMREAD_COLOR)[..., ::-1]
+        labels = cv2.imread(f"{stem}_labels.png", cv2.IMREAD_UNCHANGED)
+        index = count.get(row["group"], 0)
+        count[row["group"]] = index + 1
+        held = held_out(row["group"], index, split)
+        image = np.ascontiguousarray(image)
+        pictures.append(Picture(row["id"], row["kind"], row["group"], image, labels, held))
+    for index, path in enumerate(sorted((folder / "phase_usiigaci").glob("*_image.tif"))):
+        image = np.repeat(stretch(tifffile.imread(path))[..., None], 3, 2)
+        labels = tifffile.imread(str(path).replace("_image", "_labels"))
+        held = held_out("phase_usiigaci", index, split)
+        pictures.append(Picture(path.stem, "phase", "phase_usiigaci", image, labels, held))
+    return pictures
+
+
+def read_simulated(folder: Path) -> list[Picture]:
+    """Read the pictures that ``simulate.py`` wrote."""
+    pictures = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as z:
+            images, labels, kind = z["images"], z["labels"], str(z["kind"])
+        for i in range(len(images)):
+            name = f"{path.stem}_{i}"
+            pictures.append(Picture(name, f"sim_{kind}", "sim", images[i], labels[i], ""))
+    return pictures
+
+
+def weights(pictures: list[Picture], simulated: float = 0.4) -> NDArray[np.float64]:
+    """Sampling weights: rare kinds and groups more often than their number, by its square root.
+
+    Parameters
+    ----------
+    simulated : float
+        Share of simulated pictures.
+    """
+    groups = np.array([p.group if p.group != "sim" else p.kind for p in pictures])
+    fake = np.array([p.group == "sim" for p in pictures])
+    w = np.zeros(len(pictures))
+    for g in np.unique(groups):
+        here = groups == g
+        w[here] = 1 / np.sqrt(here.sum()) if not fake[here][0] else 1 / here.sum()
+    rare = {"brightfield_gray": 3.0, "HE_pink_rgb": 2.5, "phase": 3.0}
+    w *= [rare.get(p.kind, 1.5 if p.kind.startswith("stain") else 1.0) for p in pictures]
+    share = simulated if fake.any() else 0.0
+    w[~fake] *= (1 - share) / w[~fake].sum()
+    if share:
+        w[fake] *= share / w[fake].sum()
+    return w
+
+
+def input_scale(height: int, width: int) -> float:
+    """Scale of a picture before the encoder: the resize rule of MODEL_CARD.md."""
+    longest = max(height, width)
+    if longest <= 512:
+        return 2.0
+    return min(1.0, 1024 / longest)
+
+
+def crop(
+    picture: Picture, size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    """Cut, scale, turn and flip: a (size, size, 3) float crop and its labels."""
+    image, labels = picture.image, picture.labels
+    h, w = labels.shape
+    diameter = picture.diameter()
+    if rng.random() < 0.7:
+        scale = input_scale(h, w) * np.exp(rng.uniform(-0.6, 0.6))
+    else:
+        scale = np.exp(rng.uniform(np.log(8), np.log(200))) / diameter
+    scale = float(np.clip(scale, 6 / diameter, 400 / diameter))
+    aspect = np.exp(rng.uniform(-0.15, 0.15))
+    sh = int(np.clip(size / scale * aspect, 24, 2 * h))
+    sw = int(np.clip(size / scale / aspect, 24, 2 * w))
+    if rng.random() < 0.85 and labels.any():
+        ys, xs = np.nonzero(labels)
+        k = rng.integers(len(ys))
+        y, x = ys[k] - rng.integers(sh), xs[k] - rng.integers(sw)
+    else:
+        y, x = rng.integers(-sh // 2, h), rng.integers(-sw // 2, w)
+    y, x = int(np.clip(y, 0, max(h - sh, 0))), int(np.clip(x, 0, max(w - sw, 0)))
+    image, labels = image[y : y + sh, x : x + sw], labels[y : y + sh, x : x + sw]
+    pad = (0, sh - image.shape[0], 0, sw - image.shape[1])
+    if max(pad) > 0:
+        image = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REFLECT)
+        labels = cv2.copyMakeBorder(labels, *pad, cv2.BORDER_REFLECT)
+    out = image.astype(np.float32)
+    if rng.random() < 0.25:  # noise of the camera, before any resampling
+        out += rng.normal(0, rng.uniform(1, 18), (*out.shape[:2], 1)).astype(np.float32)
+    small = sh > size
+    how = cv2.INTER_AREA if small else (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.random() < 0.25]
+    out = cv2.resize(out, (size, size), interpolation=how)
+    labels = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
+    k = int(rng.integers(4))
+    out, labels = np.rot90(out, k), np.rot90(labels, k)
+    if rng.random() < 0.5:
+        out, labels = out[:, ::-1], labels[:, ::-1]
+    return np.ascontiguousarray(out), np.ascontiguousarray(labels)
+
+
+def smooth_field(size: int, cells: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Smooth random field in 0-1, (size, size)."""
+    coarse = rng.random((cells, cells)).astype(np.float32)
+    return np.clip(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def recolour(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Change colours: grey, shuffled channels, one channel's tint, a distracting channel."""
+    size = x.shape[0]
+    grey = bool(np.abs(x[..., 0] - x[..., 1]).max() < 1 and np.abs(x[..., 0] - x[..., 2]).max() < 1)
+    u = rng.random()
+    if grey:
+        if u < 0.12:
+            x = x * rng.dirichlet(np.ones(3)).astype(np.float32) * 1.5
+        elif u < 0.2:
+            x = x * np.eye(3, dtype=np.float32)[rng.integers(3)]
+        elif u < 0.32:  # another channel that does not show the objects
+            other = smooth_field(size, int(rng.integers(3, 30)), rng)[..., None] * 255
+            keep = np.eye(3, dtype=np.float32)[rng.integers(3)]
+            x = x * keep + other * (1 - keep) * rng.uniform(0.2, 1)
+    elif u < 0.15:
+        x = np.repeat(x @ rng.dirichlet(np.ones(3) * 3).astype(np.float32)[:, None], 3, 1 + 1)
+    elif u < 0.35:
+        x = x[..., rng.permutation(3)]
+    elif u < 0.6:
+        gain, offset = rng.uniform(0.75, 1.25, 3), rng.uniform(-25, 25, 3)
+        x = x * gain.astype(np.float32) + offset.astype(np.float32)
+    return np.clip(x, 0, 255).astype(np.float32)
+
+
+def augment(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Change the looks of a (size, size, 3) crop in 0-255, geometry untouched."""
+    size = x.shape[0]
+    x = np.clip(x, 0, 255)
+    if rng.random() < 0.45:
+        lo, hi = np.percentile(x, (rng.uniform(0, 3), rng.uniform(97.5, 100)))
+        x = np.clip((x - lo) / max(float(hi - lo), 4.0), 0, 1) * 255
+    if rng.random() < 0.6:
+        x = 255 * (x / 255) ** np.float32(np.exp(rng.normal(0, 0.4)))
+    x = recolour(x, rng)
+    if rng.random() < 0.18:
+        x = 255 - x
+    if rng.random() < 0.25:
+        x = x * (0.5 + smooth_field(size, int(rng.integers(2, 5)), rng)[..., None])
+    elif rng.random() < 0.15:
+        x = x + rng.uniform(10, 90) * smooth_field(size, int(rng.integers(2, 6)), rng)[..., None]
+    if rng.random() < 0.45:
+        contrast = np.exp(rng.uniform(np.log(0.12), 0))
+        x = x * contrast + rng.uniform(0, 255 * (1 - contrast))
+    u = rng.random()
+    if u < 0.2:
+        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 2.0))
+    elif u < 0.28:
+        x = x + rng.uniform(0.3, 1.5) * (x - cv2.GaussianBlur(x, (0, 0), rng.uniform(0.8, 3)))
+    elif u < 0.36:
+        n = int(size / rng.uniform(1.3, 2.5))
+        x = cv2.resize(cv2.resize(x, (n, n), interpolation=cv2.INTER_AREA), (size, size))
+    if rng.random() < 0.3:
+        shape = (size, size, 3 if rng.random() < 0.3 else 1)
+        spread = np.exp(rng.uniform(0, np.log(25))) * (0.2 + x.std() / 64)
+        x = x + rng.normal(0, spread, shape).astype(np.float32)
+    x = np.clip(x, 0, 255)
+    if rng.random() < 0.1:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 92))]
+        coded = cv2.imencode(".jpg", x.astype(np.uint8), quality)[1]
+        x = cv2.imdecode(coded, cv2.IMREAD_COLOR).astype(np.float32)
+    return x.astype(np.float32)
+
+
+def inner_distance(labels: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Distance of every object pixel to its own object's border, in pixels."""
+    border = np.zeros(labels.shape, bool)
+    dy, dx = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    border[1:] |= dy
+    border[:-1] |= dy
+    border[:, 1:] |= dx
+    border[:, :-1] |= dx
+    inside = ((labels > 0) & ~border).astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, 3) + (labels > 0)
+
+
+def dense_targets(
+    labels: NDArray[np.uint16], distance: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Make targets at stride 4.
+
+    Returns
+    -------
+    objectness : (2, h, w)
+        Centre map (squared distance to the border over the object's largest) and foreground.
+    extent : (4, h, w)
+        Distances of the cell's centre to the box of its object; 0 outside objects.
+    """
+    n = int(labels.max()) + 1
+    flat = labels.ravel()
+    peak = np.ones(n, np.float32)
+    np.maximum.at(peak, flat, distance.ravel())
+    centre = (distance / peak[labels]) ** 2
+    s = STRIDE
+    h, w = labels.shape[0] // s, labels.shape[1] // s
+    centre = centre.reshape(h, s, w, s).max((1, 3))
+    cover = (labels > 0).reshape(h, s, w, s).mean((1, 3))
+    boxes = np.zeros((n, 4), np.float32)
+    ys, xs = np.nonzero(labels)
+    ids = labels[ys, xs]
+    lo = np.full((n, 2), 1e6)
+    np.minimum.at(lo, ids, np.stack([xs, ys], 1))
+    hi = np.zeros((n, 2))
+    np.maximum.at(hi, ids, np.stack([xs, ys], 1) + 1)
+    boxes[:, :2], boxes[:, 2:] = lo, hi
+    cell = labels[s // 2 :: s, s // 2 :: s]
+    at_y, at_x = (np.mgrid[:h, :w] + 0.5) * s
+    box = boxes[cell]  # (h, w, 4)
+    extent = np.stack(
+        [at_x - box[..., 0], at_y - box[..., 1], box[..., 2] - at_x, box[..., 3] - at_y]
+    )
+    extent = np.where(cell > 0, np.maximum(extent, 0.5), 0)
+    return np.stack([centre, cover]).astype(np.float32), extent.astype(np.float32)

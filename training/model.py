@@ -1,0 +1,439 @@
+"""The network: a thin convolutional encoder and a decoder that works in a window.
+
+Responsible for the layers and for the geometry of a prompt (which window a prompt looks at, how
+features and the earlier mask are brought onto the window's grid). It refuses to know about losses,
+pictures on disk or ONNX files; ``export.py`` traces exactly this code.
+
+Coordinates here are ``(x, y)`` in encoder-input pixels. *Edge* coordinates put 0 at the outer
+corner of the first pixel, so a pixel centre at integer ``i`` lies at ``i + 0.5``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DETAIL, FEATURES, CONTEXT = 12, 32, 48  # channels of the three levels handed to the decoder
+DETAIL_STRIDE, FEATURE_STRIDE, CONTEXT_STRIDE = 2, 4, 16
+MULTIPLE = 32  # the encoder's sides are padded to this
+MASKS = 3
+GRID = 64  # side of the decoder's grid
+MARGIN = 1.6  # window side over the longer side of the expected object
+MIN_WINDOW = 20.0  # pixels
+BIG = 1e6
+
+
+def conv(cin: int, cout: int, k: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU."""
+    pad = dilation * (k // 2)
+    return nn.Sequential(
+        nn.Conv2d(cin, cout, k, stride, pad, dilation=dilation, bias=False),
+        nn.BatchNorm2d(cout, momentum=0.03),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with a skip."""
+
+    def __init__(self, c: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.a = conv(c, c, dilation=dilation)
+        self.b = nn.Conv2d(c, c, 3, 1, 1, bias=False)
+        self.norm = nn.BatchNorm2d(c, momentum=0.03)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to the same shape."""
+        return F.relu(x + self.norm(self.b(self.a(x))))
+
+
+def up(x: Tensor) -> Tensor:
+    """Nearest x2 upsampling (the cheapest that ONNX Runtime has)."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def normalise(x: Tensor) -> Tensor:
+    """One mean and one standard deviation per picture, then a soft limit at +-4.
+
+    Parameters
+    ----------
+    x : (B, 3, H, W) float, 0-255.
+    """
+    mean = x.mean((1, 2, 3), keepdim=True)
+    var = (x * x).mean((1, 2, 3), keepdim=True) - mean * mean
+    z = (x - mean) / (torch.sqrt(var.clamp(min=0.0)) + 2.0)
+    return z / (1.0 + 0.25 * z.abs())
+
+
+class Encoder(nn.Module):
+    """A U-Net/FPN from stride 2 to 32; most of its capacity sits at strides 8-32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 16, 3, 2)
+        self.s2 = conv(16, 16)
+        self.s4 = nn.Sequential(conv(16, 40, 3, 2), Residual(40))
+        self.s8 = nn.Sequential(conv(40, 80, 3, 2), Residual(80), Residual(80))
+        self.s16 = nn.Sequential(conv(80, 128, 3, 2), Residual(128), Residual(128))
+        self.s32 = nn.Sequential(conv(128, 176, 3, 2), Residual(176), Residual(176, 2))
+        self.l32, self.l16 = conv(176, 96, 1), conv(128, 96, 1)
+        self.u16 = conv(96, 96)
+        self.l8, self.d8 = conv(80, 80, 1), conv(96, 80, 1)
+        self.u8 = conv(80, 80)
+        self.l4, self.d4 = conv(40, 48, 1), conv(80, 48, 1)
+        self.u4 = conv(48, 48)
+        self.d2, self.l2 = nn.Conv2d(48, DETAIL, 1), nn.Conv2d(16, DETAIL, 1)
+        self.features = nn.Conv2d(48, FEATURES, 1)
+        self.context = nn.Conv2d(96, CONTEXT, 1)
+        self.head = conv(48, 48)
+        self.objectness = nn.Conv2d(48, 2, 1)
+        self.extent = nn.Conv2d(48, 4, 1)
+        nn.init.constant_(self.objectness.bias, -2.0)  # type: ignore[arg-type]
+        nn.init.zeros_(self.extent.weight)
+        nn.init.constant_(self.extent.bias, 2.5)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Embed normalised pictures whose sides are multiples of 32.
+
+        Returns
+        -------
+        detail : (B, 12, H/2, W/2)
+        features : (B, 32, H/4, W/4)
+        context : (B, 48, H/16, W/16)
+        objectness : (B, 2, H/4, W/4)
+            Logits of the centre map and of the foreground.
+        extent : (B, 4, H/4, W/4)
+            Distances in pixels from the cell's centre to the left, top, right and bottom edge of
+            the object's box.
+        """
+        x2 = self.s2(self.stem(x))
+        x4 = self.s4(x2)
+        x8 = self.s8(x4)
+        x16 = self.s16(x8)
+        x32 = self.s32(x16)
+        y16 = self.u16(self.l16(x16) + up(self.l32(x32)))
+        y8 = self.u8(self.l8(x8) + up(self.d8(y16)))
+        y4 = self.u4(self.l4(x4) + up(self.d4(y8)))
+        detail = F.relu(self.l2(x2) + up(self.d2(y4)))
+        h = self.head(y4)
+        extent = torch.exp(self.extent(h).clamp(-1.0, 7.0))
+        return detail, self.features(y4), self.context(y16), self.objectness(h), extent
+
+
+class _RoiAlign(torch.autograd.Function):
+    """Stands for ONNX ``RoiAlign`` while tracing."""
+
+    @staticmethod
+    def forward(ctx, x, rois, index, size, scale):  # type: ignore[no-untyped-def]
+        return x.new_zeros((rois.shape[0], x.shape[1], size, size))
+
+    @staticmethod
+    def symbolic(g, x, rois, index, size, scale):  # type: ignore[no-untyped-def]
+        return g.op(
+            "RoiAlign",
+            x,
+            rois,
+            index,
+            coordinate_transformation_mode_s="half_pixel",
+            mode_s="avg",
+            output_height_i=size,
+            output_width_i=size,
+            sampling_ratio_i=1,
+            spatial_scale_f=scale,
+        )
+
+
+def roi_sample(x: Tensor, windows: Tensor, size: int, stride: float, each: bool = False) -> Tensor:
+    """Sample maps bilinearly on a ``size`` x ``size`` grid over each window.
+
+    Parameters
+    ----------
+    x : (I, C, h, w)
+        Maps of I pictures; B is a multiple of I and prompts are ordered by picture.
+    windows : (B, 4)
+        ``x0, y0, x1, y1``, edge coordinates in pixels.
+    size : int
+    stride : float
+        Pixels per cell of ``x``.
+    each : bool
+        Whether every window has its own map (I == B).
+
+    Returns
+    -------
+    (B, C, size, size), zero farther than one cell outside the map, as ONNX ``RoiAlign`` does it.
+    """
+    if torch.onnx.is_in_onnx_export():
+        n = windows.shape[0]
+        index = torch.arange(n) if each else torch.zeros(n, dtype=torch.int64)
+        return _RoiAlign.apply(x, windows, index, size, 1.0 / stride)
+    i, c, h, w = x.shape
+    b = windows.shape[0]
+    steps = (torch.arange(size, device=x.device) + 0.5) / size
+    lo, hi = windows[:, None, :2], windows[:, None, 2:]
+    p = (lo + (hi - lo) * steps[None, :, None]) / stride - 0.5  # (B, size, 2) in cells
+    px, py = p[..., 0], p[..., 1]
+    gx, gy = (2 * px + 1) / w - 1, (2 * py + 1) / h - 1
+    grid = torch.stack(
+        [gx[:, None, :].expand(b, size, size), gy[:, :, None].expand(b, size, size)], -1
+    )
+    grid = grid.reshape(i, b // i * size, size, 2)
+    out = F.grid_sample(x.float(), grid, "bilinear", "border", align_corners=False)
+    out = out.reshape(i, c, b // i, size, size).transpose(1, 2).reshape(b, c, size, size)
+    near_x, near_y = (px >= -1) & (px <= w), (py >= -1) & (py <= h)
+    return out * (near_y[:, None, :, None] & near_x[:, None, None, :])
+
+
+def gather_cells(x: Tensor, coords: Tensor, stride: float) -> tuple[Tensor, Tensor]:
+    """Read maps at the cell nearest to each point.
+
+    Parameters
+    ----------
+    x : (I, C, h, w)
+    coords : (B, N, 2)
+        Edge coordinates in pixels, ``(x, y)``; B is a multiple of I.
+    stride : float
+
+    Returns
+    -------
+    values : (B, N, C)
+    centres : (B, N, 2)
+        Edge coordinates of the cells' centres in pixels.
+    """
+    i, c, h, w = x.shape
+    b, n = coords.shape[0], coords.shape[1]
+    cell = (coords / stride).floor().clamp(min=0.0)
+    last_x, last_y = torch.as_tensor(w - 1).to(cell), torch.as_tensor(h - 1).to(cell)
+    cx, cy = torch.minimum(cell[..., 0], last_x), torch.minimum(cell[..., 1], last_y)
+    centres = (torch.stack([cx, cy], -1) + 0.5) * stride
+    flat = (cy * (last_x + 1) + cx).long()
+    if torch.onnx.is_in_onnx_export():  # one picture: no transpose of the large map
+        values = x.reshape(c, -1).index_select(1, flat.reshape(-1)).reshape(c, -1, n)
+        return values.permute(1, 2, 0), centres
+    idx = flat.reshape(i, 1, -1).expand(i, c, -1)
+    values = x.reshape(i, c, -1).gather(2, idx).reshape(i, c, b // i, n)
+    return values.permute(0, 2, 3, 1).reshape(b, n, c), centres
+
+
+def _span(on: Tensor, coords: Tensor) -> tuple[Tensor, Tensor]:
+    """Box of the points where ``on`` (B, N); +-BIG where there is none."""
+    lo = torch.where(on[..., None], coords, torch.full_like(coords, BIG)).amin(1)
+    hi = torch.where(on[..., None], coords, torch.full_like(coords, -BIG)).amax(1)
+    return lo, hi
+
+
+def mask_box(logits: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Box of the earlier mask in pixels (edge coordinates) and whether there is one."""
+    m = logits.shape[-1]
+    on = (logits[:, 0] > 0).float()
+    cols, rows = on.amax(1), on.amax(2)  # (B, m)
+    k = torch.arange(m, device=logits.device).float()
+    lo = torch.stack([(k + BIG * (1 - v)).amin(1) for v in (cols, rows)], -1)
+    hi = torch.stack([(k + 1 - BIG * (1 - v)).amax(1) for v in (cols, rows)], -1)
+    origin, cell = window[:, :2], (window[:, 2:] - window[:, :2]) / m
+    return origin + lo * cell, origin + hi * cell, cols.amax(1) > 0
+
+
+class Decoder(nn.Module):
+    """A small U-Net on a fixed grid over the window of each prompt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        c0, c1, c2, c3 = 24, 48, 80, 112
+        self.e0 = conv(DETAIL + 9, c0)
+        self.down1 = conv(c0, c1, 3, 2)
+        self.e1 = nn.Sequential(conv(c1 + FEATURES + 8, c1), Residual(c1))
+        self.down2 = conv(c1, c2, 3, 2)
+        self.e2 = conv(c2 + CONTEXT, c2)
+        self.film = nn.Sequential(
+            nn.Linear(2 * FEATURES + 3, 64), nn.ReLU(), nn.Linear(64, 2 * c2)
+        )
+        self.e2b = conv(c2, c2)
+        self.down3 = conv(c2, c3, 3, 2)
+        self.e3 = Residual(c3)
+        self.to2, self.u2 = conv(c3, c2, 1), conv(c2, c2)
+        self.to1, self.u1 = conv(c2, c1, 1), conv(c1, c1)
+        self.to0, self.u0 = conv(c1, c0, 1), conv(c0, c0)
+        self.masks = nn.Conv2d(c0, MASKS, 1)
+        self.like_pos = nn.Linear(FEATURES, FEATURES)
+        self.like_neg = nn.Linear(FEATURES, FEATURES)
+        self.iou = nn.Sequential(
+            nn.Linear(c3 + c1 + 4 + MASKS, 64), nn.ReLU(), nn.Linear(64, 1)
+        )
+        nn.init.constant_(self.masks.bias, -1.0)  # type: ignore[arg-type]
+
+    def window(
+        self,
+        extent: Tensor,
+        coords: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        mask_window: Tensor,
+        has_mask: Tensor,
+        hint: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Square window of each prompt; see ``forward`` for the arguments.
+
+        ``hint`` (B, 4), training only: boxes that replace the predicted extents where not NaN.
+
+        Returns
+        -------
+        window : (B, 4), centre of the expected object : (B, 1, 2), box : (B, 4), has_box : (B,)
+        """
+        pos, corner = labels == 1, labels >= 2
+        any_pos = pos.any(1, keepdim=True)
+        clicks = pos | ((labels == 0) & ~any_pos)
+        ext, at = gather_cells(extent, coords, FEATURE_STRIDE)
+        elo = torch.where(clicks[..., None], at - ext[..., :2], torch.full_like(at, BIG)).amin(1)
+        ehi = torch.where(clicks[..., None], at + ext[..., 2:], torch.full_like(at, -BIG)).amax(1)
+        if hint is not None:
+            known = ~torch.isnan(hint[:, :1])
+            elo, ehi = torch.where(known, hint[:, :2], elo), torch.where(known, hint[:, 2:], ehi)
+        blo, bhi = _span(corner, coords)
+        has_box = corner.any(1)
+        mlo, mhi, filled = mask_box(mask, mask_window)
+        use_mask = ((has_mask > 0) & filled)[:, None]
+        mlo = torch.where(use_mask, mlo, torch.full_like(mlo, BIG))
+        mhi = torch.where(use_mask, mhi, torch.full_like(mhi, -BIG))
+        given = has_box[:, None] | use_mask
+        lo = torch.where(given, torch.minimum(blo, mlo), elo)
+        hi = torch.where(given, torch.maximum(bhi, mhi), ehi)
+        plo, phi = _span(pos, coords)
+        lo, hi = torch.minimum(lo, plo - 1.0), torch.maximum(hi, phi + 1.0)
+        h, w = extent.shape[-2] * FEATURE_STRIDE, extent.shape[-1] * FEATURE_STRIDE
+        full = torch.zeros_like(lo) + torch.stack(
+            [torch.as_tensor(w).to(lo), torch.as_tensor(h).to(lo)]
+        )
+        none = (lo[:, :1] > hi[:, :1]).expand_as(lo)  # nothing was said: the whole picture
+        lo, hi = torch.where(none, torch.zeros_like(lo), lo), torch.where(none, full, hi)
+        centre = (lo + hi) / 2
+        side = ((hi - lo).amax(1, keepdim=True) * MARGIN + 4.0).clamp(min=MIN_WINDOW)
+        window = torch.cat([centre - side / 2, centre + side / 2], 1)
+        return window, centre[:, None], torch.cat([blo, bhi], 1), has_box
+
+    def forward(
+        self,
+        detail: Tensor,
+        features: Tensor,
+        context: Tensor,
+        extent: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        mask_window: Tensor,
+        has_mask_input: Tensor,
+        hint: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Answer B prompts on I pictures (B a multiple of I, ordered by picture; I = 1 in ONNX).
+
+        Parameters
+        ----------
+        detail, features, context, extent
+            The encoder's tensors.
+        point_coords : (B, N, 2)
+            ``(x, y)`` in encoder-input pixels, pixel centres at integers.
+        point_labels : (B, N)
+            1 object, 0 background, 2 and 3 corners of a box, -1 padding.
+        mask_input : (B, 1, m, m)
+            Logits of an earlier answer; ``mask_window`` (B, 4) is the window it covers;
+            ``has_mask_input`` (B,) is 1 where it counts.
+
+        Returns
+        -------
+        low_res_masks : (B, 3, m, m) logits, iou_predictions : (B, 3), windows : (B, 4)
+        """
+        m = GRID
+        coords = point_coords + 0.5
+        use = (has_mask_input > 0).float()
+        mask_window = torch.where(
+            (has_mask_input > 0)[:, None],
+            mask_window,
+            torch.tensor([0.0, 0.0, 1.0, 1.0], device=coords.device).expand_as(mask_window),
+        )
+        window, centre, box, has_box = self.window(
+            extent, coords, point_labels, mask_input, mask_window, has_mask_input, hint
+        )
+        side = window[:, 2:3] - window[:, :1]  # (B, 1)
+        steps = (torch.arange(m, device=coords.device).float() + 0.5) / m
+        gx = window[:, :1] + side * steps  # (B, m)
+        gy = window[:, 1:2] + side * steps
+
+        maps = []
+        for label in (1, 0):
+            on = point_labels == label
+            dx = (gx[:, None] - coords[..., :1]) / side[:, :, None]  # (B, N, m)
+            dy = (gy[:, None] - coords[..., 1:]) / side[:, :, None]
+            d2 = dy[..., :, None] ** 2 + dx[..., None, :] ** 2
+            d2 = torch.where(on[..., None, None], d2, torch.full_like(d2, BIG)).amin(1)
+            maps += [torch.exp(-d2 * k) for k in (400.0, 20.0)]
+        in_x = ((gx > box[:, :1]) & (gx < box[:, 2:3])).float()
+        in_y = ((gy > box[:, 1:2]) & (gy < box[:, 3:])).float()
+        flag = has_box.float()[:, None, None]
+        maps.append((in_y[:, :, None] * in_x[:, None, :] * 2 - 1) * flag)
+        mask_side = mask_window[:, 2:] - mask_window[:, :2]
+        shift = torch.cat([mask_window[:, :2], mask_window[:, :2]], 1)
+        scaled = (window - shift) / torch.cat([mask_side, mask_side], 1) * m
+        earlier = roi_sample(torch.sigmoid(mask_input), scaled, m, 1.0, each=True)[:, 0]
+        flag = use[:, None, None]
+        maps += [(earlier * 2 - 1) * flag, torch.zeros_like(earlier) + flag]
+        h, w = extent.shape[-2] * FEATURE_STRIDE, extent.shape[-1] * FEATURE_STRIDE
+        in_x, in_y = ((gx > 0) & (gx < w)).float(), ((gy > 0) & (gy < h)).float()
+        maps.append(in_y[:, :, None] * in_x[:, None, :])
+        size = torch.log2(side / 64.0) / 3.0
+        maps.append(torch.zeros_like(earlier) + size[:, :, None])
+
+        pos, neg = (point_labels == 1).float(), (point_labels == 0).float()
+        at_points, _ = gather_cells(features, coords, FEATURE_STRIDE)  # (B, N, C)
+        at_centre, _ = gather_cells(features, centre, FEATURE_STRIDE)
+        n_pos, n_neg = pos.sum(1, keepdim=True), neg.sum(1, keepdim=True)
+        f_pos = (at_points * pos[..., None]).sum(1) / n_pos.clamp(min=1.0)
+        f_pos = torch.where(n_pos > 0, f_pos, at_centre[:, 0])
+        f_neg = (at_points * neg[..., None]).sum(1) / n_neg.clamp(min=1.0)
+
+        x0 = torch.cat([roi_sample(detail, window, m, DETAIL_STRIDE), torch.stack(maps, 1)], 1)
+        y0 = self.e0(x0)
+        f1 = roi_sample(features, window, m // 2, FEATURE_STRIDE)
+        like = []
+        for f, layer in ((f_pos, self.like_pos), (f_neg, self.like_neg)):
+            product = f1 * layer(f)[:, :, None, None]
+            like.append(product.reshape(-1, 4, FEATURES // 4, m // 2, m // 2).mean(2))
+        y1 = self.e1(torch.cat([self.down1(y0), f1, *like], 1))
+        f2 = roi_sample(context, window, m // 4, CONTEXT_STRIDE)
+        y2 = self.e2(torch.cat([self.down2(y1), f2], 1))
+        facts = torch.cat([f_pos, f_neg, size, use[:, None], has_box.float()[:, None]], 1)
+        gain, bias = self.film(facts).chunk(2, 1)
+        y2 = self.e2b(y2 * (1 + gain[:, :, None, None]) + bias[:, :, None, None])
+        y3 = self.e3(self.down3(y2))
+        y2 = self.u2(y2 + up(self.to2(y3)))
+        y1 = self.u1(y1 + up(self.to1(y2)))
+        y0 = self.u0(y0 + up(self.to0(y1)))
+        masks = self.masks(y0)
+        return masks, self.rate(masks.detach(), y3, y1), window
+
+    def rate(self, masks: Tensor, deep: Tensor, fine: Tensor) -> Tensor:
+        """Predict the IoU of each mask from pooled features and the mask's own statistics."""
+        p = torch.sigmoid(masks.float())
+        small = F.avg_pool2d(p, 2)  # (B, 3, m/2, m/2)
+        area = small.mean((2, 3))
+        weight = small.flatten(2) / (small.flatten(2).sum(2, keepdim=True) + 1.0)
+        inside = torch.matmul(weight, fine.flatten(2).transpose(1, 2))  # (B, 3, c1)
+        stable = torch.sigmoid(masks - 2.0).mean((2, 3)) / (
+            torch.sigmoid(masks + 2.0).mean((2, 3)) + 1e-4
+        )
+        doubt = (p * (1 - p)).mean((2, 3)) / (area + 1e-2)
+        rim = (
+            p[:, :, 0].mean(2) + p[:, :, -1].mean(2) + p[..., 0].mean(2) + p[..., -1].mean(2)
+        )
+        stats = torch.stack([area, stable, doubt, rim], -1)  # (B, 3, 4)
+        wide = deep.mean((2, 3))[:, None].expand(-1, MASKS, -1)
+        which = torch.eye(MASKS, device=masks.device)[None] + torch.zeros_like(stats[..., :1])
+        return torch.sigmoid(self.iou(torch.cat([wide, inside, stats, which], -1))[..., 0])
+
+
+class Pebble(nn.Module):
+    """Encoder and decoder together, as they are trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.decoder = Decoder()
