@@ -1,0 +1,39 @@
+"""Models: the only home of ONNX Runtime. Names are imported when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.models.cards import ModelCard
+    from napari_sam_onnx.models.catalog import find_card, list_models
+    from napari_sam_onnx.models.load import load_model
+    from napari_sam_onnx.models.model import Model, ModelError
+    from napari_sam_onnx.models.onnx_model import OnnxModel
+
+__all__ = [
+    "Model",
+    "ModelCard",
+    "ModelError",
+    "OnnxModel",
+    "find_card",
+    "list_models",
+    "load_model",
+]
+
+_HOMES = {
+    "Model": "model",
+    "ModelCard": "cards",
+    "ModelError": "model",
+    "OnnxModel": "onnx_model",
+    "find_card": "catalog",
+    "list_models": "catalog",
+    "load_model": "load",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

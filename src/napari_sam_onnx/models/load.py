@@ -1,0 +1,154 @@
+"""From a name or two files to a model that is ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.models.cards import ModelCard
+from napari_sam_onnx.models.catalog import find_card
+from napari_sam_onnx.models.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx_model import OnnxModel
+from napari_sam_onnx.models.probes import probe_decoder
+from napari_sam_onnx.models.runtime import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from napari_sam_onnx.models.detect import Contract
+
+    Paths = Sequence[str | PathLike[str]]
+
+_CHUNK = 2**20
+_WHOLE = 256 * 2**20  # bytes; of larger files the two ends, the size and the date are hashed
+
+
+def load_model(
+    source: str | ModelCard | Paths = "pebble",
+    *,
+    provider: str = "auto",
+    threads: int | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> OnnxModel:
+    """Open a model.
+
+    Parameters
+    ----------
+    source : str, ModelCard or sequence of paths
+        The id of a model in the catalogue, a card, or the files of a model: its encoder and
+        its decoder, in any order, or the one file that is both.
+    provider : str
+        Where to run: "auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "directml",
+        "openvino" or "coreml". One that fails is replaced by the CPU, with a warning.
+    threads : int, optional
+        Threads per call; all cores but one where omitted.
+    overrides : mapping, optional
+        Fields of the contract that the files cannot tell, see `detect_contract`; they are
+        added to those of the card.
+
+    Returns
+    -------
+    OnnxModel
+        Close it to free its memory.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or not downloaded, a file is missing or damaged, or the
+        files are no SAM model or do not fit; the sentence says which.
+
+    Examples
+    --------
+    >>> model = load_model("pebble")
+    >>> model.id.startswith("pebble@")
+    True
+    """
+    name, paths, stated = _resolve(source)
+    changes = {**stated, **(overrides or {})}
+    sessions: list[Session] = []
+    try:
+        for path in paths:
+            sessions.append(Session(path, provider=provider, threads=threads))
+        encoder, decoder = _tell_apart(sessions)
+        contract = detect_contract(
+            None if encoder is None else (encoder.inputs, encoder.outputs),
+            (decoder.inputs, decoder.outputs),
+            changes,
+        )
+        opened, row, findings = probe_decoder(decoder, contract.decoder, stated_fields(changes))
+        sessions.append(opened)
+    except BaseException:
+        for session in sessions:
+            session.close()
+        raise
+    contract = replace(contract, decoder=row)
+    return OnnxModel(
+        encoder,
+        opened,
+        contract,
+        model_id=f"{name}@{_fingerprint(paths, contract)}",
+        name=name,
+        findings=findings,
+    )
+
+
+def _resolve(source: str | ModelCard | Paths) -> tuple[str, list[Path], Mapping[str, object]]:
+    """Name, files and overrides of a source."""
+    if isinstance(source, str):
+        source = find_card(source)
+    if isinstance(source, ModelCard):
+        files = {file.role: file.path for file in source.files if file.path is not None}
+        if len(files) < len(source.files):
+            from napari_sam_onnx.models.files import locate
+
+            files = dict(locate(source))
+        graphs = [path for role, path in files.items() if role in ("encoder", "decoder", "model")]
+        if not graphs:
+            raise ModelError(f"The card of {source.id} names no encoder and no decoder.")
+        return source.id, [Path(path) for path in graphs], source.overrides
+    paths = [Path(path) for path in source]
+    if len(paths) not in (1, 2):
+        raise ModelError(
+            f"A model is an encoder and a decoder, or one file that is both; got {len(paths)} "
+            "files."
+        )
+    return paths[-1].stem, paths, {}
+
+
+def _tell_apart(sessions: Sequence[Session]) -> tuple[Session | None, Session]:
+    """Tell the encoder (none where one file is both) and the decoder, in any order."""
+    takers = [session for session in sessions if is_decoder(session.inputs)]
+    if len(sessions) == 1:
+        return None, sessions[0]
+    if len(takers) == 2:
+        names = " and ".join(session.path.name for session in takers)
+        raise ModelError(f"{names} are both decoders; give the encoder and the decoder.")
+    if not takers:
+        return sessions[0], sessions[1]  # refused by what they take, in the next step
+    encoder = next(session for session in sessions if session is not takers[0])
+    return encoder, takers[0]
+
+
+def _fingerprint(paths: Sequence[Path], contract: Contract) -> str:
+    """Twelve hexadecimal digits that change with the weights and with how they are fed."""
+    digest = hashlib.sha256(repr(contract.encoder).encode())
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(size.to_bytes(8, "little"))
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+            else:
+                digest.update(file.read(_CHUNK))
+                file.seek(-_CHUNK, 2)
+                digest.update(file.read(_CHUNK))
+                digest.update(str(path.stat().st_mtime_ns).encode())
+        for beside in sorted(path.parent.glob(f"{path.stem}*data*")):  # external weights
+            status = beside.stat()
+            digest.update(f"{beside.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,314 @@
+"""The one home of onnxruntime: sessions, their providers and their threads.
+
+A `Session` knows the names, types and shapes of its inputs and outputs and runs arrays
+through the graph. It knows nothing of SAM. It refuses files that are no readable ONNX, with
+a sentence; a provider that fails is replaced by the CPU, with a warning that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+
+from napari_sam_onnx.models.model import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+PROVIDERS: Mapping[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+"""Names that users write, and onnxruntime's names for the same."""
+
+_AUTO_ORDER = ("cuda", "rocm", "migraphx", "directml", "openvino")
+"""What "auto" takes first. TensorRT is left out because it compiles for minutes on first
+use, Core ML because it splits SAM's decoders into pieces and is then slower than the CPU."""
+
+_DTYPES: Mapping[str, str] = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+_ORT_ERRORS = (Exception,)  # onnxruntime's own errors share no narrower base
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a graph says of one of its inputs or outputs.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the graph.
+    dtype : str
+        numpy's name of its type, such as ``"float32"``.
+    shape : tuple of int or None
+        Its sides; None where the graph leaves one open.
+    ranked : bool
+        Whether the graph states a shape at all.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    ranked: bool = True
+
+    def __str__(self) -> str:
+        sides = ", ".join("?" if side is None else str(side) for side in self.shape)
+        return f"{self.name} {self.dtype} [{sides}]"
+
+
+def list_providers() -> tuple[str, ...]:
+    """List what the installed onnxruntime can run on, by the names that users write."""
+    installed = set(ort.get_available_providers())
+    return tuple(name for name, long_name in PROVIDERS.items() if long_name in installed)
+
+
+def choose_provider(provider: str = "auto") -> tuple[str, str]:
+    """Decide where a model runs, and say why.
+
+    Parameters
+    ----------
+    provider : str
+        "auto", or one of `PROVIDERS`. "auto" takes the first installed of CUDA, ROCm,
+        MIGraphX, DirectML and OpenVINO, else the CPU; it measures nothing.
+
+    Returns
+    -------
+    name, reason : str
+        One of `PROVIDERS`, and why it was taken.
+
+    Raises
+    ------
+    ModelError
+        If the provider is unknown or not installed.
+    """
+    installed = list_providers()
+    if provider == "auto":
+        for name in _AUTO_ORDER:
+            if name in installed:
+                return name, "the fastest kind that the installed onnxruntime offers"
+        return "cpu", "the installed onnxruntime offers no accelerator that auto uses"
+    if provider not in PROVIDERS:
+        raise ModelError(
+            f"There is no provider {provider!r}; write auto or one of {', '.join(PROVIDERS)}."
+        )
+    if provider not in installed:
+        raise ModelError(
+            f"The installed onnxruntime has no provider {provider!r}, only "
+            f"{', '.join(installed)}; install the onnxruntime package that brings it."
+        )
+    return provider, "it was asked for"
+
+
+def default_threads() -> int:
+    """Threads for a session: all cores but one, and both where there are two.
+
+    The core left over is the interface's. On two cores that would halve the speed; there
+    the scheduler shares them well enough, because our sessions never spin while idle.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    return cores if cores <= 2 else cores - 1
+
+
+class Session:
+    """A graph that is ready to run. Safe to call from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file; external data files lie beside it under their original names.
+    provider : str
+        See `choose_provider`.
+    threads : int, optional
+        Threads per call; `default_threads` where omitted.
+    content : bytes, optional
+        A changed graph to run in place of the file's; its external data is still looked
+        for beside `path`.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of TensorSpec
+        What the graph takes and gives, in the graph's order.
+    provider : str
+        Where it runs now.
+    description : str
+        What was chosen and why, in one sentence.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, is no readable ONNX, or lacks its external data.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        provider: str = "auto",
+        threads: int | None = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ModelError(f"There is no file {str(self.path)!r}; check the path of the model.")
+        if threads is not None and threads < 1:
+            raise ModelError(f"A model needs at least 1 thread; got {threads}.")
+        self.threads = threads or default_threads()
+        self._content = content
+        self._lock = threading.RLock()
+        name, reason = choose_provider(provider)
+        self.provider = name
+        self.description = f"{name}, {self.threads} thread(s): {reason}"
+        try:
+            session = self._open(name)
+        except _ORT_ERRORS as error:
+            if name == "cpu":
+                raise ModelError(_explain_open_error(self.path, error)) from error
+            session = self._fall_back(_first_line(error))
+        if session.get_providers()[0] != PROVIDERS[self.provider]:
+            session = self._fall_back("it did not start on this machine")
+        self._session: ort.InferenceSession | None = session
+        self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
+        self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Run arrays through the graph.
+
+        Parameters
+        ----------
+        feeds : mapping of str to array
+            One array per input; cast to the input's type where it differs.
+        outputs : sequence of str, optional
+            The outputs wanted; all where omitted.
+
+        Returns
+        -------
+        dict of str to array
+
+        Raises
+        ------
+        ModelError
+            If the graph refuses the arrays, or the session was closed.
+        """
+        names = list(outputs) if outputs is not None else [spec.name for spec in self.outputs]
+        dtypes = {spec.name: spec.dtype for spec in self.inputs}
+        cast = {
+            name: np.ascontiguousarray(array, dtype=dtypes.get(name, array.dtype))
+            for name, array in feeds.items()
+        }
+        session = self._session
+        if session is None:
+            raise ModelError(f"The model {self.path.name} was closed; load it again.")
+        try:
+            return dict(zip(names, self._run(session, names, cast), strict=True))
+        except _ORT_ERRORS as error:
+            if self.provider == "cpu":
+                raise ModelError(f"{self.path.name} failed: {_first_line(error)}") from error
+            reason = _first_line(error)
+        with self._lock:
+            if self.provider != "cpu":
+                self._session = self._fall_back(reason)
+        return self.run(feeds, outputs)
+
+    def close(self) -> None:
+        """Free the graph's memory; the session cannot run any more."""
+        self._session = None
+        self._content = None
+
+    def _run(
+        self, session: ort.InferenceSession, names: list[str], feeds: dict[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        if self.provider != "directml":
+            return list(session.run(names, feeds))
+        with self._lock:  # DirectML forbids two runs of one session at once
+            return list(session.run(names, feeds))
+
+    def _open(self, provider: str) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # refusals reach the user as sentences, not as a log
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = [PROVIDERS[provider]]
+        if provider == "tensorrt" and "cuda" in list_providers():
+            providers.append(PROVIDERS["cuda"])  # for the nodes that TensorRT leaves over
+        if provider == "directml":
+            options.enable_mem_pattern = False
+            options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        if provider != "cpu":
+            providers.append(PROVIDERS["cpu"])
+        graph: str | bytes = str(self.path)
+        if self._content is not None:
+            graph = self._content
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", str(self.path.parent)
+            )
+        session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+        session.disable_fallback()  # ours warns, onnxruntime's prints
+        return session
+
+    def _fall_back(self, reason: str) -> ort.InferenceSession:
+        """Open the graph on the CPU instead, and say so."""
+        message = f"{self.path.name} cannot run on {self.provider} ({reason}); using the CPU."
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+        self.provider = "cpu"
+        self.description = f"cpu, {self.threads} thread(s): {message}"
+        try:
+            return self._open("cpu")
+        except _ORT_ERRORS as error:
+            raise ModelError(_explain_open_error(self.path, error)) from error
+
+
+def _spec(arg: Any) -> TensorSpec:
+    shape = arg.shape
+    sides = tuple(side if isinstance(side, int) and side > 0 else None for side in shape or ())
+    return TensorSpec(arg.name, _DTYPES.get(arg.type, arg.type), sides, ranked=bool(shape))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0].rstrip(".") if text else type(error).__name__
+
+
+def _explain_open_error(path: Path, error: Exception) -> str:
+    """Turn an error of opening a graph into what the user can do about it."""
+    text = str(error)
+    lowered = text.lower()
+    if "external" in lowered and ("data" in lowered or "initializer" in lowered):
+        return (
+            f"{path.name} keeps its weights in a second file that is not beside it; put the "
+            f"file there under its original name ({_first_line(error)})."
+        )
+    if path.stat().st_size == 0:
+        return f"{path.name} is empty; get the file again."
+    if "opset" in lowered or "ir version" in lowered or "ir_version" in lowered:
+        return f"{path.name} is newer than the installed onnxruntime; update onnxruntime."
+    return (
+        f"{path.name} is not an ONNX file that can be read, or is damaged; get the file again "
+        f"({_first_line(error)})."
+    )
