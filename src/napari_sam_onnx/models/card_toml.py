@@ -7,6 +7,8 @@ the model and the field to repair; an unknown field is a mistake too, since a mi
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -45,6 +47,43 @@ def read_cards(path: Path, origin: Origin) -> list[ModelCard]:
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
         raise ModelError(f"{path}: write each model as a [[model]] table; there is none.")
     return [_read_card(_Table(table, path, f"model {i}"), origin) for i, table in enumerate(tables)]
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write a card whose files lie on this computer; `read_cards` reads it back.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was there before is then untouched.
+    """
+    lines = ["[[model]]", f"id = {_quote(card.id)}", f"name = {_quote(card.name)}"]
+    for key in ("family", "contract", "licence", "notes", "source", "hash_source"):
+        if text := getattr(card, key):
+            lines.append(f"{key} = {_quote(text)}")
+    if card.commercial_use is not None:
+        lines.append(f"commercial_use = {str(card.commercial_use).lower()}")
+    if card.input_size is not None:
+        lines.append(f"input_size = {card.input_size}")
+    lines.append("files = [")
+    for file in card.files:
+        entries = {"role": file.role, "name": file.name, "path": str(file.path)}
+        if file.sha256:
+            entries["sha256"] = file.sha256
+        pairs = [f"{key} = {_quote(value)}" for key, value in entries.items()]
+        if file.size is not None:
+            pairs.append(f"size = {file.size}")
+        lines.append(f"  {{ {', '.join(pairs)} }},")
+    lines.append("]")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _quote(text: str) -> str:
+    """Write a TOML basic string; JSON escapes what TOML wants escaped, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 def is_valid_id(model_id: str) -> bool:
@@ -140,7 +179,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
 
 
 def _read_archive(table: _Table, base: str) -> Archive | None:
-    """The zip that the files of a card are members of, where there is one."""
+    """Read the zip that the files of a card are members of, where there is one."""
     entries = table.take("archive", dict)
     if entries is None:
         return None
@@ -156,7 +195,7 @@ def _read_archive(table: _Table, base: str) -> Archive | None:
 
 
 def _read_files(table: _Table, base: str, archive: Archive | None) -> Iterator[ModelFile]:
-    """The files of a card; roles and names are unique within it."""
+    """Read the files of a card; roles and names are unique within it."""
     roles: set[str] = set()
     names: set[str] = set()
     for i, entries in enumerate(table.take("files", list, required=True)):
@@ -209,7 +248,7 @@ def _read_file(table: _Table, base: str, archive: Archive | None) -> ModelFile:
 
 
 def _resolve_url(table: _Table, base: str) -> str:
-    """A full ``url``, or ``file`` below the card's ``base``."""
+    """Take a full ``url``, or ``file`` below the card's ``base``."""
     url = table.take_url("url")
     file = table.take("file", str)
     if url is not None:

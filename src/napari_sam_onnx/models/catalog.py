@@ -50,7 +50,7 @@ def list_models() -> tuple[ModelCard, ...]:
 
 
 def find_card(model_id: str) -> ModelCard:
-    """The card of a model.
+    """Find the card of a model.
 
     Raises
     ------
@@ -90,6 +90,6 @@ def read_catalogue() -> Catalogue:
 
 @cache
 def _packaged_cards() -> tuple[ModelCard, ...]:
-    """The embedded model first, then the catalogue; read once, they cannot change."""
+    """Read the embedded model and the catalogue, once: they cannot change."""
     cards = read_cards(Path(__file__).with_name("catalog.toml"), "catalogue")
     return tuple(sorted(cards, key=lambda card: card.id != EMBEDDED_ID))

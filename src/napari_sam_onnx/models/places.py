@@ -46,7 +46,7 @@ def cards_dir() -> Path:
 
 
 def shared_dir() -> Path | None:
-    """The read-only folder of files for computers without internet, where one is named."""
+    """Name the read-only folder of files for computers without internet, if there is one."""
     named = os.environ.get(MODELS_VARIABLE)
     return Path(named).expanduser() if named else None
 
