@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.automask import automask, generate_masks
+    from napari_sam_onnx.automatic import automask, generate_masks
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import ModelError, list_models, load_model
@@ -25,9 +25,9 @@ _HOMES = {
     "ModelError": "models",
     "PromptError": "prompts",
     "Segmenter": "segmenter",
-    "automask": "automask",
+    "automask": "automatic",
     "automask_stack": "stacks",
-    "generate_masks": "automask",
+    "generate_masks": "automatic",
     "list_models": "models",
     "load_model": "models",
     "to_rgb": "image",

@@ -41,6 +41,10 @@ class Mask:
         The logits that the mask came from, which refine the next answer.
     candidates : tuple of Mask
         The model's other answers to the same prompt, this one included, in its own order.
+    point : (y, x) or None
+        The click that found it, where automatic masks did.
+    crop_box : (y0, x0, y1, x1) or None
+        The part of the plane that was searched then, half-open.
     """
 
     shape: tuple[int, int]
@@ -50,6 +54,8 @@ class Mask:
     stability: float = float("nan")
     low_res: LowResMask | None = None
     candidates: tuple[Mask, ...] = ()
+    point: tuple[float, float] | None = None
+    crop_box: tuple[int, int, int, int] | None = None
 
     @property
     def score(self) -> float:

@@ -1,0 +1,47 @@
+"""Automatic masks: seeds -> prompts -> masks -> filters -> one mask per object.
+
+The package is called *automatic* so that the function `napari_sam_onnx.automask` and a module
+never compete for one name.
+"""
+
+from napari_sam_onnx.automatic.generate import (
+    automask,
+    choose_mode,
+    generate_masks,
+    iterate_labels,
+    iterate_masks,
+)
+from napari_sam_onnx.automatic.parameters import (
+    MODES,
+    BlobsParameters,
+    BoxesParameters,
+    GridParameters,
+    ObjectsParameters,
+    ParameterError,
+    Parameters,
+    TiledParameters,
+    form_fields,
+    make_parameters,
+    mode_of,
+)
+from napari_sam_onnx.automatic.progress import Progress
+
+__all__ = [
+    "MODES",
+    "BlobsParameters",
+    "BoxesParameters",
+    "GridParameters",
+    "ObjectsParameters",
+    "ParameterError",
+    "Parameters",
+    "Progress",
+    "TiledParameters",
+    "automask",
+    "choose_mode",
+    "form_fields",
+    "generate_masks",
+    "iterate_labels",
+    "iterate_masks",
+    "make_parameters",
+    "mode_of",
+]

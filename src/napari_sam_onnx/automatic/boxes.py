@@ -1,0 +1,92 @@
+"""Boxes, or the objects of a label image: one prompt for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.parameters import ParameterError
+from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_sam_onnx.automatic.parameters import BoxesParameters
+    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.models import Model
+
+
+def boxes_of(source: ArrayLike, plane_shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Read boxes, or find those of the objects of an image.
+
+    Parameters
+    ----------
+    source : (N, 4) array-like or (H, W) array of bool or integer
+        Boxes ``(y0, x0, y1, x1)`` in plane pixels, or a label image, or a boolean image whose
+        8-connected regions are the objects.
+    plane_shape : (H, W)
+        An array of this shape is an image.
+
+    Returns
+    -------
+    (N, 4) float64
+        Those of an image enclose the pixels of the object: from the outer edge of the first to
+        that of the last. They are ordered by label.
+
+    Raises
+    ------
+    ParameterError
+        If the source is neither.
+    """
+    from scipy import ndimage
+
+    array = np.asarray(source)
+    if array.size == 0:
+        return np.zeros((0, 4))
+    if array.shape != plane_shape:
+        if array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "uif":
+            return array.astype(np.float64)
+        raise ParameterError(
+            "Boxes are (N, 4) rows of (y0, x0, y1, x1), or a label image of the plane's "
+            f"{plane_shape[0]} × {plane_shape[1]} pixels; got shape {array.shape}."
+        )
+    if array.dtype == bool:
+        labels, _ = ndimage.label(array, structure=np.ones((3, 3)))
+    elif array.dtype.kind in "ui":
+        ids, labels = np.unique(array, return_inverse=True)
+        labels = labels.reshape(array.shape) - np.searchsorted(ids, 0)
+        if ids[0] < 0:
+            raise ParameterError(f"A label image holds no negative numbers; got {ids[0]}.")
+        labels = labels if ids[0] == 0 else labels + 1
+    else:
+        raise ParameterError(f"A label image holds whole numbers; got type {array.dtype}.")
+    found = ndimage.find_objects(labels)
+    return np.array(
+        [[y.start - 0.5, x.start - 0.5, y.stop - 0.5, x.stop - 0.5] for y, x in found]
+    ).reshape(-1, 4)
+
+
+def iterate_boxes(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: BoxesParameters,
+    cache: EmbeddingCache,
+    boxes: NDArray[np.float64],
+) -> Masks:
+    """Prompt with each box; the masks keep the boxes' order."""
+    yield Progress(0, len(boxes), "objects")
+    shape = (rgb.shape[0], rgb.shape[1])
+    prompts = [make_prompts(box=box, plane_shape=shape) for box in boxes]
+    embedding = Segmenter(model, cache).set_rgb(rgb)
+    accept = Filter(parameters.pred_iou_thresh, parameters.stability_score_thresh)
+    masks = yield from iterate_prompts(
+        model, embedding, prompts, parameters.points_per_batch, accept
+    )
+    scores = [mask.predicted_iou for mask in masks]
+    kept = suppress_duplicates(masks, scores, parameters.max_overlap)
+    return [masks[i] for i in np.sort(kept)]

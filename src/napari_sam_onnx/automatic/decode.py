@@ -1,0 +1,99 @@
+"""Prompts -> masks, batch by batch: what the seeded modes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.masks import mask_from_low_res
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.models import Model
+    from napari_sam_onnx.prompts import Prompts
+
+Masks = Generator[Progress, None, "list[Mask]"]
+"""Yields progress and returns masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which answers are kept.
+
+    Parameters
+    ----------
+    min_iou : float
+        Of the predicted IoU, raw; 0 keeps all.
+    min_stability : float
+        0 keeps all.
+    min_area, max_area : int
+        In pixels; 0 for no upper limit.
+    """
+
+    min_iou: float = 0.0
+    min_stability: float = 0.0
+    min_area: int = 1
+    max_area: int = 0
+
+    def accepts(self, mask: Mask) -> bool:
+        """Whether a mask passes; an empty one never does."""
+        area = mask.area
+        return (
+            area >= max(1, self.min_area)
+            and not (self.max_area and area > self.max_area)
+            and not (self.min_stability > 0 and not mask.stability >= self.min_stability)
+        )
+
+
+def iterate_prompts(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    batch: int,
+    accept: Filter,
+) -> Masks:
+    """Decode one object per prompt and keep the answers that pass.
+
+    Parameters
+    ----------
+    model : Model
+    embedding : Embedding
+        Of the plane.
+    prompts : sequence of Prompts
+    batch : int
+        Prompts decoded at once.
+    accept : Filter
+        The predicted IoU is looked at first, so that only answers that can stay are upscaled.
+
+    Yields
+    ------
+    Progress
+        In objects, before the first batch and after each.
+
+    Returns
+    -------
+    list of Mask
+        In the order of the prompts, the best candidate of each. They do not hold their logits:
+        those of a SAM decoder take 256 kB per mask.
+    """
+    masks: list[Mask] = []
+    yield Progress(0, len(prompts), "objects")
+    for start in range(0, len(prompts), batch):
+        asked = prompts[start : start + batch]
+        answer = model.decode(embedding, asked)
+        for index, prompt in enumerate(asked):
+            best = int(answer.best[index])
+            iou = float(answer.predicted_iou[index, best])
+            if accept.min_iou > 0 and not iou >= accept.min_iou:
+                continue
+            mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, iou)
+            if accept.accepts(mask):
+                point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
+                masks.append(replace(mask, low_res=None, point=point))
+        yield Progress(min(start + batch, len(prompts)), len(prompts), "objects")
+    return masks

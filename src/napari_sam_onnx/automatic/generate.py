@@ -1,0 +1,265 @@
+"""A plane -> its masks, or its label image, in one call or as a generator that can be closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from napari_sam_onnx.automatic.blobs import iterate_blobs
+from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
+from napari_sam_onnx.automatic.grid import iterate_grid
+from napari_sam_onnx.automatic.objects import iterate_objects
+from napari_sam_onnx.automatic.parameters import (
+    BlobsParameters,
+    BoxesParameters,
+    GridParameters,
+    ObjectsParameters,
+    ParameterError,
+    TiledParameters,
+    make_parameters,
+)
+from napari_sam_onnx.automatic.tiles import iterate_tiles
+from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.labels import paint_masks
+from napari_sam_onnx.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_sam_onnx.automatic.decode import Masks
+    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.models import Model
+
+
+def iterate_masks(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: Parameters,
+    *,
+    cache: EmbeddingCache | None = None,
+    boxes: ArrayLike | None = None,
+) -> Masks:
+    """Find the masks of a plane, step by step.
+
+    Closing the generator stops the run at the next step.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        The plane as the model sees it, see `napari_sam_onnx.image.to_rgb`.
+    model : Model
+        See `napari_sam_onnx.load_model`.
+    parameters : Parameters
+        Choose the mode by their type, see `make_parameters`.
+    cache : EmbeddingCache, optional
+        Where the embeddings of the plane, of crops and of tiles are kept.
+    boxes : (N, 4) array-like or (H, W) array of bool or integer, optional
+        For `BoxesParameters` alone: boxes ``(y0, x0, y1, x1)`` in plane pixels, or a label
+        image, or a boolean image whose connected regions are the objects.
+
+    Yields
+    ------
+    Progress
+        Before the plane is encoded, and after each batch of prompts or each tile.
+
+    Returns
+    -------
+    list of Mask
+        The generator's value. Order: descending predicted IoU (``grid``: the reference's);
+        with boxes that of the boxes.
+    """
+    if (boxes is not None) != isinstance(parameters, BoxesParameters):
+        raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
+    kept = EmbeddingCache(max_bytes=0) if cache is None else cache
+    match parameters:
+        case GridParameters():
+            return (yield from iterate_grid(rgb, model, parameters, kept))
+        case ObjectsParameters():
+            return (yield from iterate_objects(rgb, model, parameters, kept))
+        case BlobsParameters():
+            return (yield from iterate_blobs(rgb, model, parameters, kept))
+        case BoxesParameters():
+            assert boxes is not None  # checked above
+            corners = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
+            return (yield from iterate_boxes(rgb, model, parameters, kept, corners))
+        case TiledParameters():
+
+            def inside(tile: NDArray[np.uint8]) -> Masks:
+                settings = parameters.inner_parameters
+                assert settings is not None  # the dataclass fills it in
+                return iterate_masks(tile, model, settings, cache=kept)
+
+            return (yield from iterate_tiles(rgb, parameters, inside))
+
+
+def choose_mode(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
+    """Name the mode that suits a model: ``objects`` where it proposes some, else ``grid``.
+
+    Parameters
+    ----------
+    model : Model
+    rgb : (H, W, 3) uint8
+        A plane; its embedding is put into the cache.
+    cache : EmbeddingCache
+    """
+    embedding = Segmenter(model, cache).set_rgb(rgb)
+    return "grid" if model.propose(embedding) is None else "objects"
+
+
+def load(model: Model | str) -> Model:
+    """Return a model itself, or the one with that id."""
+    if not isinstance(model, str):
+        return model
+    from napari_sam_onnx.models import load_model
+
+    return load_model(model)
+
+
+def iterate_labels(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: Parameters,
+    *,
+    cache: EmbeddingCache | None = None,
+    boxes: ArrayLike | None = None,
+) -> Generator[Progress, None, NDArray[np.uint32]]:
+    """Make the label image of a plane, step by step; see `iterate_masks`.
+
+    Returns
+    -------
+    (H, W) uint32
+        The generator's value. Where masks overlap the smaller one is on top. A mask of a grid's
+        clicks that reaches all four edges of the plane is its background and is left out.
+    """
+    masks = yield from iterate_masks(rgb, model, parameters, cache=cache, boxes=boxes)
+    shape = (rgb.shape[0], rgb.shape[1])
+    if _uses_grid(parameters):
+        masks = [mask for mask in masks if mask.bbox != (0, 0, *shape)]
+    return paint_masks(masks, shape, overlap="smaller")
+
+
+def _uses_grid(parameters: Parameters) -> bool:
+    """Whether clicks fall on the background too."""
+    if isinstance(parameters, TiledParameters):
+        return isinstance(parameters.inner_parameters, GridParameters)
+    return isinstance(parameters, GridParameters)
+
+
+def generate_masks(
+    image: Any,
+    model: Model | str,
+    mode: str | None = "grid",
+    *,
+    axes: str | None = None,
+    channels: Sequence[Channel] | None = None,
+    boxes: ArrayLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: EmbeddingCache | None = None,
+    **parameters: Any,
+) -> list[Mask]:
+    """Find the masks of a plane.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C) array, any dtype, or any order named by ``axes``
+    model : Model or str
+        A model, or the id of one.
+    mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
+        Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
+        that the model proposes, blobs found in the picture, boxes that are given, or one of these
+        in each tile of a large plane. None: ``objects`` where the model proposes any, else
+        ``grid``.
+    axes, channels
+        See `napari_sam_onnx.to_rgb`.
+    boxes
+        For the mode ``boxes``, see `iterate_masks`.
+    progress : callable, optional
+        Called with ``(done, total)``; total is 0 while it is not known.
+    cache : EmbeddingCache, optional
+        Where embeddings are kept.
+    **parameters
+        Settings of the mode: the fields of its class in `MODES`.
+
+    Returns
+    -------
+    list of Mask
+        By descending predicted IoU; with ``grid`` in the order of SAM's own generator.
+
+    Raises
+    ------
+    ImageError
+        If the picture cannot be shown to a model.
+    ParameterError
+        If a setting does not exist or is out of range, or the model cannot do the mode.
+    """
+    rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
+    return cast(
+        "list[Mask]", _run(iterate_masks(rgb, made, settings, cache=kept, boxes=boxes), progress)
+    )
+
+
+def automask(
+    image: Any,
+    model: Model | str,
+    mode: str | None = None,
+    *,
+    axes: str | None = None,
+    channels: Sequence[Channel] | None = None,
+    boxes: ArrayLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: EmbeddingCache | None = None,
+    **parameters: Any,
+) -> NDArray[np.uint32]:
+    """Make the label image of a plane: one label per object.
+
+    Parameters
+    ----------
+    image, model, mode, axes, channels, boxes, progress, cache, **parameters
+        See `generate_masks`.
+
+    Returns
+    -------
+    (H, W) uint32
+        Labels by descending predicted IoU; see `iterate_labels`.
+    """
+    rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
+    return cast(
+        "NDArray[np.uint32]",
+        _run(iterate_labels(rgb, made, settings, cache=kept, boxes=boxes), progress),
+    )
+
+
+def _prepare(
+    image: Any,
+    model: Model | str,
+    mode: str | None,
+    axes: str | None,
+    channels: Sequence[Channel] | None,
+    cache: EmbeddingCache | None,
+    values: dict[str, Any],
+) -> tuple[NDArray[np.uint8], Model, Parameters, EmbeddingCache]:
+    """Check everything that can be wrong before the first long step."""
+    settings = None if mode is None else make_parameters(mode, **values)
+    rgb = to_rgb(image, axes, channels)
+    made = load(model)
+    kept = EmbeddingCache(max_bytes=0) if cache is None else cache
+    if settings is None:
+        settings = make_parameters(choose_mode(made, rgb, kept), **values)
+    return rgb, made, settings, kept
+
+
+def _run(steps: Generator[Progress, None, Any], progress: Callable[[int, int], None] | None) -> Any:
+    """Run a generator to its end and return its value."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        if progress is not None:
+            progress(step.done, step.total)

@@ -1,0 +1,54 @@
+"""The objects that the model's own encoder saw: one prompt for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.parameters import ParameterError
+from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.parameters import ObjectsParameters
+    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.models import Model
+
+
+def iterate_objects(
+    rgb: NDArray[np.uint8], model: Model, parameters: ObjectsParameters, cache: EmbeddingCache
+) -> Masks:
+    """Prompt with each proposal of the model, and keep one mask per object.
+
+    Raises
+    ------
+    ParameterError
+        If the model proposes nothing by itself.
+    """
+    yield Progress(0, 0, "objects")
+    embedding = Segmenter(model, cache).set_rgb(rgb)
+    found = model.propose(embedding)
+    if found is None:
+        raise ParameterError(
+            f"The model {model.id!r} does not propose objects; choose the mode 'grid' or 'blobs'."
+        )
+    prompts = [
+        make_prompts([point], plane_shape=embedding.plane_shape)
+        for point in found.points[found.scores >= parameters.min_confidence]
+    ]
+    accept = Filter(
+        parameters.pred_iou_thresh,
+        parameters.stability_score_thresh,
+        parameters.min_area,
+        parameters.max_area,
+    )
+    masks = yield from iterate_prompts(
+        model, embedding, prompts, parameters.points_per_batch, accept
+    )
+    kept = suppress_duplicates(masks, [m.predicted_iou for m in masks], parameters.max_overlap)
+    return [masks[i] for i in kept]

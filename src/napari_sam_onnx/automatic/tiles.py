@@ -1,0 +1,176 @@
+"""A large plane tile by tile, and its masks put together so that no seam cuts an object.
+
+Neighbouring tiles overlap. An object that a seam cuts is whole in the neighbour, as long as it is
+no larger than the overlap: then the whole copy stays and the pieces go. The pieces of a larger one
+are united where they agree on the pixels that both tiles saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.automatic.crops import lay_tiles, move_mask
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.masks import Mask, measure_overlap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.crops import Crop
+    from napari_sam_onnx.automatic.decode import Masks
+    from napari_sam_onnx.automatic.parameters import TiledParameters
+
+# A mask that ends this near to a seam, in pixels, is cut by it: outlines stop short of an edge.
+SEAM = 2
+# Pieces belong together where they share this part of the smaller one, seen by both tiles.
+AGREEMENT = 0.5
+
+
+def iterate_tiles(
+    rgb: NDArray[np.uint8],
+    parameters: TiledParameters,
+    inside: Callable[[NDArray[np.uint8]], Masks],
+) -> Masks:
+    """Run another mode in each tile and put the masks together.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        Its contrast was fixed for the whole plane, so tiles are alike.
+    parameters : TiledParameters
+    inside : callable
+        Takes the RGB picture of a tile and finds its masks.
+
+    Yields
+    ------
+    Progress
+        In tiles, also at each step inside a tile.
+
+    Returns
+    -------
+    list of Mask
+        By descending predicted IoU.
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    tiles = lay_tiles(shape, parameters.tile_side, parameters.tile_overlap)
+    whole: list[Mask] = []
+    cut: list[Mask] = []
+    yield Progress(0, len(tiles), "tiles")
+    for number, tile in enumerate(tiles):
+        steps = inside(np.ascontiguousarray(rgb[tile.slices]))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                found = stop.value
+                break
+            yield Progress(number, len(tiles), "tiles")
+        for mask in (move_mask(mask, tile, shape) for mask in found):
+            (cut if _is_cut(mask, tile, shape) else whole).append(mask)
+        yield Progress(number + 1, len(tiles), "tiles")
+    return merge_masks(whole, cut, parameters.max_overlap)
+
+
+def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) -> list[Mask]:
+    """Put the masks of all tiles together.
+
+    Parameters
+    ----------
+    whole : sequence of Mask
+        Of the plane; objects that lie inside a tile. Several tiles may have the same one.
+    cut : sequence of Mask
+        Of the plane; what a seam cuts, each with the ``crop_box`` of its tile.
+    max_overlap : float
+        See `suppress_duplicates`.
+
+    Returns
+    -------
+    list of Mask
+        By descending predicted IoU.
+    """
+    kept = [whole[i] for i in suppress_duplicates(whole, _scores(whole), max_overlap)]
+    pieces = [piece for piece in cut if piece and not _is_known(piece, kept)]
+    everything = kept + [_unite(group) for group in _group_pieces(pieces)]
+    return [
+        everything[i] for i in suppress_duplicates(everything, _scores(everything), max_overlap)
+    ]
+
+
+def _scores(masks: Sequence[Mask]) -> list[float]:
+    return [mask.predicted_iou for mask in masks]
+
+
+def _is_cut(mask: Mask, tile: Crop, plane_shape: tuple[int, int]) -> bool:
+    """Whether a mask ends at a seam: an edge of the tile that is none of the plane."""
+    box, edges = np.array(mask.bbox), np.array(tile.box)
+    seam = edges != (0, 0, *plane_shape)
+    return bool((seam & (np.abs(box - edges) <= SEAM)).any())
+
+
+def _is_known(piece: Mask, whole: Sequence[Mask]) -> bool:
+    """Whether a piece is part of an object that another tile has whole."""
+    return any(measure_overlap(piece, mask) > AGREEMENT * piece.area for mask in whole)
+
+
+def _group_pieces(pieces: Sequence[Mask]) -> list[list[Mask]]:
+    """Group the pieces of different tiles that are one object."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = [
+        (a, b)
+        for a in range(len(pieces))
+        for b in range(a + 1, len(pieces))
+        if _agree(pieces[a], pieces[b])
+    ]
+    rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    count = len(pieces)
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    groups, group_of = connected_components(graph, directed=False)
+    return [[pieces[int(i)] for i in np.flatnonzero(group_of == group)] for group in range(groups)]
+
+
+def _agree(a: Mask, b: Mask) -> bool:
+    """Whether two pieces are alike in the pixels that both tiles saw."""
+    if a.crop_box is None or b.crop_box is None or a.crop_box == b.crop_box:
+        return False
+    y0, x0 = np.maximum(a.crop_box[:2], b.crop_box[:2])
+    y1, x1 = np.minimum(a.crop_box[2:], b.crop_box[2:])
+    shared = measure_overlap(a, b)
+    return shared > 0 and shared > AGREEMENT * min(
+        _area_within(mask, y0, x0, y1, x1) for mask in (a, b)
+    )
+
+
+def _area_within(mask: Mask, y0: int, x0: int, y1: int, x1: int) -> int:
+    """Pixels of a mask inside a box."""
+    top, left = mask.origin
+    rows = slice(max(0, y0 - top), max(0, y1 - top))
+    return int(np.count_nonzero(mask.crop[rows, max(0, x0 - left) : max(0, x1 - left)]))
+
+
+def _unite(pieces: Sequence[Mask]) -> Mask:
+    """Make one mask of pieces; its scores are those of the worst piece."""
+    if len(pieces) == 1:
+        return pieces[0]
+    boxes = np.array([piece.bbox for piece in pieces])
+    y0, x0 = (int(v) for v in boxes[:, :2].min(axis=0))
+    y1, x1 = (int(v) for v in boxes[:, 2:].max(axis=0))
+    crop = np.zeros((y1 - y0, x1 - x0), bool)
+    for piece in pieces:
+        top, left, bottom, right = piece.bbox
+        crop[top - y0 : bottom - y0, left - x0 : right - x0] |= piece.crop
+    return replace(
+        pieces[0],
+        origin=(y0, x0),
+        crop=crop,
+        predicted_iou=min(piece.predicted_iou for piece in pieces),
+        stability=min(piece.stability for piece in pieces),
+        crop_box=None,
+    )

@@ -1,0 +1,294 @@
+"""Masks -> label image: who owns a pixel, which number is free, who is who in the next plane.
+
+A label image is ``(H, W)`` uint32, 0 where there is no object. Every pixel has one owner, by a
+declared rule; the background is never an owner.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.masks import Mask
+
+Overlap = Literal["smaller", "certain", "first"]
+LARGEST_LABEL = int(np.iinfo(np.uint32).max)
+
+
+class LabelError(ValueError):
+    """Labels that cannot be made or written; the message says what to change."""
+
+
+def check_label(label: int) -> int:
+    """Refuse a number that a label image cannot hold.
+
+    Raises
+    ------
+    LabelError
+        If it is not between 1 and 4294967295.
+    """
+    if not 1 <= label <= LARGEST_LABEL:
+        raise LabelError(
+            f"The label {label} does not fit: a label image holds 1 to {LARGEST_LABEL}."
+        )
+    return int(label)
+
+
+def paint_masks(
+    masks: Sequence[Mask],
+    shape: tuple[int, int],
+    overlap: Overlap = "smaller",
+    start: int = 1,
+) -> NDArray[np.uint32]:
+    """Paint masks into a label image.
+
+    Parameters
+    ----------
+    masks : sequence of Mask
+        All of one plane. The i-th is painted with the label ``start + i``.
+    shape : (H, W)
+        Pixels of the plane.
+    overlap : {"smaller", "certain", "first"}
+        Who owns a pixel that several masks claim. ``"smaller"``: the mask of the smallest area,
+        so that an object is never hidden by a cluster or a background that encloses it;
+        of equal areas the one with the higher predicted IoU. ``"certain"``: the highest
+        predicted IoU. ``"first"``: the first in the list.
+    start : int
+        The first label.
+
+    Returns
+    -------
+    (H, W) uint32
+        A mask that others hide wholly, or an empty one, leaves its number unused.
+
+    Raises
+    ------
+    LabelError
+        If a number does not fit, or a mask belongs to a plane of another shape.
+    """
+    labels = np.zeros(shape, np.uint32)
+    if not masks:
+        return labels
+    check_label(start)
+    check_label(start + len(masks) - 1)
+    for index in _painting_order(masks, overlap):
+        mask = masks[index]
+        if tuple(mask.shape) != tuple(shape):
+            raise LabelError(f"A mask of a {mask.shape} plane does not fit one of {shape}.")
+        labels[mask.slices][mask.crop] = start + index
+    return labels
+
+
+def _painting_order(masks: Sequence[Mask], overlap: Overlap) -> list[int]:
+    """Order the masks so that the owner of shared pixels is painted last."""
+    backwards = range(len(masks) - 1, -1, -1)  # of equals the earlier one comes on top
+    if overlap == "first":
+        return list(backwards)
+    certain = [float(np.nan_to_num(mask.predicted_iou, nan=-np.inf)) for mask in masks]
+    if overlap == "certain":
+        return sorted(backwards, key=lambda i: certain[i])
+    if overlap == "smaller":
+        areas = [mask.area for mask in masks]
+        return sorted(backwards, key=lambda i: (-areas[i], certain[i]))
+    raise LabelError(f"Overlap is 'smaller', 'certain' or 'first'; got {overlap!r}.")
+
+
+def free_label(labels: NDArray[np.integer]) -> int:
+    """Return the number after the largest label in use.
+
+    Parameters
+    ----------
+    labels : integer array of any shape
+
+    Raises
+    ------
+    LabelError
+        If the largest number is taken.
+    """
+    return check_label(max(0, int(labels.max())) + 1 if labels.size else 1)
+
+
+def commit_mask(
+    labels: NDArray[np.integer], mask: Mask, label: int, overwrite: bool = False
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """List the pixels that change when a mask is committed to a label image.
+
+    Nothing is written: the caller sets these pixels to ``label``, in its own undoable way.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        The plane of the label image, as it is now.
+    mask : Mask
+        Of a plane of the same shape.
+    label : int
+        The number to commit; must fit the label image's type.
+    overwrite : bool
+        Whether the mask may take pixels that other labels own. Otherwise it takes only pixels
+        that nobody owns.
+
+    Returns
+    -------
+    rows, columns : (N,) intp
+        Pixels to set. None where the mask is empty, hidden, or committed already.
+
+    Raises
+    ------
+    LabelError
+        If the shapes differ or the number does not fit.
+    """
+    check_label(label)
+    if label > np.iinfo(labels.dtype).max:
+        raise LabelError(
+            f"The label {label} does not fit a label image of type {labels.dtype}; convert it to "
+            "uint32."
+        )
+    if labels.shape != tuple(mask.shape):
+        raise LabelError(
+            f"The mask belongs to a plane of {mask.shape[0]} × {mask.shape[1]} pixels and the "
+            f"label image has {' × '.join(map(str, labels.shape))}; choose labels of the same size."
+        )
+    there = labels[mask.slices]
+    taken = mask.crop & ((there != label) if overwrite else (there == 0))
+    rows, columns = np.nonzero(taken)
+    return rows + mask.origin[0], columns + mask.origin[1]
+
+
+def count_overlaps(
+    a: NDArray[np.integer], b: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count the pixels that each pair of objects of two label images shares.
+
+    Parameters
+    ----------
+    a, b : integer arrays of one shape
+        0 is no object.
+
+    Returns
+    -------
+    in_a, in_b, pixels : (P,) int64
+        The label in ``a``, the label in ``b`` and the pixels they share, for the pairs that share
+        any.
+    """
+    both = (a != 0) & (b != 0)
+    pairs, pixels = np.unique(
+        np.stack([a[both].astype(np.int64), b[both].astype(np.int64)]), axis=1, return_counts=True
+    )
+    return pairs[0], pairs[1], pixels.astype(np.int64)
+
+
+def match_pairs(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], gains: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Choose pairs so that nothing is in two of them and the sum of the gains is largest.
+
+    Parameters
+    ----------
+    rows, columns : (P,) int64
+        The two sides of each possible pair.
+    gains : (P,) float64
+        What choosing it brings; positive.
+
+    Returns
+    -------
+    (K,) intp
+        Indices of the chosen pairs, ascending.
+
+    Notes
+    -----
+    `scipy.optimize.linear_sum_assignment`, solved apart for each connected group of candidates:
+    thousands of objects that each overlap a few make many small problems.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(rows):
+        return np.zeros(0, np.intp)
+    row_ids, row_of = np.unique(rows, return_inverse=True)
+    column_ids, column_of = np.unique(columns, return_inverse=True)
+    nodes = len(row_ids) + len(column_ids)
+    graph = coo_array(
+        (np.ones(len(rows)), (row_of, column_of + len(row_ids))), shape=(nodes, nodes)
+    )
+    _, group = connected_components(graph, directed=False)
+    order = np.argsort(group[row_of], kind="stable")
+    borders = np.flatnonzero(np.diff(group[row_of][order])) + 1
+    chosen: list[int] = []
+    for members in np.split(order, borders):
+        _, r = np.unique(row_of[members], return_inverse=True)
+        _, c = np.unique(column_of[members], return_inverse=True)
+        table = np.zeros((r.max() + 1, c.max() + 1))
+        index = np.full(table.shape, -1)
+        table[r, c], index[r, c] = gains[members], members
+        picked = index[linear_sum_assignment(table, maximize=True)]
+        chosen.extend(int(i) for i in picked if i >= 0)
+    return np.sort(np.array(chosen, dtype=np.intp))
+
+
+def link_labels(
+    previous: NDArray[np.integer],
+    current: NDArray[np.integer],
+    next_label: int,
+    min_iou: float = 0.1,
+) -> tuple[NDArray[np.uint32], int]:
+    """Give the objects of a plane the numbers that they had in the plane before.
+
+    Objects are matched one to one so that the sum of their IoUs is largest.
+
+    Parameters
+    ----------
+    previous, current : (H, W) integer arrays
+        Two neighbouring planes. The numbers of ``current`` mean nothing beyond the plane.
+    next_label : int
+        The first number for objects that match none; larger than any that was given so far.
+    min_iou : float
+        Objects whose IoU is lower are not the same.
+
+    Returns
+    -------
+    linked : (H, W) uint32
+        ``current`` with new numbers.
+    next_label : int
+        The first number that is still free.
+
+    Raises
+    ------
+    LabelError
+        If the numbers run out.
+    """
+    ids, sizes = np.unique(current[current != 0], return_counts=True)
+    before, before_sizes = np.unique(previous[previous != 0], return_counts=True)
+    in_previous, in_current, shared = count_overlaps(previous, current)
+    areas = (
+        before_sizes[np.searchsorted(before, in_previous)]
+        + sizes[np.searchsorted(ids, in_current)]
+        - shared
+    )
+    iou = shared / areas
+    close = iou >= min_iou
+    in_previous, in_current, iou = in_previous[close], in_current[close], iou[close]
+    pairs = match_pairs(in_previous, in_current, iou)
+    numbers = np.zeros(len(ids), np.int64)
+    numbers[np.searchsorted(ids, in_current[pairs])] = in_previous[pairs]
+    new = numbers == 0
+    if new.any():
+        check_label(next_label + int(new.sum()) - 1)
+    numbers[new] = next_label + np.arange(int(new.sum()))
+    return _renumber(current, ids, numbers), next_label + int(new.sum())
+
+
+def _renumber(
+    labels: NDArray[np.integer], ids: NDArray[np.integer], numbers: NDArray[np.int64]
+) -> NDArray[np.uint32]:
+    """Replace each label by its new number."""
+    renumbered = np.zeros(labels.shape, np.uint32)
+    inside = labels != 0
+    renumbered[inside] = numbers[np.searchsorted(ids, labels[inside])]
+    return renumbered
