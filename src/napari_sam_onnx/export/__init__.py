@@ -1,0 +1,1 @@
+"""Label images -> files. A file is written beside its place and moved there when it is whole."""
