@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 STRIDE = 4  # of the dense targets
 # Acquisition groups that are never trained on.
@@ -113,7 +117,7 @@ def read_simulated(folder: Path) -> list[Picture]:
 
 
 def weights(pictures: list[Picture], simulated: float = 0.4) -> NDArray[np.float64]:
-    """Sampling weights: rare kinds and groups more often than their number, by its square root.
+    """Return sampling weights: rare groups more often than their number, by its square root.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ DETAIL, FEATURES, CONTEXT = 12, 32, 48  # channels of the three levels handed to
 DETAIL_STRIDE, FEATURE_STRIDE, CONTEXT_STRIDE = 2, 4, 16
 MULTIPLE = 32  # the encoder's sides are padded to this
 MASKS = 3
-GRID = 64  # side of the decoder's grid
+GRID = 48  # side of the decoder's grid
 MARGIN = 1.6  # window side over the longer side of the expected object
 MIN_WINDOW = 20.0  # pixels
 BIG = 1e6
@@ -245,9 +245,7 @@ class Decoder(nn.Module):
         self.e1 = nn.Sequential(conv(c1 + FEATURES + 8, c1), Residual(c1))
         self.down2 = conv(c1, c2, 3, 2)
         self.e2 = conv(c2 + CONTEXT, c2)
-        self.film = nn.Sequential(
-            nn.Linear(2 * FEATURES + 3, 64), nn.ReLU(), nn.Linear(64, 2 * c2)
-        )
+        self.film = nn.Sequential(nn.Linear(2 * FEATURES + 3, 64), nn.ReLU(), nn.Linear(64, 2 * c2))
         self.e2b = conv(c2, c2)
         self.down3 = conv(c2, c3, 3, 2)
         self.e3 = Residual(c3)
@@ -257,9 +255,7 @@ class Decoder(nn.Module):
         self.masks = nn.Conv2d(c0, MASKS, 1)
         self.like_pos = nn.Linear(FEATURES, FEATURES)
         self.like_neg = nn.Linear(FEATURES, FEATURES)
-        self.iou = nn.Sequential(
-            nn.Linear(c3 + c1 + 4 + MASKS, 64), nn.ReLU(), nn.Linear(64, 1)
-        )
+        self.iou = nn.Sequential(nn.Linear(c3 + c1 + 4 + MASKS, 64), nn.ReLU(), nn.Linear(64, 1))
         nn.init.constant_(self.masks.bias, -1.0)  # type: ignore[arg-type]
 
     def window(
@@ -421,9 +417,7 @@ class Decoder(nn.Module):
             torch.sigmoid(masks + 2.0).mean((2, 3)) + 1e-4
         )
         doubt = (p * (1 - p)).mean((2, 3)) / (area + 1e-2)
-        rim = (
-            p[:, :, 0].mean(2) + p[:, :, -1].mean(2) + p[..., 0].mean(2) + p[..., -1].mean(2)
-        )
+        rim = p[:, :, 0].mean(2) + p[:, :, -1].mean(2) + p[..., 0].mean(2) + p[..., -1].mean(2)
         stats = torch.stack([area, stable, doubt, rim], -1)  # (B, 3, 4)
         wide = deep.mean((2, 3))[:, None].expand(-1, MASKS, -1)
         which = torch.eye(MASKS, device=masks.device)[None] + torch.zeros_like(stats[..., :1])

@@ -7,13 +7,15 @@ refine, clicks on background) and for corrective clicks drawn from the current e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SLOTS = 6  # two box corners and four clicks
 SPARE = 8  # further points inside each object, for corrections outside of the window
@@ -182,9 +184,3 @@ def correct(batch: Batch, slot: int, mask: Tensor, truth: Tensor, windows: Tenso
     spare = batch.spare[torch.arange(b, device=pick.device), pick]
     batch.coords[:, slot] = torch.where(use[:, None], spare, point)
     batch.labels[:, slot] = torch.where(use, torch.ones_like(label), label)
-
-
-def boundary_box(labels: NDArray[np.uint16], target: int) -> tuple[int, int, int, int]:
-    """Box ``x0, y0, x1, y1`` (exclusive end) of one label."""
-    x, y, w, h = cv2.boundingRect((labels == target).astype(np.uint8))
-    return x, y, x + w, y + h

@@ -1,6 +1,8 @@
 """Train pebble for a given time; resume where a checkpoint stands; write the ONNX pair at the end.
 
     python train.py --data DATA --cache CACHE --run RUN --minutes 60 --out OUT
+
+The learning rate follows the time spent, so a run ends when it was told to.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import numpy as np
 import torch
 from data import Picture, augment, crop, dense_targets, inner_distance, read_real, read_simulated
 from data import weights as sampling_weights
-from export import check, export
+from export import export
 from losses import dense_loss, mask_loss, true_iou
 from model import GRID, Pebble, normalise
-from prompts import SLOTS, Batch, collect, correct, first_prompts, perturbed_mask, sample_truth
+from prompts import Batch, collect, correct, first_prompts, perturbed_mask, sample_truth
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -118,7 +120,8 @@ def step_loss(
         if r == 0:  # corrections for half of the prompts of every picture
             per = n // image.shape[0]
             keep = (rows % per) < per // 2
-            batch, chosen, window, truth = take(batch, keep), chosen[keep], window[keep], truth[keep]
+            batch, chosen = take(batch, keep), chosen[keep]
+            window, truth = window[keep], truth[keep]
         before = batch.labels.clone()
         correct(batch, 3 + r, chosen[:, 0] > 0, truth[:, 0], window)
         look = torch.rand(len(before), device=device) < 0.15  # second look: no new click
@@ -214,7 +217,6 @@ def train(args: argparse.Namespace) -> None:
     final = ema.cpu().eval().to(memory_format=torch.contiguous_format)
     if args.out:
         export(final, args.out)
-        print(f"largest difference to ONNX Runtime {check(final, args.out):.1e}")
 
 
 def main() -> None:
@@ -230,7 +232,7 @@ def main() -> None:
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--images", type=int, default=6, help="per step, at the first of --sizes")
     p.add_argument("--prompts", type=int, default=8, help="per picture")
-    p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, multiples of 32")
+    p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, of 32n")
     p.add_argument("--simulated", type=float, default=0.4, help="share of simulated pictures")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--workers", type=int, default=1)
