@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.disk import ensure_space, explain_write_error
@@ -17,8 +18,6 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.transfer import DownloadCancelled
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_sam_onnx.models.cards import ModelFile
     from napari_sam_onnx.models.transfer import Cancel
 
@@ -29,6 +28,10 @@ MOST_RATIO = 200
 """Weights hardly compress; a zip that promises more than this is a bomb."""
 
 _CHUNK = 1 << 20
+
+
+class BadArchive(ModelError):
+    """A zip that is damaged or not the one that was meant; another attempt needs another."""
 
 
 def unpack(zipped: Path, file: ModelFile, target: Path, cancel: Cancel | None = None) -> None:
@@ -49,8 +52,10 @@ def unpack(zipped: Path, file: ModelFile, target: Path, cancel: Cancel | None = 
     ------
     DownloadCancelled
         If ``cancel`` said so.
+    BadArchive
+        If this is no zip, or the member is not in it, damaged, or larger than weights are.
     ModelError
-        If this is no zip, the member is not in it or is damaged, or it does not fit.
+        If the member does not fit on the disk.
     """
     try:
         with zipfile.ZipFile(zipped) as archive:
@@ -62,7 +67,12 @@ def unpack(zipped: Path, file: ModelFile, target: Path, cancel: Cancel | None = 
         if isinstance(error, ModelError):
             raise
         target.unlink(missing_ok=True)
-        raise ModelError(f"{zipped.name} is damaged or no zip ({error}).") from error
+        raise BadArchive(f"{_name(zipped)} is damaged or no zip ({error}).") from error
+
+
+def _name(zipped: Path) -> str:
+    """Name a zip as the user knows it, unfinished or not."""
+    return zipped.name.removesuffix(".part")
 
 
 def _find_member(archive: zipfile.ZipFile, file: ModelFile) -> zipfile.ZipInfo:
@@ -73,8 +83,9 @@ def _find_member(archive: zipfile.ZipFile, file: ModelFile) -> zipfile.ZipInfo:
     named = exact or [info for info in infos if info.filename.rsplit("/", 1)[-1] == name]
     if len(named) != 1:
         held = ", ".join(sorted(info.filename for info in infos)[:8]) or "nothing"
-        raise ModelError(
-            f"{archive.filename} does not hold exactly one '{file.member}'; it holds {held}."
+        raise BadArchive(
+            f"{_name(Path(archive.filename or ''))} does not hold exactly one '{file.member}'; "
+            f"it holds {held}."
         )
     return named[0]
 
@@ -83,8 +94,8 @@ def _refuse_bomb(info: zipfile.ZipInfo, zipped: Path) -> int:
     """Check what a member claims about itself; its size is enforced while it is read."""
     ratio = info.file_size / max(info.compress_size, 1)
     if info.file_size > MOST_BYTES or (ratio > MOST_RATIO and info.file_size > 1 << 24):
-        raise ModelError(
-            f"{info.filename} in {zipped.name} claims to be {info.file_size} bytes large; no "
+        raise BadArchive(
+            f"{info.filename} in {_name(zipped)} claims to be {info.file_size} bytes large; no "
             "weights are, so it is not unpacked."
         )
     return info.file_size
@@ -94,21 +105,16 @@ def _copy(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, cancel: Cancel | None
 ) -> None:
     written = 0
-    with archive.open(info) as source:
-        try:
-            sink = target.open("wb")
-        except OSError as error:
-            raise explain_write_error(error, target) from error
-        with sink:
+    try:
+        with archive.open(info) as source, target.open("wb") as sink:
             while chunk := source.read(_CHUNK):
                 if cancel is not None and cancel():
                     raise DownloadCancelled(f"Unpacking {info.filename} was stopped.")
                 written += len(chunk)
                 if written > info.file_size:
-                    raise ModelError(f"{info.filename} unpacks to more than it claims.")
-                try:
-                    sink.write(chunk)
-                except OSError as error:
-                    raise explain_write_error(error, target) from error
+                    raise BadArchive(f"{info.filename} unpacks to more than it claims.")
+                sink.write(chunk)
             sink.flush()
             os.fsync(sink.fileno())
+    except OSError as error:
+        raise explain_write_error(error, target) from error

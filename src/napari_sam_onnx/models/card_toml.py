@@ -12,10 +12,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.models.cards import NOTHING, Archive, ModelCard, ModelFile, Origin
+from napari_sam_onnx.models.cards import Archive, ModelCard, ModelFile, Origin
 from napari_sam_onnx.models.model import ModelError
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         notes=table.take("notes", str) or "",
         source=table.take_url("source") or "",
         hash_source=table.take("hash_source", str) or "",
-        overrides=MappingProxyType(overrides) if overrides else NOTHING,
+        overrides=overrides or {},
         origin="embedded" if origin == "catalogue" and model_id == EMBEDDED_ID else origin,
         card_file=table.path,
     )

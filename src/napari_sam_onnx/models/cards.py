@@ -7,7 +7,6 @@ which licence they are. It does not say how to run them: that is read from the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Origin = Literal["embedded", "catalogue", "user"]
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ class ModelCard:
     notes: str = ""
     source: str = ""
     hash_source: str = ""
-    overrides: Mapping[str, Any] = field(default_factory=lambda: NOTHING, hash=False)
+    overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
     origin: Origin = "user"
     card_file: Path | None = None
 

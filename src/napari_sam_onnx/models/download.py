@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.models.archive import unpack
+from napari_sam_onnx.models.archive import BadArchive, unpack
 from napari_sam_onnx.models.cards import Archive, ModelFile
 from napari_sam_onnx.models.disk import ensure_space, explain_write_error, size_of
 from napari_sam_onnx.models.fetch import DEFAULT_NETWORK, fetch
 from napari_sam_onnx.models.files import claim, explain_missing, find_files, is_downloaded, locate
-from napari_sam_onnx.models.integrity import check_file, know_moved, read_pin
+from napari_sam_onnx.models.integrity import check_file, forget_pins, know_moved, read_pin
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.places import models_dir
 from napari_sam_onnx.models.shared_files import find_archive
@@ -116,16 +116,27 @@ def _get_archive(
         zipped = part
     else:
         check_file(zipped, whole, card.id)
-    for file in members:
-        target = _part(folder, file.name)
-        unpack(zipped, file, target, cancel)
-        try:
-            check_file(target, file, card.id)
-        except ModelError as error:
-            _discard(target)
-            raise ModelError(f"{file.name} in {name} is not the file it should be.") from error
-        _publish(target, folder / file.name)
+    try:
+        for file in members:
+            target = _part(folder, file.name)
+            unpack(zipped, file, target, cancel)
+            _check_member(file, name, target, card.id)
+            _publish(target, folder / file.name)
+    except BadArchive:
+        # the next attempt must not meet the same bytes, nor be held to their hash
+        _discard(part)
+        if not (archive.sha256 or archive.md5):
+            forget_pins([archive.url])
+        raise
     _discard(part)
+
+
+def _check_member(file: ModelFile, archive_name: str, target: Path, model_id: str) -> None:
+    try:
+        check_file(target, file, model_id)
+    except ModelError as error:
+        _discard(target)
+        raise BadArchive(f"{file.name} in {archive_name} is not the file it should be.") from error
 
 
 def _fingerprint(archive: Archive) -> tuple[int | None, str | None, str | None]:
@@ -158,6 +169,8 @@ def _fetch_checked(
             cancel=cancel,
             network=network,
         )
+        if not fixed:
+            _refuse_text(part, file.name, url)
         try:
             check_file(part, file, card.id)
             return
@@ -177,6 +190,15 @@ def _fetch_checked(
             raise ModelError(
                 f"{file.name} from {url} is not the file {then}, so it was deleted; {advice}."
             ) from error
+
+
+def _refuse_text(part: Path, name: str, url: str) -> None:
+    """Refuse to pin what is plainly no model: a web page, a message, a Git LFS pointer."""
+    with part.open("rb") as stream:
+        start = stream.read(64).lstrip()
+    if start.startswith((b"<", b"{", b"version https://git-lfs")):
+        _discard(part)
+        raise ModelError(f"{url} answered with text instead of {name}; it was deleted.")
 
 
 def _part(folder: Path, name: str) -> Path:

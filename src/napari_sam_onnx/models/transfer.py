@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -156,6 +156,11 @@ class Transfer:
             raise TryAgain("the file was replaced meanwhile")
         if status not in (200, 206):
             raise ModelError(_explain_status(status, self.url, self.name))
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise ModelError(
+                f"{urlsplit(self.url).netloc} answered with a web page instead of {self.name}; "
+                "the network may ask for a login first."
+            )
         total: int | None
         if status == 206:
             match = re.fullmatch(
@@ -185,44 +190,45 @@ class Transfer:
         progress: Progress | None,
         cancel: Cancel | None,
     ) -> None:
-        import urllib3
-
         try:
-            stream = self.part.open("ab" if have else "wb")
-        except OSError as error:
-            raise explain_write_error(error, self.part) from error
-        with stream:
-            while True:
-                if cancel is not None and cancel():
-                    raise DownloadCancelled(f"The download of {self.name} was stopped.")
-                if progress is not None:
-                    progress(self.name, have, total)
-                try:
-                    # read1 returns what has arrived: a slow server cannot delay a cancel
-                    chunk = response.raw.read1(_CHUNK, decode_content=False)
-                except (urllib3.exceptions.HTTPError, OSError) as error:
-                    raise TryAgain(f"the connection broke after {format_bytes(have)}") from error
-                if not chunk:
-                    break
-                have += len(chunk)
-                if total is not None and have > total:
-                    stream.close()
-                    self.part.unlink(missing_ok=True)
-                    raise ModelError(f"{self.name} is longer at the source than it should be.")
-                try:
+            # closing may fail like writing: what is buffered is written then
+            with self.part.open("ab" if have else "wb") as stream:
+                for chunk in self._receive(response):
                     stream.write(chunk)
-                except OSError as error:
-                    raise explain_write_error(error, self.part) from error
-            try:
-                # on disk before it is called complete: a power cut must not leave a hole in a
-                # file of the right length
+                    have += len(chunk)
+                    if progress is not None:
+                        progress(self.name, have, total)
+                    if cancel is not None and cancel():
+                        raise DownloadCancelled(f"The download of {self.name} was stopped.")
+                    if total is not None and have > total:
+                        break
+                # on disk before it is called complete: a power cut must not leave a hole in
+                # a file of the right length
                 stream.flush()
                 os.fsync(stream.fileno())
-            except OSError as error:
-                raise explain_write_error(error, self.part) from error
+        except OSError as error:
+            raise explain_write_error(error, self.part) from error
+        if total is not None and have > total:
+            self.part.unlink(missing_ok=True)
+            raise ModelError(f"{self.name} is longer at the source than it should be.")
         if total is not None and have < total:
             raise TryAgain(f"the connection ended after {format_bytes(have)}")
         _tag_file(self.part).unlink(missing_ok=True)
+
+    def _receive(self, response: requests.Response) -> Iterator[bytes]:
+        """Yield an empty piece and then whatever has arrived, as soon as it has."""
+        import urllib3
+
+        yield b""
+        while True:
+            try:
+                # read1 does not wait for more: a slow server cannot delay a cancel
+                chunk = response.raw.read1(_CHUNK, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise TryAgain("the connection broke") from error
+            if not chunk:
+                return
+            yield chunk
 
     def _tag(self) -> str:
         try:
