@@ -115,7 +115,7 @@ def detect_contract(
         )
     wiring = _pair(encoder[1], decoder[0], decoder_row)
     encoder_row = _detect_encoder(*encoder, decoder_row, of_encoder.pop("row", None))
-    if decoder_row.name == "M" and encoder_row.size is not None:
+    if decoder_row.frame == "plane" and encoder_row.resize == "squash" and encoder_row.size:
         decoder_row = replace(decoder_row, prompt_size=encoder_row.size[0])
     if decoder_row.centers:
         wiring = {**wiring, decoder_row.centers: (decoder_row.centers,)}
@@ -133,35 +133,28 @@ def _detect_decoder(inputs: Specs, outputs: Specs, forced: str | None) -> Decode
     for telling, reason in REFUSALS.items():
         if (names | given) & set(telling):
             raise ModelError(f"The model {reason}.")
-    if forced is not None:
-        row = _row(DECODERS, forced)
-    else:
-        side = _embedding_side(inputs)
-        row = next(
-            (
-                row
-                for row in DECODERS.values()
-                if names.issuperset(row.needs)
-                and given.issuperset(row.gives)
-                and row.embedding_side in (0, side)
-            ),
-            None,
-        )
-        if row is None:
-            raise ModelError(_refuse(inputs, outputs, "decoder"))
+    side = _embedding_side(inputs)
+    matching = (
+        row
+        for row in DECODERS.values()
+        if names.issuperset(row.needs)
+        and given.issuperset(row.gives)
+        and row.embedding_side in (0, side)
+    )
+    found = _row(DECODERS, forced) if forced is not None else next(matching, None)
+    if found is None:
+        raise ModelError(_refuse(inputs, outputs, "decoder"))
     row = replace(
-        row,
-        embeddings=tuple(spec.name for spec in inputs if spec.name not in row.prompt_inputs),
-        masks=_find_masks(row, inputs, outputs),
-        labels=row.labels if row.labels in names else "",
-        boxes=row.boxes if row.boxes in names else "",
+        found,
+        embeddings=tuple(spec.name for spec in inputs if spec.name not in found.prompt_inputs),
+        masks=_find_masks(found, inputs, outputs),
+        labels=found.labels if found.labels in names else "",
+        boxes=found.boxes if found.boxes in names else "",
     )
     if row.scores not in given:
         raise ModelError(_refuse(inputs, outputs, "decoder"))
     if row.mask_input:
-        side = _shape(inputs, row.mask_input)[-1]
-        row = replace(row, mask_side=side or row.mask_side)
-    side = _embedding_side(inputs)
+        row = replace(row, mask_side=_shape(inputs, row.mask_input)[-1] or row.mask_side)
     if row.frame == "padded" or row.name == "G":
         row = replace(row, prompt_size=(side or 64) * _EMBEDDING_STRIDE)
     points = row.points or row.boxes

@@ -282,4 +282,4 @@ def choose_candidates(
         best = np.where(ambiguous, 1 + np.argmax(scores[:, 1:], axis=1), 0)
     else:
         best = np.argmax(scores, axis=1)
-    return best.astype(np.int64)
+    return np.asarray(best, np.int64)
