@@ -1,0 +1,21 @@
+"""The command line: thin commands over the engine. No Qt, no napari."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``napari-sam-onnx``; leaves with 0, 2 after an error in the input, 130 after Ctrl+C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process where omitted.
+    """
+    from napari_sam_onnx.cli.app import run
+
+    run(arguments)

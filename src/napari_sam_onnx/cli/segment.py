@@ -1,0 +1,113 @@
+"""``segment``: a picture, a stack or a folder of them -> label images."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters
+from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli.jobs import plan_jobs
+from napari_sam_onnx.cli.segment_picture import Request, segment_picture
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.picture_file import PictureFileError
+
+Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
+Link = Enum("Link", {"z": "z", "t": "t"}, type=str)
+
+
+def segment(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A picture, a stack, or a folder of them.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="The label image: .tif keeps axes and pixel size, .png holds one plane of at "
+            "most 65535 labels. For a folder: a folder.",
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(help="A model of `models list`, or an encoder's .onnx with --decoder."),
+    ] = "pebble",
+    decoder: Annotated[
+        Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
+        typer.Option(help="The decoder's .onnx, where --model names an encoder's."),
+    ] = None,
+    axes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The picture's axes, one letter of TZCYX per dimension, e.g. ZYX."),
+    ] = None,
+    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    mode: Annotated[
+        Optional[Mode],  # noqa: UP045
+        typer.Option(help="Where prompts come from; the model's best where omitted."),
+    ] = None,
+    boxes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --mode boxes: a label image whose objects are to be redrawn."),
+    ] = None,
+    link: Annotated[
+        Optional[Link],  # noqa: UP045
+        typer.Option(help="The axis along which an object keeps its label."),
+    ] = None,
+    preview: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    provider: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda …")] = "auto",
+    threads: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Threads of the model; all cores but one where omitted."),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Find the objects in a picture, a stack or a folder and save them as a label image."""
+    jobs = plan_jobs(source, out, preview, force=force)
+    request = Request(
+        axes=axes,
+        channels=None if channels is None else parse_channels(channels),
+        mode=None if mode is None else mode.value,
+        boxes=boxes,
+        link=None if link is None else link.value,
+        settings=settings,
+        force=force,
+        quiet=quiet,
+    )
+    _check_mode(request)
+    opened = load_model(_name_model(model, decoder), provider=provider, threads=threads)
+    failed = 0
+    for job in jobs:
+        try:
+            segment_picture(job, opened, request)
+        except (ImageError, PictureFileError) as error:
+            if len(jobs) == 1:
+                raise
+            failed += 1  # the other pictures are still wanted
+            print(f"Error: {job.source.name}: {error}", file=sys.stderr)
+    if failed:
+        raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
+
+
+def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
+    """Tell an id of the catalogue from the files of a model."""
+    if decoder is not None:
+        return Path(model), decoder
+    return (Path(model),) if Path(model).suffix.lower() == ".onnx" else model
+
+
+def _check_mode(request: Request) -> None:
+    """Refuse settings that do not fit before a model is opened and work begins."""
+    if request.mode is not None:
+        make_parameters(request.mode, **request.settings)
+    if (request.mode == "boxes") != (request.boxes is not None):
+        raise ParameterError("--boxes FILE and --mode boxes go together; give both or neither.")
