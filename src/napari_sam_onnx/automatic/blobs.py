@@ -58,9 +58,12 @@ def find_blobs(
     Notes
     -----
     Lindeberg (1998), "Feature detection with automatic scale selection"; a disc of radius r
-    answers most strongly at sigma = r / sqrt(2). The search is that of `skimage.feature.blob_log`.
+    answers most strongly at sigma = r / sqrt(2). Of two blobs of which one holds the centre of
+    the other the stronger stays, so that neither a cluster nor a speck stands for a cell.
+    (`skimage.feature.blob_log` keeps the larger one instead, and so loses cells to the dark
+    corners between them.)
     """
-    from skimage.feature import blob_log
+    from skimage.feature import peak_local_max
     from skimage.transform import resize
 
     gray = rgb.max(axis=2).astype(np.float32) / 255
@@ -69,23 +72,54 @@ def find_blobs(
     small = max(1, round(height * factor)), max(1, round(width * factor))
     if small != gray.shape:
         gray = resize(gray, small, order=1, anti_aliasing=True, mode="edge").astype(np.float32)
-    steps = 1 + int(np.ceil(np.log(max_radius / min_radius) / np.log(SCALE_STEP)))
-    found = [
-        blob_log(
-            sign * gray,
-            min_sigma=min_radius * factor / np.sqrt(2),
-            max_sigma=max_radius * factor / np.sqrt(2),
-            num_sigma=steps,
-            threshold=contrast * DISC_RESPONSE,
-            log_scale=True,
-            overlap=0.5,
+    # One scale more at either end: only what is strongest at its own scale is a blob.
+    steps = 3 + int(np.ceil(np.log(max_radius / min_radius) / np.log(SCALE_STEP)))
+    radii = np.geomspace(min_radius / SCALE_STEP, max_radius * SCALE_STEP, steps) * factor
+    response = _measure_blobs(gray, radii)
+    found = []
+    for sign, unwanted in ((1, "dark"), (-1, "bright")):
+        if polarity == unwanted:
+            continue
+        signed = sign * response
+        peaks = peak_local_max(
+            signed, min_distance=1, threshold_abs=contrast * DISC_RESPONSE, exclude_border=False
         )
-        for sign, wanted in ((1, "dark"), (-1, "bright"))
-        if polarity != wanted
-    ]
-    blobs = np.concatenate(found).astype(np.float64).reshape(-1, 3)
+        peaks = peaks[(peaks[:, 2] > 0) & (peaks[:, 2] < steps - 1)]
+        blobs = np.column_stack([peaks[:, :2], radii[peaks[:, 2]]]).astype(np.float64)
+        found.append(_keep_stronger(blobs, signed[tuple(peaks.T)]))
+    blobs = np.concatenate(found)
     centers = (blobs[:, :2] + 0.5) * (np.array([height, width]) / small) - 0.5
-    return np.column_stack([centers, blobs[:, 2] * np.sqrt(2) / factor])
+    return np.column_stack([centers, blobs[:, 2] / factor])
+
+
+def _measure_blobs(gray: NDArray[np.float32], radii: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Normalised Laplacian of Gaussian at the scale of each radius, bright blobs positive.
+
+    Returns
+    -------
+    (H, W, R) float32
+    """
+    from scipy.ndimage import gaussian_laplace
+
+    response = np.empty((*gray.shape, len(radii)), np.float32)
+    for index, radius in enumerate(radii):
+        sigma = radius / np.sqrt(2)
+        response[..., index] = -(sigma**2) * gaussian_laplace(gray, sigma)
+    return response
+
+
+def _keep_stronger(
+    blobs: NDArray[np.float64], strength: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Keep the stronger of two blobs where one holds the centre of the other."""
+    order = np.argsort(-strength, kind="stable")
+    kept = []
+    while order.size:
+        head, rest = order[0], order[1:]
+        kept.append(head)
+        distance = np.hypot(*(blobs[rest, :2] - blobs[head, :2]).T)
+        order = rest[distance > np.maximum(blobs[rest, 2], blobs[head, 2])]
+    return blobs[np.array(kept, dtype=np.intp)].reshape(-1, 3)
 
 
 def iterate_blobs(

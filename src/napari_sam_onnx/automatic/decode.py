@@ -88,10 +88,10 @@ def iterate_prompts(
         answer = model.decode(embedding, asked)
         for index, prompt in enumerate(asked):
             best = int(answer.best[index])
-            iou = float(answer.predicted_iou[index, best])
+            iou = answer.predicted_iou[index, best]
             if accept.min_iou > 0 and not iou >= accept.min_iou:
                 continue
-            mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, iou)
+            mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
             if accept.accepts(mask):
                 point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
                 masks.append(replace(mask, low_res=None, point=point))

@@ -10,6 +10,7 @@ The annotations are real types (not strings), so that a face can read them from
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from numbers import Real
 from typing import Any
 
 
@@ -65,10 +66,10 @@ def _check(parameters: Any) -> None:
     """Refuse values of the wrong type or out of range."""
     for f in form_fields(type(parameters)):
         value, rule = getattr(parameters, f.name), f.metadata
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, Real) and not isinstance(value, bool)
         if f.type in (int, float) and not number:
             raise ParameterError(f"{f.name} is a number; got {value!r}.")
-        if f.type is int and value != int(value):
+        if f.type is int and not float(value).is_integer():
             raise ParameterError(f"{f.name} is a whole number; got {value!r}.")
         if number and not (
             (rule["min"] is None or value >= rule["min"])

@@ -1,0 +1,265 @@
+"""The modes that prompt with something found: proposals, blobs, boxes."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_sam_onnx import automask, generate_masks
+from napari_sam_onnx.automatic import ParameterError, iterate_masks, make_parameters
+from napari_sam_onnx.automatic.blobs import find_blobs
+from napari_sam_onnx.automatic.boxes import boxes_of
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.embedding import LowResMasks, Proposals
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.masks import Mask
+from tests.fakes import ComponentModel, draw_discs
+
+CENTERS = [(20, 20), (40, 70), (15, 85)]
+PICTURE = draw_discs((60, 100), CENTERS, 8)
+
+
+class Mute(ComponentModel):
+    """Proposes nothing by itself."""
+
+    def propose(self, embedding):
+        return None
+
+
+def same_objects(labels, truth):
+    """Whether two label images show the same objects, whatever their numbers."""
+    pairs = np.unique(np.stack([labels.ravel(), truth.ravel()]), axis=1)
+    return pairs.shape[1] == len(np.unique(labels)) == len(np.unique(truth))
+
+
+TRUTH = ndimage.label(PICTURE)[0]
+
+
+@pytest.mark.parametrize("mode", [None, "objects", "blobs", "grid"])
+def test_each_object_gets_one_label(mode):
+    settings = {"points_per_side": 20} if mode == "grid" else {}
+    labels = automask(PICTURE, ComponentModel(), mode, **settings)
+    assert labels.dtype == np.uint32 and labels.shape == PICTURE.shape
+    assert same_objects(labels, TRUTH)
+    assert labels.max() == 3
+
+
+def test_without_a_mode_the_grid_stands_in_for_a_model_that_proposes_nothing():
+    model = Mute()
+    labels = automask(PICTURE, model)
+    assert same_objects(labels, TRUTH)
+    assert model.decoded == 16 and model.encoded == 1  # 32 × 32 points, one encoding
+    with pytest.raises(ParameterError, match="'component' does not propose"):
+        automask(PICTURE, model, "objects")
+
+
+def test_the_background_of_a_grid_is_no_object():
+    masks = generate_masks(PICTURE, ComponentModel(threshold=-1), points_per_side=4)
+    assert [mask.bbox for mask in masks] == [(0, 0, 60, 100)]
+    labels = automask(PICTURE, ComponentModel(threshold=-1), "grid", points_per_side=4)
+    assert not labels.any()
+
+
+def test_answers_that_are_poor_small_or_large_are_left_out():
+    model = ComponentModel()
+    assert not generate_masks(PICTURE, model, "objects", pred_iou_thresh=0.96)
+    assert len(generate_masks(PICTURE, model, "objects", pred_iou_thresh=0.95)) == 3
+    area = int((TRUTH == 1).sum())
+    assert len(generate_masks(PICTURE, model, "objects", min_area=area)) == 3
+    assert not generate_masks(PICTURE, model, "objects", min_area=area + 1)
+    assert not generate_masks(PICTURE, model, "objects", max_area=area - 1)
+    assert len(generate_masks(PICTURE, model, "objects", max_area=area)) == 3
+    assert len(generate_masks(PICTURE, model, "objects", stability_score_thresh=1.0)) == 3
+
+
+def test_a_box_per_object_keeps_the_order_and_the_count():
+    boxes = [(30, 60, 50, 80), (10, 10, 30, 30), (28, 58, 52, 82)]
+    masks = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=boxes)
+    assert [mask.bbox for mask in masks] == [(32, 62, 49, 79), (12, 12, 29, 29), (32, 62, 49, 79)]
+    merged = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=boxes, max_overlap=0.5)
+    assert [mask.bbox for mask in merged] == [(32, 62, 49, 79), (12, 12, 29, 29)]
+
+
+@pytest.mark.parametrize("names", [(0, 1, 2, 3), (0, 9, 4_000_000_000, 17)])
+def test_a_label_image_gives_the_boxes_of_its_objects(names):
+    labels = np.array(names, np.uint32)[TRUTH]
+    boxes = boxes_of(labels, labels.shape)
+    for name, box in zip(sorted(names)[1:], boxes, strict=True):
+        rows, columns = np.nonzero(labels == name)
+        expected = rows.min() - 0.5, columns.min() - 0.5, rows.max() + 0.5, columns.max() + 0.5
+        assert tuple(box) == expected
+    masks = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=labels)
+    assert same_objects(sum((i + 1) * np.asarray(m) for i, m in enumerate(masks)), TRUTH)
+    assert same_objects(automask(PICTURE, ComponentModel(), "boxes", boxes=PICTURE > 0), TRUTH)
+
+
+def test_a_label_image_without_background_and_an_empty_one():
+    full = np.array([[4, 4, 9]] * 5)
+    np.testing.assert_array_equal(
+        boxes_of(full, full.shape), [[-0.5, -0.5, 4.5, 1.5], [-0.5, 1.5, 4.5, 2.5]]
+    )
+    assert boxes_of(np.zeros((5, 3), int), (5, 3)).shape == (0, 4)
+    assert boxes_of([], (5, 3)).shape == (0, 4)
+    nothing = automask(PICTURE, ComponentModel(), "boxes", boxes=np.zeros((60, 100), bool))
+    assert not nothing.any()
+
+
+def test_boxes_that_make_no_sense_are_refused():
+    model = ComponentModel()
+    with pytest.raises(ParameterError, match="only with it"):
+        automask(PICTURE, model, "grid", boxes=[(0, 0, 3, 3)])
+    with pytest.raises(ParameterError, match="only with it"):
+        automask(PICTURE, model, "boxes")
+    with pytest.raises(ParameterError, match="got shape"):
+        automask(PICTURE, model, "boxes", boxes=np.zeros((7, 7), int))
+    with pytest.raises(ParameterError, match="negative"):
+        automask(PICTURE, model, "boxes", boxes=np.full((60, 100), -1))
+    with pytest.raises(ParameterError, match="whole numbers"):
+        automask(PICTURE, model, "boxes", boxes=np.zeros((60, 100)))
+
+
+def test_pictures_without_a_pixel_and_with_one():
+    with pytest.raises(ImageError, match="empty"):
+        automask(np.zeros((0, 5)), ComponentModel())
+    for mode in ("objects", "grid", "blobs"):
+        assert (
+            automask(np.zeros((1, 1)), ComponentModel(), mode).tolist() == [[0]] or mode != "grid"
+        )
+        assert automask(np.zeros((1, 1)), ComponentModel(), mode).shape == (1, 1)
+
+
+def soft_discs(discs, shape=(160, 220), blur=1.5):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    picture = np.zeros(shape)
+    for cy, cx, radius, height in discs:
+        picture = np.maximum(picture, height * (np.hypot(y - cy, x - cx) <= radius))
+    return ndimage.gaussian_filter(picture, blur)
+
+
+def as_rgb(picture):
+    return np.repeat((picture * 255).round().astype(np.uint8)[..., None], 3, axis=2)
+
+
+DISCS = [(30.0, 30.0, 6.0, 1.0), (40.0, 120.0, 20.0, 0.5), (120.0, 60.0, 12.0, 0.2)]
+
+
+@pytest.mark.parametrize("min_radius", [3.0, 5.0])
+def test_blobs_are_found_with_their_centre_and_radius(min_radius):
+    blobs = find_blobs(as_rgb(soft_discs(DISCS)), min_radius, 30)
+    assert len(blobs) == len(DISCS)
+    for cy, cx, radius, _ in DISCS:
+        y, x, r = blobs[np.argmin(np.hypot(blobs[:, 0] - cy, blobs[:, 1] - cx))]
+        assert np.hypot(y - cy, x - cx) < 1.5
+        assert r == pytest.approx(radius, rel=0.2)
+
+
+def test_blobs_are_as_bright_or_dark_as_asked_and_as_strong():
+    bright = as_rgb(0.5 + 0.4 * soft_discs(DISCS[:2]))
+    dark = as_rgb(0.5 - 0.4 * soft_discs(DISCS[:2]))
+    assert len(find_blobs(bright, 4, 30, "bright")) == len(find_blobs(dark, 4, 30, "dark")) == 2
+    near = [
+        tuple(b)
+        for b in find_blobs(dark, 4, 30, "bright")
+        if any(np.hypot(b[0] - d[0], b[1] - d[1]) < 3 for d in DISCS)
+    ]
+    assert not near
+    both = find_blobs(np.concatenate([bright, dark]), 4, 30, "both", 0.1)
+    assert len(both) >= 4
+    faint = as_rgb(soft_discs(DISCS))
+    assert len(find_blobs(faint, 4, 30, contrast=0.3)) == 2
+    assert len(find_blobs(faint, 4, 30, contrast=0.7)) == 1
+    assert not len(find_blobs(as_rgb(np.full((40, 40), 0.5)), 4, 30))
+
+
+def test_a_blob_of_any_colour_is_found():
+    for sample in range(3):
+        rgb = np.zeros((160, 220, 3), np.uint8)
+        rgb[..., sample] = as_rgb(soft_discs(DISCS[:1]))[..., 0]
+        assert len(find_blobs(rgb, 4, 30)) == 1
+
+
+def test_duplicates_are_judged_by_pixels_not_by_boxes():
+    diagonal = np.eye(30, dtype=bool)
+    apart = [Mask.from_array(diagonal), Mask.from_array(diagonal[::-1] & ~diagonal)]
+    assert suppress_duplicates(apart, [0.5, 0.6], 0.5).tolist() == [1, 0]  # their boxes are equal
+    inner = Mask((30, 30), (10, 10), np.ones((4, 4), bool))
+    outer = Mask((30, 30), (5, 5), np.ones((20, 20), bool))
+    empty = Mask((30, 30), (0, 0), np.zeros((0, 0), bool))
+    assert suppress_duplicates([empty, inner, outer], [0.9, 0.5, 0.6], 0.5).tolist() == [2]
+    assert suppress_duplicates([inner, outer], [0.6, 0.5], 0.5).tolist() == [0]
+    assert suppress_duplicates([inner, outer], [0.5, 0.6], 1.0).tolist() == [1, 0]
+    assert suppress_duplicates([], [], 0.5).tolist() == []
+
+
+def test_equal_scores_keep_their_order():
+    square = Mask((30, 30), (10, 10), np.ones((4, 4), bool))
+    shifted = Mask((30, 30), (11, 10), np.ones((4, 4), bool))
+    assert suppress_duplicates([square, shifted], [0.5, 0.5], 0.5).tolist() == [0]
+
+
+def test_progress_and_cancel():
+    many = draw_discs(
+        (200, 200), [(y, x) for y in range(10, 200, 20) for x in range(10, 200, 20)], 5
+    )
+    model = ComponentModel()
+    seen = []
+    generate_masks(
+        many, model, "objects", points_per_batch=30, progress=lambda *now: seen.append(now)
+    )
+    assert seen == [(0, 0), (0, 100), (30, 100), (60, 100), (90, 100), (100, 100)]
+    rgb = np.repeat(many[..., None], 3, axis=2)
+    model = ComponentModel()
+    steps = iterate_masks(rgb, model, make_parameters("objects", points_per_batch=30))
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    assert (model.encoded, model.decoded) == (1, 1)
+
+
+def test_a_plane_is_encoded_once_for_many_runs():
+    model, cache = ComponentModel(), EmbeddingCache()
+    for confidence in (0.2, 0.5, 0.9):
+        generate_masks(PICTURE, model, "objects", cache=cache, min_confidence=confidence)
+    assert model.encoded == 1
+
+
+def test_a_thousand_masks_of_a_large_plane_do_not_cost_a_thousand_planes():
+    import tracemalloc
+
+    side, step = 1600, 50
+    centers = [(y, x) for y in range(25, side, step) for x in range(25, side, step)]
+    picture = draw_discs((side, side), [], 1)
+    disc = draw_discs((step, step), [(25, 25)], 8)
+    for y, x in centers:
+        picture[y - 25 : y + 25, x - 25 : x + 25] = disc
+
+    class Windowed(ComponentModel):
+        """Answers inside a window, as the embedded model does."""
+
+        def propose(self, embedding):
+            points = np.array(centers, float)
+            return Proposals(points, np.zeros((len(points), 4)), np.ones(len(points)))
+
+        def decode(self, embedding, prompts):
+            components = embedding.tensors["components"]
+            corners = [np.round(p.points[0]).astype(int) - 16 for p in prompts]
+            cuts = [components[y : y + 48, x : x + 48] > 0 for y, x in corners]
+            logits = np.float32(
+                [np.pad(c, ((0, 48 - c.shape[0]), (0, 48 - c.shape[1]))) for c in cuts]
+            )
+            count = len(prompts)
+            return LowResMasks(
+                (logits * 16 - 8)[:, None],
+                np.full((count, 1), 0.9, np.float32),
+                np.float32([[y, x, y + 48, x + 48] for y, x in corners]),
+                np.zeros(count, np.int64),
+                (0,),
+            )
+
+    tracemalloc.start()
+    masks = generate_masks(picture, Windowed(), "objects")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(masks) == len(centers) == 1024
+    assert sum(mask.crop.nbytes for mask in masks) < 1024 * 60 * 60
+    assert held < 6 * picture.size  # the masks; a plane each would be 1024 of them

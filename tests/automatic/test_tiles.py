@@ -1,0 +1,125 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_sam_onnx import automask, generate_masks
+from napari_sam_onnx.automatic import iterate_masks, make_parameters
+from napari_sam_onnx.automatic.crops import lay_tiles
+from napari_sam_onnx.masks import measure_iou
+from tests.fakes import ComponentModel, draw_discs
+
+TILES = {"tile_side": 128, "tile_overlap": 48}
+
+
+def disc(shape, center, radius):
+    return draw_discs(shape, [center], radius)
+
+
+def objects(labels):
+    return [labels == label for label in np.unique(labels) if label]
+
+
+def iou(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+@pytest.mark.parametrize(("shape", "side"), [((300, 500), 128), ((128, 129), 128), ((40, 300), 64)])
+@pytest.mark.parametrize("overlap", [0, 16, 32])
+def test_tiles_cover_the_plane_and_overlap(shape, side, overlap):
+    tiles = lay_tiles(shape, side, overlap)
+    seen = np.zeros(shape, int)
+    for tile in tiles:
+        assert tile.shape == tuple(min(side, length) for length in shape)
+        seen[tile.slices] += 1
+    assert seen.min() == 1
+    for axis in (0, 1):
+        starts = sorted({tile.box[axis] for tile in tiles})
+        for a, b in pairwise(starts):
+            assert a + side - b >= overlap
+
+
+@pytest.mark.parametrize("inner", ["objects", "blobs", "grid"])
+@pytest.mark.parametrize(
+    "center", [(100, 100), (100, 104), (60, 86), (86, 60), (172, 172), (150, 80), (128, 128)]
+)
+def test_one_disc_on_a_seam_gives_exactly_one_label(inner, center):
+    picture = disc((300, 300), center, 14)
+    settings = TILES | ({"points_per_side": 12} if inner == "grid" else {})
+    labels = automask(picture, ComponentModel(), "tiled", inner=inner, **settings)
+    (found,) = objects(labels)
+    assert iou(found, picture > 0) >= 0.95
+
+
+@pytest.mark.parametrize("radius", [30, 50, 90])
+def test_an_object_larger_than_the_overlap_is_united(radius):
+    picture = disc((300, 300), (150, 145), radius)
+    labels = automask(picture, ComponentModel(), "tiled", **TILES)
+    (found,) = objects(labels)
+    assert iou(found, picture > 0) >= 0.95
+
+
+def test_neighbours_on_a_seam_stay_apart():
+    rng = np.random.default_rng(0)
+    centers = [
+        (y + rng.integers(-3, 4), x + rng.integers(-3, 4))
+        for y in range(18, 380, 26)
+        for x in range(18, 480, 26)
+    ]
+    picture = draw_discs((390, 490), centers, 9)
+    truth, count = ndimage.label(picture)
+    labels = automask(picture, ComponentModel(), "tiled", **TILES)
+    assert len(objects(labels)) == count == len(centers)
+    for label in range(1, count + 1):
+        owner = np.bincount(labels[truth == label]).argmax()
+        assert owner and iou(labels == owner, truth == label) >= 0.95
+
+
+def test_large_pieces_that_only_touch_are_not_united():
+    picture = np.zeros((300, 300), np.uint8)
+    picture[20:280, 60:100] = 255  # two long bars through three tiles each
+    picture[20:280, 103:140] = 255
+    labels = automask(picture, ComponentModel(), "tiled", **TILES)
+    assert len(objects(labels)) == 2
+    assert sorted(int(o.sum()) for o in objects(labels)) == [260 * 37, 260 * 40]
+
+
+def test_a_plane_smaller_than_a_tile_is_one_tile():
+    picture = draw_discs((60, 100), [(20, 20), (40, 70)], 8)
+    model = ComponentModel()
+    tiled = generate_masks(picture, model, "tiled")
+    assert model.encoded == 1
+    plain = generate_masks(picture, ComponentModel(), "objects")
+    assert [measure_iou(a, b) for a, b in zip(tiled, plain, strict=True)] == [1.0, 1.0]
+
+
+def test_the_contrast_is_that_of_the_whole_plane():
+    seen = []
+
+    class Watching(ComponentModel):
+        def encode(self, image):
+            seen.append(int(image.max()))
+            return super().encode(image)
+
+    picture = np.zeros((128, 300), np.uint16)
+    picture[50:70, 20:40] = 4000  # in the first tile
+    picture[50:70, 260:280] = 400  # in the last: a tenth as bright, and so it stays
+    automask(picture, Watching(), "tiled", **TILES)
+    assert seen[0] == 255 and seen[-1] in (25, 26)
+
+
+def test_tiles_report_and_stop_between_and_inside_tiles():
+    picture = disc((300, 300), (150, 145), 30)
+    model = ComponentModel()
+    rgb = np.repeat(picture[..., None], 3, axis=2)
+    steps = iterate_masks(rgb, model, make_parameters("tiled", **TILES))
+    seen = []
+    for event in steps:
+        seen.append(event)
+        if event.done == 3:
+            steps.close()
+    assert model.encoded == 3
+    assert {(event.total, event.unit) for event in seen} == {(16, "tiles")}
+    assert [event.done for event in seen] == sorted(event.done for event in seen)
+    assert len(seen) > 4  # steps inside tiles too
