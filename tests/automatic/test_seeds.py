@@ -122,10 +122,8 @@ def test_pictures_without_a_pixel_and_with_one():
     with pytest.raises(ImageError, match="empty"):
         automask(np.zeros((0, 5)), ComponentModel())
     for mode in ("objects", "grid", "blobs"):
-        assert (
-            automask(np.zeros((1, 1)), ComponentModel(), mode).tolist() == [[0]] or mode != "grid"
-        )
-        assert automask(np.zeros((1, 1)), ComponentModel(), mode).shape == (1, 1)
+        labels = automask(np.ones((1, 1)), ComponentModel(), mode)
+        assert labels.shape == (1, 1) and labels.dtype == np.uint32
 
 
 def soft_discs(discs, shape=(160, 220), blur=1.5):
