@@ -1,0 +1,150 @@
+"""The dock widget: puts the panels together and wires them to one session."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam_onnx.plugin.automatic import Automatic
+from napari_sam_onnx.plugin.automatic_panel import AutomaticPanel
+from napari_sam_onnx.plugin.commits import Commits
+from napari_sam_onnx.plugin.image_panel import ImagePanel
+from napari_sam_onnx.plugin.keys import bind
+from napari_sam_onnx.plugin.layers import role_of
+from napari_sam_onnx.plugin.model_panel import ModelPanel
+from napari_sam_onnx.plugin.prompt_panel import PromptPanel, make_key_help
+from napari_sam_onnx.plugin.session import Session
+from napari_sam_onnx.plugin.widgets import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+
+    from napari_sam_onnx.plugin.engine import Engine
+    from napari_sam_onnx.plugin.layers import PromptLayers
+    from napari_sam_onnx.plugin.status import Status
+
+COLORS = {"info": "#8a8d91", "busy": "#3d8bfd", "ready": "#2fa866", "error": "#e5484d"}
+
+
+class SamDock(QWidget):
+    """Segment Anything in a dock.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    engine : Engine, optional
+        Another source of models.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer, engine: Engine | None = None) -> None:
+        super().__init__()
+        viewer = napari_viewer
+        self.session = Session(viewer, engine)
+        self.commits = Commits(self.session)
+        self.automatic = Automatic(self.session)
+        self._bound_to: PromptLayers | None = None
+        self._release: Callable[[], None] = lambda: None
+        self._shown: Status | None = None
+        self._closed = False
+
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.image_panel = ImagePanel(self.session)
+        self.model_panel = ModelPanel(self.session)
+        self.prompt_panel = PromptPanel(self.session, self.commits)
+        self.automatic_panel = AutomaticPanel(self.session, self.automatic)
+        column = QWidget()
+        stacked = QVBoxLayout(column)
+        stacked.setContentsMargins(4, 4, 4, 4)
+        stacked.setSpacing(2)
+        for title, panel, folded in (
+            ("Image", self.image_panel, False),
+            ("Model", self.model_panel, False),
+            ("Prompts and labels", self.prompt_panel, False),
+            ("Automatic masks", self.automatic_panel, False),
+            ("Mouse and keys", make_key_help(), True),
+        ):
+            stacked.addWidget(Section(title, panel, folded=folded))
+        stacked.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(column)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.status)
+        layout.addWidget(scroll, 1)
+        self._column, self._scroll = column, scroll
+
+        self.session.changed.connect(self._refresh)
+        self.automatic.made.connect(self._take_made)
+        # By then the widgets are gone; only what runs must still be stopped.
+        self.destroyed.connect(partial(_stop, self.session, self.automatic))
+        self.session.choose_layer(_first_picture(viewer))
+        self._refresh()
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the viewer when napari takes the widget out of its dock."""
+        kind = event.type()
+        if kind == QEvent.Type.ParentChange and self.parent() is None:
+            self.shut()
+        elif kind == QEvent.Type.LayoutRequest:
+            bar = self._scroll.verticalScrollBar().sizeHint().width()
+            self.setMinimumWidth(self._column.minimumSizeHint().width() + bar)
+        return bool(super().event(event))
+
+    def shut(self, *_: Any) -> None:
+        """Leave the viewer as it was, labels apart; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._release()
+        self.automatic.close()
+        self.session.close()
+
+    def _refresh(self) -> None:
+        if self._closed:
+            return
+        layers = self.session.layers
+        if layers is not self._bound_to:
+            self._release()
+            self._release, self._bound_to = bind(self.session, self.commits), layers
+        status = self.session.status
+        if status is self._shown:
+            return
+        self._shown = status
+        self.status.setText(status.text)
+        self.status.setStyleSheet(
+            f"QLabel {{ padding: 5px 8px; border-left: 4px solid {COLORS[status.kind]}; }}"
+        )
+        if status.kind == "error":
+            show_warning(status.text)
+
+    def _take_made(self, layer: Any) -> None:
+        """Correct what was made automatically, where no other labels are chosen."""
+        if self.commits.target is None:
+            self.commits.choose_target(layer)
+
+
+def _stop(session: Session, automatic: Automatic, *_: Any) -> None:
+    automatic.close()
+    session.lane.close()
+
+
+def _first_picture(viewer: napari.Viewer) -> Image | None:
+    """Find the picture to begin with: the selected one, else the topmost that is visible."""
+    active = viewer.layers.selection.active
+    images = [e for e in viewer.layers if isinstance(e, Image) and role_of(e) is None]
+    if active in images:
+        return active
+    return next((layer for layer in reversed(images) if layer.visible), None)

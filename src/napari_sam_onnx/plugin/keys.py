@@ -1,0 +1,137 @@
+"""Mouse and keys, live only while one of our prompt layers is the active one.
+
+The sign of a click comes from the button at the moment of the press, never from a selected
+point. Pan, zoom, slice and hold-Space stay napari's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.layers import Layer
+
+    from napari_sam_onnx.plugin.commits import Commits
+    from napari_sam_onnx.plugin.session import Session
+
+# Shorter movements between press and release are a click; napari's own points use the same.
+DRAG_PIXELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One action as the user finds it in the dock.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        As napari names them; empty for the mouse.
+    shown : str
+        As a user reads them.
+    text : str
+        What it does.
+    """
+
+    keys: tuple[str, ...]
+    shown: str
+    text: str
+
+
+BINDINGS = (
+    Binding((), "Click", "a point on the object"),
+    Binding((), "Right-click, Shift+click", "a point on the background"),
+    Binding((), "Shift+drag", "a box around the object"),
+    Binding(("N", "Enter"), "N, Enter", "accept the mask as the next label"),
+    Binding(("Escape",), "Esc", "discard the prompts"),
+    Binding(("Control-Z",), "Ctrl+Z", "undo the last prompt or object"),
+    Binding(("Control-Shift-Z",), "Ctrl+Shift+Z", "redo"),
+    Binding(("W",), "W", "next candidate mask"),
+    Binding(("Q",), "Q", "turbo: each click commits an object"),
+    Binding(("H",), "H (hold)", "hide the preview"),
+    Binding(("K",), "K", "delete the object under the cursor"),
+)
+
+
+def bind(session: Session, commits: Commits) -> Callable[[], None]:
+    """Bind mouse and keys to the session's prompt layers.
+
+    Returns
+    -------
+    callable
+        Undoes it.
+    """
+    layers = session.layers
+    if layers is None:
+        return lambda: None
+    actions: dict[str, Callable[[Any], Any]] = {
+        "N": lambda _: commits.accept(),
+        "Enter": lambda _: commits.accept(),
+        "Escape": lambda _: commits.discard(),
+        "Control-Z": lambda _: commits.undo(),
+        "Control-Shift-Z": lambda _: commits.redo(),
+        "W": lambda _: session.cycle(),
+        "Q": lambda _: commits.toggle_turbo(),
+        "H": lambda _: _hide_while_held(session),
+        "K": lambda _: commits.delete_at(session.viewer.cursor.position),
+    }
+    bound = (layers.points, layers.boxes)
+    for layer in bound:
+        for key, action in actions.items():
+            layer.bind_key(key, action, overwrite=True)
+
+    def on_press(layer: Layer, event: Any) -> Generator[None, None, None] | None:
+        return _drag(session, layer, event)
+
+    # Ahead of napari's own callback, which adds the point with the sign decided here.
+    layers.points.mouse_drag_callbacks.insert(0, on_press)
+
+    def release() -> None:
+        for layer in bound:
+            for key in actions:
+                layer.bind_key(key, None)
+        if on_press in layers.points.mouse_drag_callbacks:
+            layers.points.mouse_drag_callbacks.remove(on_press)
+
+    return release
+
+
+def _hide_while_held(session: Session) -> Generator[None, None, None]:
+    if session.layers is None:
+        return
+    preview = session.layers.preview
+    preview.visible = False
+    yield
+    preview.visible = True
+
+
+def _drag(session: Session, layer: Any, event: Any) -> Generator[None, None, None]:
+    """Decide a click's sign at the press, or draw a box while Shift is held."""
+    if layer.mode != "add" or event.button not in (1, 2):
+        return
+    shift = "Shift" in event.modifiers
+    if session.layers is not None:
+        session.layers.set_next_sign(event.button == 1 and not shift)
+    if not (shift and event.button == 1):
+        return
+    start, pressed = session.to_plane(event.position), np.array(event.pos)
+    if start is None:
+        return
+    corners = None
+    yield
+    while event.type == "mouse_move":
+        event.handled = True  # the camera stays where it is
+        stop = session.to_plane(event.position)
+        if stop is not None and np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS:
+            corners = (*np.minimum(start, stop), *np.maximum(start, stop))
+            session.draft_box(corners)
+        yield
+    stop = session.to_plane(event.position)
+    if stop is not None and np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS:
+        session.add_box((*np.minimum(start, stop), *np.maximum(start, stop)))
+    elif corners is not None:
+        session.drop_draft()

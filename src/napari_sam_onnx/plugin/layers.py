@@ -1,0 +1,296 @@
+"""The layers that we make: prompts, boxes and the preview. Made, marked, written, removed.
+
+Our layers are found by a mark in their metadata, never by their name, which the user may
+change. Each takes over the picture's geometry, so that a click means the pixel under it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.transforms import Affine
+
+from napari_sam_onnx.plugin.convert import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.history import Snapshot
+from napari_sam_onnx.plugin.picture import layer_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.convert import Plane
+    from napari_sam_onnx.plugin.picture import Picture
+
+MARK = "napari-sam-onnx"
+SIGN = "positive"
+
+# Readable by the colour-blind: the two signs differ in hue, in lightness and in symbol.
+POSITIVE_COLOR = "#2ee66b"
+NEGATIVE_COLOR = "#ff3b3b"
+BOX_COLOR = "#2ee66b"
+PREVIEW_COLOR = "#ffd500"
+
+
+def role_of(layer: Layer) -> str | None:
+    """Return what a layer is to us, or None where it is not ours."""
+    mark = layer.metadata.get(MARK)
+    return mark.get("role") if isinstance(mark, dict) else None
+
+
+def geometry_of(picture: Picture) -> dict[str, Any]:
+    """Return the arguments that put a layer on a picture.
+
+    Along a channel axis, our layers are one pixel that spans all channels: what is drawn on one
+    channel belongs to the object and shows on all of them.
+    """
+    layer = picture.main
+    scale, translate = np.array(layer.scale), np.array(layer.translate)
+    if picture.channel_axis is not None:
+        middle = np.zeros(layer.ndim)
+        middle[picture.channel_axis] = (layer_shape(layer)[picture.channel_axis] - 1) / 2
+        translate = _place(layer, scale, translate, middle)
+        scale[picture.channel_axis] *= layer_shape(layer)[picture.channel_axis]
+    return {
+        "scale": scale,
+        "translate": translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine.affine_matrix,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def plane_geometry(picture: Picture, plane: Plane) -> dict[str, Any]:
+    """Return the arguments that put a one-plane layer on its plane of a picture."""
+    geometry = geometry_of(picture)
+    offset = np.array(plane.position, dtype=float)
+    moved = _place(picture.main, geometry["scale"], geometry["translate"], offset)
+    return {**geometry, "translate": moved}
+
+
+def _place(
+    layer: Layer, scale: NDArray[Any], translate: NDArray[Any], offset: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Where a layer must start so that its first pixel lies at an offset of the picture."""
+    turn = Affine(scale=scale, translate=translate, rotate=layer.rotate, shear=layer.shear)
+    return np.asarray(turn(offset), dtype=float)
+
+
+class PromptLayers:
+    """The points, the boxes and the preview over one picture.
+
+    Parameters
+    ----------
+    viewer : napari ViewerModel
+    picture : Picture
+        What the layers lie on.
+    edited : callable
+        Called without arguments after the user changed the prompts, by whatever means.
+    """
+
+    def __init__(self, viewer: ViewerModel, picture: Picture, edited: Callable[[], None]) -> None:
+        self._viewer, self._picture, self._edited = viewer, picture, edited
+        self._quiet = False
+        geometry, ndim = geometry_of(picture), picture.main.ndim
+        self.preview = Labels(
+            np.zeros((1,) * ndim, np.uint8),
+            name="SAM preview",
+            opacity=0.55,
+            blending="translucent",
+            colormap=DirectLabelColormap(color_dict={None: "transparent", 1: PREVIEW_COLOR}),
+            metadata={MARK: {"role": "preview"}},
+            **geometry,
+        )
+        self.preview.editable = False
+        self.boxes = Shapes(
+            ndim=ndim,
+            name="SAM boxes",
+            edge_color=BOX_COLOR,
+            face_color="transparent",
+            edge_width=_line_width(picture),
+            metadata={MARK: {"role": "boxes"}},
+            **geometry,
+        )
+        self.points = Points(
+            ndim=ndim,
+            name="SAM points",
+            features={SIGN: np.zeros(0, bool)},
+            size=1000,
+            canvas_size_limits=(11, 11),
+            border_color="black",
+            border_width=0.12,
+            metadata={MARK: {"role": "points"}},
+            **geometry,
+        )
+        self.points.feature_defaults = {SIGN: [True]}
+        for layer in self.all:
+            viewer.add_layer(layer)
+        self.points.mode = "add"
+        self.boxes.events.data.connect(self._on_data)
+        self.points.events.data.connect(self._on_data)
+
+    @property
+    def all(self) -> tuple[Layer, Layer, Layer]:
+        """Our layers from the lowest to the highest."""
+        return self.preview, self.boxes, self.points
+
+    @property
+    def present(self) -> bool:
+        """Whether the user has left all of them in the viewer."""
+        return all(layer in self._viewer.layers for layer in self.all)
+
+    @property
+    def active(self) -> bool:
+        """Whether the keys and clicks of the user go to our layers."""
+        return self._viewer.layers.selection.active in (self.points, self.boxes)
+
+    def activate(self) -> None:
+        """Send the user's keys and clicks to the points."""
+        self._viewer.layers.selection.active = self.points
+        self.points.mode = "add"
+
+    def detach(self) -> None:
+        """Undo what the constructor did."""
+        self.boxes.events.data.disconnect(self._on_data)
+        self.points.events.data.disconnect(self._on_data)
+        for layer in self.all:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def set_next_sign(self, positive: bool) -> None:
+        """Decide what the next click means; no point that exists changes."""
+        self.points.selected_data = set()
+        self.points.feature_defaults = {SIGN: [positive]}
+
+    def read(self) -> Snapshot:
+        """Return all open prompts."""
+        return Snapshot(
+            np.array(self.points.data, dtype=float).reshape(-1, self.points.ndim),
+            np.array(self.points.features[SIGN], dtype=bool),
+            tuple(np.array(vertices, dtype=float) for vertices in self.boxes.data),
+        )
+
+    def write(self, prompts: Snapshot) -> None:
+        """Replace all open prompts, without calling it an edit of the user's."""
+        with self.quiet():
+            self.points.selected_data = set()
+            self.points.data = prompts.points
+            self.points.features = {SIGN: prompts.positive}
+            self.points.feature_defaults = {SIGN: [True]}
+            self._restyle()
+            self._write_boxes(prompts.boxes)
+
+    def draft_box(self, vertices: NDArray[np.float64], kept: Snapshot) -> None:
+        """Show a box that is being drawn, beside the boxes of a snapshot."""
+        with self.quiet():
+            self._write_boxes((*kept.boxes, vertices))
+
+    def show_preview(self, mask: Mask | None, plane: Plane | None) -> None:
+        """Show a mask on its plane, or nothing."""
+        if mask is None or plane is None or not mask:
+            if self.preview.data.any():
+                self.preview.data = np.zeros((1,) * self.preview.ndim, np.uint8)
+            return
+        # The layer holds the object's own box alone: a large plane costs no more than a small.
+        geometry = plane_geometry(self._picture, plane)
+        offset = np.array(plane.position, dtype=float)
+        offset[list(plane.axes)] = mask.origin
+        start = _place(
+            self._picture.main,
+            geometry["scale"],
+            geometry_of(self._picture)["translate"],
+            offset,
+        )
+        shape = [1] * self.preview.ndim
+        for axis, size in zip(plane.axes, mask.crop.shape, strict=True):
+            shape[axis] = size
+        crop = mask.crop.T if plane.flipped else mask.crop
+        with self.preview.events.blocker_all():
+            self.preview.translate = start
+        self.preview.data = crop.astype(np.uint8).reshape(shape)
+        self.preview.translate = start
+
+    def refit(self, picture: Picture) -> None:
+        """Follow the picture where the user moved, turned or scaled it."""
+        self._picture = picture
+        geometry = geometry_of(picture)
+        for layer in self.all:
+            for name, value in geometry.items():
+                setattr(layer, name, value)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Write without reporting it as an edit of the user's."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _on_data(self, event: Any) -> None:
+        if self._quiet or str(getattr(event, "action", "")).lower() not in _PAST:
+            return
+        with self.quiet():
+            self._restyle()
+        self._edited()
+
+    def _restyle(self) -> None:
+        """Colour and symbol follow the sign, however a point came to be."""
+        positive = np.array(self.points.features[SIGN], dtype=bool)
+        if positive.size:
+            self.points.symbol = np.where(positive, "disc", "cross")
+            self.points.face_color = np.where(positive, POSITIVE_COLOR, NEGATIVE_COLOR)
+
+    def _write_boxes(self, boxes: tuple[NDArray[np.float64], ...]) -> None:
+        if len(boxes) == len(self.boxes.data) and all(map(np.array_equal, boxes, self.boxes.data)):
+            return
+        self.boxes.selected_data = set()
+        self.boxes.data = []
+        if boxes:
+            self.boxes.add(
+                list(boxes),
+                shape_type=["rectangle" if len(box) == 4 else "polygon" for box in boxes],
+                edge_width=_line_width(self._picture),
+                edge_color=BOX_COLOR,
+                face_color="transparent",
+            )
+
+
+def prompts_on(
+    prompts: Snapshot, plane: Plane
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None]:
+    """Return the prompts of one plane.
+
+    Returns
+    -------
+    points : (N, 2) float64
+        ``(y, x)`` in plane pixels.
+    labels : (N,) int64
+        1 on the object, 0 on the background.
+    box : (4,) float64 or None
+        ``(y0, x0, y1, x1)``; the newest where there are several.
+    """
+    here = lie_on_plane(prompts.points, plane)
+    boxes = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
+    return (
+        to_plane(prompts.points[here], plane),
+        prompts.positive[here].astype(np.int64),
+        box_corners(boxes[-1], plane) if boxes else None,
+    )
+
+
+def _line_width(picture: Picture) -> float:
+    """Return a width in pixels of the picture that is seen at the first zoom."""
+    return max(0.5, max(layer_shape(picture.main)[-2:]) / 400)
+
+
+_PAST = ("added", "changed", "removed")

@@ -1,0 +1,58 @@
+"""Where prompts lie: inside the picture, on which plane; and the sliders that show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.plugin.convert import lie_on_plane
+from napari_sam_onnx.plugin.history import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.plugin.convert import Plane
+    from napari_sam_onnx.plugin.picture import Picture
+
+
+def keep_inside(prompts: Snapshot, shape: Sequence[int]) -> Snapshot:
+    """Return the prompts that touch a picture: points inside it, boxes that overlap it."""
+    edge = np.array(shape, dtype=float) - 0.5
+    inside = ((prompts.points >= -0.5) & (prompts.points < edge)).all(axis=1)
+    boxes = tuple(box for box in prompts.boxes if _overlaps(box, edge))
+    return Snapshot(prompts.points[inside], prompts.positive[inside], boxes)
+
+
+def without_boxes(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts without the boxes of a plane."""
+    boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
+    return Snapshot(prompts.points, prompts.positive, boxes)
+
+
+def without_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts of all other planes."""
+    away = ~lie_on_plane(prompts.points, plane)
+    return without_boxes(
+        Snapshot(prompts.points[away], prompts.positive[away], prompts.boxes), plane
+    )
+
+
+def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:
+    """Show a plane of a picture."""
+    layer = picture.main
+    world = layer.data_to_world(np.array(plane.position, dtype=float))
+    offset = viewer.dims.ndim - layer.ndim
+    for axis in plane.others:
+        if axis != picture.channel_axis and axis + offset in viewer.dims.not_displayed:
+            viewer.dims.set_point(axis + offset, float(world[axis]))
+
+
+def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:
+    low, high = box.min(axis=0), box.max(axis=0)
+    flat = low == high  # the axes that the box does not extend along
+    along = (high > -0.5) & (low < edge)
+    return bool(np.where(flat, (low >= -0.5) & (low < edge), along).all())

@@ -1,0 +1,38 @@
+"""One sentence about what is going on, and how to say an error in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.prompts import PromptError
+
+Kind = Literal["info", "busy", "ready", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the dock's status line shows.
+
+    Parameters
+    ----------
+    text : str
+        One sentence.
+    kind : {"info", "busy", "ready", "error"}
+        How it is shown.
+    """
+
+    text: str
+    kind: Kind = "info"
+
+
+def explain(error: Exception) -> str:
+    """Say an exception in one sentence; ours are sentences already."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (ImageError, ModelError, PromptError, ValueError)) and text:
+        return text
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; choose a smaller picture or model."
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} occurred."

@@ -1,0 +1,175 @@
+"""Threads: one worker at a time per lane, stale work dropped, errors handed over as values.
+
+The only module that starts threads. A job is a function without arguments; its result or its
+exception arrives on the thread of the interface.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """Something to compute away from the interface.
+
+    Parameters
+    ----------
+    run : callable
+        Called without arguments in a worker thread.
+    done : callable
+        Called with the result, in the interface's thread.
+    failed : callable
+        Called with the exception, in the interface's thread.
+    replaceable : bool
+        Whether a newer replaceable job makes this one pointless while it still waits.
+    """
+
+    run: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+    replaceable: bool = True
+
+
+class Lane(Protocol):
+    """Where jobs wait for their turn."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+
+    def submit(self, job: Job) -> None:
+        """Run a job when those before it are done."""
+
+    def close(self) -> None:
+        """Drop what waits; the result of what runs is ignored."""
+
+
+class ThreadLane:
+    """Runs its jobs one after the other in napari's worker threads."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._running is not None or bool(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Run a job when those before it are done."""
+        if self._closed:
+            return
+        if job.replaceable:
+            self._waiting = deque(kept for kept in self._waiting if not kept.replaceable)
+        self._waiting.append(job)
+        self._start_next()
+
+    def close(self) -> None:
+        """Drop what waits; the result of what runs is ignored."""
+        self._closed = True
+        self._waiting.clear()
+
+    def _start_next(self) -> None:
+        if self._running is not None or not self._waiting:
+            return
+        from napari.qt.threading import create_worker
+
+        job = self._running = self._waiting.popleft()
+        create_worker(_catch, job.run, _connect={"returned": self._finish})
+
+    def _finish(self, outcome: tuple[Any, Exception | None]) -> None:
+        job, self._running = self._running, None
+        if job is None or self._closed:
+            return
+        result, error = outcome
+        try:
+            job.failed(error) if error is not None else job.done(result)
+        finally:
+            self._start_next()
+
+
+def _catch(run: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Hand an exception over as a value, so that no traceback dialog appears."""
+    try:
+        return run(), None
+    except Exception as error:
+        return None, error
+
+
+class Stream(Protocol):
+    """A generator that runs away from the interface and can be stopped."""
+
+    def stop(self) -> None:
+        """Stop at the generator's next yield."""
+
+    def report(self, done: int, total: int) -> None:
+        """Show how far it has come where runs are shown."""
+
+
+class ThreadStream:
+    """Runs a generator in a worker thread, with a bar in napari's activity dock.
+
+    Parameters
+    ----------
+    generator : generator
+        Each yield is handed to `step`; stopping closes it at its next yield.
+    step : callable
+        Called with each yielded value, in the interface's thread.
+    finished : callable
+        Called once, with the exception or None.
+    title : str
+        What the activity dock shows.
+    """
+
+    def __init__(
+        self,
+        generator: Generator[Any, None, None],
+        step: Callable[[Any], None],
+        finished: Callable[[Exception | None], None],
+        title: str,
+    ) -> None:
+        from napari.qt.threading import create_worker
+        from napari.utils import cancelable_progress
+
+        self._error: Exception | None = None
+        self._finished = finished
+        self._stopping = False
+        self._bar = cancelable_progress(total=0, desc=title, cancel_callback=self.stop)
+        self._worker = create_worker(
+            self._guard, generator, _connect={"yielded": step, "finished": self._finish}
+        )
+
+    def stop(self) -> None:
+        """Stop at the generator's next yield."""
+        self._stopping = True
+
+    def report(self, done: int, total: int) -> None:
+        """Show how far it has come in napari's activity dock."""
+        if self._bar.total != total:
+            self._bar.total = total
+        if done > self._bar.n:
+            self._bar.update(done - self._bar.n)
+
+    def _guard(self, generator: Generator[Any, None, None]) -> Generator[Any, None, None]:
+        try:
+            for value in generator:
+                yield value
+                if self._stopping:
+                    break
+        except Exception as error:
+            self._error = error
+        finally:
+            generator.close()
+
+    def _finish(self) -> None:
+        self._bar.close()
+        finished, self._finished = self._finished, lambda error: None
+        finished(self._error)
