@@ -109,9 +109,7 @@ def test_a_folder(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a"])
 def test_an_unknown_suffix(tmp_path, name):
     (tmp_path / name).write_text("hello")
-    with pytest.raises(
-        PictureFileError, match=r"is no picture that can be read; give one"
-    ):
+    with pytest.raises(PictureFileError, match=r"is no picture that can be read; give one"):
         read_picture(tmp_path / name)
 
 
