@@ -71,9 +71,7 @@ def info(model_id: ModelId) -> None:
         ("source", card.source),
         ("on this computer", "yes" if present else "no"),
     ]
-    for name, value in rows:
-        if value:
-            typer.echo(f"{name + ':':18}{value}")
+    _print_pairs([(name, value) for name, value in rows if value])
     found = find_files(card)
     for file in card.files:
         typer.echo(f"\n{file.role}:")
@@ -194,10 +192,15 @@ def check(
     ]
     if report.disc_iou is not None:
         rows.append(("IoU with the disc", f"{report.disc_iou:.3f}"))
-    for name, value in rows:
-        typer.echo(f"{name + ':':22}{value}")
+    _print_pairs(rows)
     for finding in report.findings:
         typer.echo(f"! {finding}")
+
+
+def _print_pairs(rows: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(f"{name + ':':{width + 2}}{value}")
 
 
 def _pick_source(words: Sequence[str]) -> str | list[Path]:
