@@ -66,7 +66,8 @@ def build_encoder(path: Path, plan: Encoder) -> Path:
         x = graph.add("Div", x, graph.constant([[[[s]] for s in STD]]))
     if plan.pads_to:
         x = _pad(graph, x, plan.pads_to)
-    whole = plan.pads_to or plan.squashes_to or int(plan.shape[-1])
+    last = plan.shape[-1] if plan.layout == "CHW" else plan.shape[-2]
+    whole = plan.pads_to or plan.squashes_to or int(last)
     for name, channels, cells in plan.embeddings:
         stride = whole // cells
         pooled = graph.add(

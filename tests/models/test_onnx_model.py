@@ -88,7 +88,7 @@ def test_a_pair_is_recognised_and_fulfils_the_protocol(family, opened):
     assert family.contract in model.description
 
 
-@select()
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f.encoder is not None], ids=str)
 def test_the_encoder_sees_each_colour_where_and_as_it_should(family, opened):
     """Layout, range, order of channels, resizing and padding in one."""
     _, embedding = opened(family)

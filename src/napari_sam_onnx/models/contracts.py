@@ -45,7 +45,7 @@ class EncoderContract:
         side are doubled, those above `size` shrunk to it, others kept.
     size : (h, w) or None
         Pixels of the input, padding included; None until it is read from the files.
-    pad : bool
+    zero_pad : bool
         Whether zeros are added at the right and the bottom up to `size`, after
         normalisation. False where the graph does so.
     exact_resize : bool
@@ -66,7 +66,7 @@ class EncoderContract:
     std: Triple = (1.0, 1.0, 1.0)
     resize: Literal["longest", "squash", "keep", "bounded"] = "longest"
     size: tuple[int, int] | None = None
-    pad: bool = False
+    zero_pad: bool = False
     exact_resize: bool = False
     double_below: int = 0
     input: str = ""
@@ -194,7 +194,7 @@ _E2 = EncoderContract(
     "samexporter without preprocessing, fp16 copies",
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
-    pad=True,
+    zero_pad=True,
 )
 _E12 = EncoderContract(
     "E12",
@@ -226,7 +226,7 @@ ENCODERS: Mapping[str, EncoderContract] = {
             resize="keep",
         ),
         replace(_E1, name="E9", summary="HQ-SAM with preprocessing in the graph"),
-        replace(_E2, name="E10", summary="SAM-Med2D", resize="squash", pad=False),
+        replace(_E2, name="E10", summary="SAM-Med2D", resize="squash", zero_pad=False),
         replace(_E1, name="E10h", summary="SAM-Med2D, preprocessing in graph", resize="squash"),
         EncoderContract("E11", "EfficientSAM", std=(255.0, 255.0, 255.0), resize="keep"),
         _E12,

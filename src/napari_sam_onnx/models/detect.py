@@ -308,10 +308,10 @@ def _refuse(inputs: Specs, outputs: Specs, role: str) -> str:
             "no prompts, so it cannot run as a SAM model."
         )
     rows = ENCODERS if role == "encoder" else DECODERS
-    known = "; ".join(f"{row.name} ({row.summary})" for row in rows.values())
+    known = ", ".join(f"{row.name} ({row.summary})" for row in rows.values())
     return (
-        f"This is no SAM {role} that is known: it takes {found} and gives {gives}. "
-        f"Known are {known}."
+        f"This is no SAM {role} that is known: it takes {found} and gives {gives}; "
+        f"known are {known}."
     )
 
 

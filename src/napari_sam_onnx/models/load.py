@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.cards import ModelCard
 from napari_sam_onnx.models.catalog import find_card
 from napari_sam_onnx.models.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.files import locate
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx_model import OnnxModel
 from napari_sam_onnx.models.probes import probe_decoder
@@ -17,18 +19,18 @@ from napari_sam_onnx.models.runtime import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from os import PathLike
 
     from napari_sam_onnx.models.detect import Contract
 
-    Paths = Sequence[str | PathLike[str]]
+    Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
+_GRAPHS = ("encoder", "decoder", "model")  # roles in a card that are run
 _CHUNK = 2**20
 _WHOLE = 256 * 2**20  # bytes; of larger files the two ends, the size and the date are hashed
 
 
 def load_model(
-    source: str | ModelCard | Paths = "pebble",
+    source: ModelCard | Paths = "pebble",
     *,
     provider: str = "auto",
     threads: int | None = None,
@@ -38,9 +40,10 @@ def load_model(
 
     Parameters
     ----------
-    source : str, ModelCard or sequence of paths
+    source : str, ModelCard, path or sequence of paths
         The id of a model in the catalogue, a card, or the files of a model: its encoder and
-        its decoder, in any order, or the one file that is both.
+        its decoder, in any order, or the one file that is both. Text that ends in ".onnx" is
+        a path.
     provider : str
         Where to run: "auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "directml",
         "openvino" or "coreml". One that fails is replaced by the CPU, with a warning.
@@ -96,21 +99,17 @@ def load_model(
     )
 
 
-def _resolve(source: str | ModelCard | Paths) -> tuple[str, list[Path], Mapping[str, object]]:
-    """Name, files and overrides of a source."""
-    if isinstance(source, str):
+def _resolve(source: ModelCard | Paths) -> tuple[str, list[Path], Mapping[str, object]]:
+    """Find name, files and overrides of a source."""
+    if isinstance(source, str) and not source.lower().endswith(".onnx"):
         source = find_card(source)
     if isinstance(source, ModelCard):
-        files = {file.role: file.path for file in source.files if file.path is not None}
-        if len(files) < len(source.files):
-            from napari_sam_onnx.models.files import locate
-
-            files = dict(locate(source))
-        graphs = [path for role, path in files.items() if role in ("encoder", "decoder", "model")]
+        graphs = [path for role, path in locate(source).items() if role in _GRAPHS]
         if not graphs:
             raise ModelError(f"The card of {source.id} names no encoder and no decoder.")
-        return source.id, [Path(path) for path in graphs], source.overrides
-    paths = [Path(path) for path in source]
+        return source.id, graphs, source.overrides
+    files = [source] if isinstance(source, (str, PathLike)) else source
+    paths = [Path(path) for path in files]
     if len(paths) not in (1, 2):
         raise ModelError(
             f"A model is an encoder and a decoder, or one file that is both; got {len(paths)} "

@@ -46,7 +46,7 @@ def prepare_plane(
     if any(encoder.mean) or encoder.std != (1.0, 1.0, 1.0):
         mean, std = np.array(encoder.mean, np.float32), np.array(encoder.std, np.float32)
         picture = (picture.astype(np.float32) - mean) / std
-    if encoder.pad and encoder.size is not None:
+    if encoder.zero_pad and encoder.size is not None:
         missing = [(0, whole - side) for whole, side in zip(encoder.size, shape, strict=True)]
         picture = np.pad(picture.astype(np.float32, copy=False), [*missing, (0, 0)])
     if encoder.layout == "CHW":

@@ -84,12 +84,16 @@ def probe_decoder(
 def _make_up_embedding(
     session: Session, decoder: DecoderContract
 ) -> dict[str, NDArray[Any]] | None:
-    """Noise in the shape of the embedding, or None where the file leaves its sides open."""
+    """Noise in the shape of the embedding, or None where the file leaves its sides open.
+
+    The picture that a single file takes has open sides and is a square of the frame.
+    """
+    open_side = decoder.prompt_size if decoder.name == "Hc" else None
     random = np.random.default_rng(0)
     tensors = {}
     for spec in session.inputs:
         if spec.name in decoder.embeddings:
-            shape = (spec.shape[0] or 1, *spec.shape[1:])
+            shape = (spec.shape[0] or 1, *(side or open_side for side in spec.shape[1:]))
             if any(side is None for side in shape) or not spec.ranked:
                 return None
             tensors[spec.name] = random.standard_normal([int(s or 1) for s in shape], np.float32)

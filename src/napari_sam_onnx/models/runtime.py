@@ -152,6 +152,8 @@ class Session:
     ----------
     inputs, outputs : tuple of TensorSpec
         What the graph takes and gives, in the graph's order.
+    metadata : mapping of str to str
+        What the exporter wrote into the file besides the graph; often nothing.
     provider : str
         Where it runs now.
     description : str
@@ -193,6 +195,7 @@ class Session:
         self._session: ort.InferenceSession | None = session
         self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
         self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
+        self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
