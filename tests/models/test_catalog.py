@@ -13,6 +13,8 @@ import napari_sam_onnx.models.catalog as catalog
 from napari_sam_onnx.models.card_toml import read_cards, write_card
 from napari_sam_onnx.models.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.catalog import find_card, list_models, read_catalogue
+from napari_sam_onnx.models.contracts import DECODERS, ENCODERS
+from napari_sam_onnx.models.detect import stated_fields
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.places import mirror_url
 
@@ -112,6 +114,16 @@ def test_licences_that_forbid_or_restrict_are_marked():
             assert card.commercial_use is None, card.id
         else:
             assert card.commercial_use is True, card.id
+
+
+def test_contracts_and_overrides_are_ones_that_the_runner_knows():
+    for card in list_models():
+        encoder, decoder = card.contract.split(" + ")
+        if decoder != "N":  # SAM 3 with text differs in kind and has code of its own
+            assert encoder in ENCODERS and decoder in DECODERS, card.id
+        stated_fields(card.overrides)  # refuses what is no field
+        row = card.overrides.get("encoder")
+        assert row in (None, encoder), card.id
 
 
 def test_an_archive_counts_once_and_unknown_sizes_are_unknown():
