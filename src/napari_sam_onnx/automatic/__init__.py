@@ -4,6 +4,7 @@ The package is called *automatic* so that the function `napari_sam_onnx.automask
 never compete for one name.
 """
 
+from napari_sam_onnx.automatic.declare import ParameterError, form_fields
 from napari_sam_onnx.automatic.generate import (
     automask,
     choose_mode,
@@ -17,10 +18,8 @@ from napari_sam_onnx.automatic.parameters import (
     BoxesParameters,
     GridParameters,
     ObjectsParameters,
-    ParameterError,
     Parameters,
     TiledParameters,
-    form_fields,
     make_parameters,
     mode_of,
 )

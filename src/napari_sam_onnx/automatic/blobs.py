@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.decode import Masks, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
@@ -138,17 +137,7 @@ def iterate_blobs(
     prompts = [_point_at(blob, shape) for blob in blobs]
     yield Progress(0, len(prompts), "objects")
     embedding = Segmenter(model, cache).set_rgb(rgb)
-    accept = Filter(
-        parameters.pred_iou_thresh,
-        parameters.stability_score_thresh,
-        parameters.min_area,
-        parameters.max_area,
-    )
-    masks = yield from iterate_prompts(
-        model, embedding, prompts, parameters.points_per_batch, accept
-    )
-    kept = suppress_duplicates(masks, [m.predicted_iou for m in masks], parameters.max_overlap)
-    return [masks[i] for i in kept]
+    return (yield from iterate_seeds(model, embedding, prompts, parameters))
 
 
 def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int]) -> Prompts:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
-from napari_sam_onnx.automatic.parameters import ParameterError
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter

@@ -6,12 +6,14 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.masks import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
@@ -97,3 +99,28 @@ def iterate_prompts(
                 masks.append(replace(mask, low_res=None, point=point))
         yield Progress(min(start + batch, len(prompts)), len(prompts), "objects")
     return masks
+
+
+def iterate_seeds(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    parameters: ObjectsParameters | BlobsParameters,
+) -> Masks:
+    """Decode one object per seed, and keep one mask per object.
+
+    Returns
+    -------
+    list of Mask
+        By descending predicted IoU.
+    """
+    accept = Filter(
+        parameters.pred_iou_thresh,
+        parameters.stability_score_thresh,
+        parameters.min_area,
+        parameters.max_area,
+    )
+    batch = parameters.points_per_batch
+    masks = yield from iterate_prompts(model, embedding, prompts, batch, accept)
+    scores = [mask.predicted_iou for mask in masks]
+    return [masks[i] for i in suppress_duplicates(masks, scores, parameters.max_overlap)]

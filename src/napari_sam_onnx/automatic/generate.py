@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
+from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.grid import iterate_grid
 from napari_sam_onnx.automatic.objects import iterate_objects
 from napari_sam_onnx.automatic.parameters import (
@@ -13,7 +14,6 @@ from napari_sam_onnx.automatic.parameters import (
     BoxesParameters,
     GridParameters,
     ObjectsParameters,
-    ParameterError,
     TiledParameters,
     make_parameters,
 )

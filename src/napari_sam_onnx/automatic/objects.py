@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
-from napari_sam_onnx.automatic.parameters import ParameterError
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.decode import Masks, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
@@ -41,14 +40,4 @@ def iterate_objects(
         make_prompts([point], plane_shape=embedding.plane_shape)
         for point in found.points[found.scores >= parameters.min_confidence]
     ]
-    accept = Filter(
-        parameters.pred_iou_thresh,
-        parameters.stability_score_thresh,
-        parameters.min_area,
-        parameters.max_area,
-    )
-    masks = yield from iterate_prompts(
-        model, embedding, prompts, parameters.points_per_batch, accept
-    )
-    kept = suppress_duplicates(masks, [m.predicted_iou for m in masks], parameters.max_overlap)
-    return [masks[i] for i in kept]
+    return (yield from iterate_seeds(model, embedding, prompts, parameters))

@@ -1,94 +1,23 @@
-"""The settings of automatic masks, declared once.
+"""The settings of automatic masks, a frozen dataclass for each mode.
 
-Each mode has a frozen dataclass. A field's metadata says what it means and which values it
-takes; the form, the command line's flags and the saved recipe are made from it. Fields without
-metadata are for scripts alone. A value out of range is refused here, in one sentence.
-
-The annotations are real types (not strings), so that a face can read them from
+A value out of range is refused here, in one sentence. See `declare` for what a field's metadata
+says. The annotations are real types (not strings), so that a face can read them from
 ``dataclasses.fields``.
 """
 
-from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
-from numbers import Real
+from dataclasses import dataclass, fields
 from typing import Any
 
-
-class ParameterError(ValueError):
-    """A setting that does not exist or is out of range; the message says what to change."""
-
-
-def _declare(
-    default: Any,
-    help: str,
-    *,
-    label: str,
-    min: float | None = None,
-    max: float | None = None,
-    step: float | None = None,
-    unit: str = "",
-    choices: tuple[str, ...] = (),
-    advanced: bool = False,
-) -> Any:
-    """Make a field that a form, a command line and a recipe can be built from."""
-    metadata = {
-        "help": help,
-        "label": label,
-        "min": min,
-        "max": max,
-        "step": step,
-        "unit": unit,
-        "choices": choices,
-        "advanced": advanced,
-    }
-    return field(default=default, metadata=metadata)
-
-
-def form_fields(kind: type) -> tuple[Field[Any], ...]:
-    """Return the fields that a user may set: those that are declared with a help text.
-
-    Parameters
-    ----------
-    kind : type
-        One of the values of `MODES`.
-
-    Returns
-    -------
-    tuple of dataclasses.Field
-        ``metadata`` holds ``help``, ``label``, ``min``, ``max``, ``step`` (None where there is
-        none), ``unit`` (may be empty), ``choices`` (empty unless the value is one of a few
-        words) and ``advanced`` (rarely changed); ``type`` is int, float, bool or str.
-    """
-    return tuple(f for f in fields(kind) if f.metadata)
-
-
-def _check(parameters: Any) -> None:
-    """Refuse values of the wrong type or out of range."""
-    for f in form_fields(type(parameters)):
-        value, rule = getattr(parameters, f.name), f.metadata
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if f.type in (int, float) and not number:
-            raise ParameterError(f"{f.name} is a number; got {value!r}.")
-        if f.type is int and not float(value).is_integer():
-            raise ParameterError(f"{f.name} is a whole number; got {value!r}.")
-        if number and not (
-            (rule["min"] is None or value >= rule["min"])
-            and (rule["max"] is None or value <= rule["max"])
-        ):
-            raise ParameterError(f"{f.name} lies {_describe_range(rule)}; got {value!r}.")
-        if rule["choices"] and value not in rule["choices"]:
-            raise ParameterError(f"{f.name} is one of {', '.join(rule['choices'])}; got {value!r}.")
-
-
-def _describe_range(rule: Mapping[str, Any]) -> str:
-    low, high = rule["min"], rule["max"]
-    if low is None or high is None:
-        return f"at or below {high:g}" if low is None else f"at or above {low:g}"
-    return f"from {low:g} to {high:g}"
+from napari_sam_onnx.automatic.declare import (
+    ParameterError,
+    check_fields,
+    declare,
+    form_fields,
+)
 
 
 def _batch_field() -> Any:
-    return _declare(
+    return declare(
         64,
         "Prompts decoded at once. More is faster and takes more memory.",
         label="Prompts per batch",
@@ -107,7 +36,7 @@ class GridParameters:
     SAM 2's predicted IoU is on another scale: its default for ``pred_iou_thresh`` is 0.8.
     """
 
-    points_per_side: int = _declare(
+    points_per_side: int = declare(
         32,
         "Clicks along each side of the plane; the finer the grid, the smaller the objects found.",
         label="Points per side",
@@ -115,7 +44,7 @@ class GridParameters:
         max=512,
         step=1,
     )
-    pred_iou_thresh: float = _declare(
+    pred_iou_thresh: float = declare(
         0.88,
         "Masks that the model itself rates at or below this are left out; 0 keeps all.",
         label="Minimum predicted IoU",
@@ -123,7 +52,7 @@ class GridParameters:
         max=1.0,
         step=0.01,
     )
-    stability_score_thresh: float = _declare(
+    stability_score_thresh: float = declare(
         0.95,
         "Masks whose outline shifts with the threshold more than this allows are left out; "
         "0 keeps all.",
@@ -132,7 +61,7 @@ class GridParameters:
         max=1.0,
         step=0.01,
     )
-    stability_score_offset: float = _declare(
+    stability_score_offset: float = declare(
         1.0,
         "How far the threshold is moved up and down to measure stability.",
         label="Stability offset",
@@ -142,7 +71,7 @@ class GridParameters:
         unit="logits",
         advanced=True,
     )
-    box_nms_thresh: float = _declare(
+    box_nms_thresh: float = declare(
         0.7,
         "Of two masks whose boxes overlap by more than this IoU the better one stays.",
         label="Overlap allowed",
@@ -150,7 +79,7 @@ class GridParameters:
         max=1.0,
         step=0.05,
     )
-    min_mask_region_area: int = _declare(
+    min_mask_region_area: int = declare(
         0,
         "Holes and islands smaller than this are filled and removed; 0 leaves masks as they are.",
         label="Smallest hole or island",
@@ -159,7 +88,7 @@ class GridParameters:
         step=1,
         unit="px²",
     )
-    crop_n_layers: int = _declare(
+    crop_n_layers: int = declare(
         0,
         "Runs the grid again on crops of the picture: layer i has 2^i by 2^i of them.",
         label="Crop layers",
@@ -168,7 +97,7 @@ class GridParameters:
         step=1,
         advanced=True,
     )
-    crop_nms_thresh: float = _declare(
+    crop_nms_thresh: float = declare(
         0.7,
         "Of two masks of different crops whose boxes overlap by more than this IoU that of the "
         "smaller crop stays.",
@@ -178,7 +107,7 @@ class GridParameters:
         step=0.05,
         advanced=True,
     )
-    crop_overlap_ratio: float = _declare(
+    crop_overlap_ratio: float = declare(
         512 / 1500,
         "How far the crops overlap, as a fraction of the picture's shorter side.",
         label="Crop overlap",
@@ -187,7 +116,7 @@ class GridParameters:
         step=0.01,
         advanced=True,
     )
-    crop_n_points_downscale_factor: int = _declare(
+    crop_n_points_downscale_factor: int = declare(
         1,
         "Each crop layer has this many times fewer points per side than the one before.",
         label="Point reduction per crop layer",
@@ -201,7 +130,7 @@ class GridParameters:
     point_grids: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
         grids = self.point_grids
         if grids is None:
             return
@@ -215,7 +144,7 @@ class GridParameters:
 
 
 def _iou_field(default: float) -> Any:
-    return _declare(
+    return declare(
         default,
         "Masks that the model itself rates lower are left out; 0 keeps all.",
         label="Minimum predicted IoU",
@@ -226,7 +155,7 @@ def _iou_field(default: float) -> Any:
 
 
 def _stability_field(default: float) -> Any:
-    return _declare(
+    return declare(
         default,
         "Masks whose outline shifts with the threshold more than this allows are left out; "
         "0 keeps all.",
@@ -238,7 +167,7 @@ def _stability_field(default: float) -> Any:
 
 
 def _overlap_field() -> Any:
-    return _declare(
+    return declare(
         0.5,
         "Of two masks that share more than this part (of their union, or of the smaller one) "
         "the better one stays.",
@@ -250,7 +179,7 @@ def _overlap_field() -> Any:
 
 
 def _area_fields() -> tuple[Any, Any]:
-    smallest = _declare(
+    smallest = declare(
         10,
         "Smaller objects are left out.",
         label="Smallest object",
@@ -259,7 +188,7 @@ def _area_fields() -> tuple[Any, Any]:
         step=1,
         unit="px²",
     )
-    largest = _declare(
+    largest = declare(
         0,
         "Larger objects are left out; 0 sets no limit.",
         label="Largest object",
@@ -275,7 +204,7 @@ def _area_fields() -> tuple[Any, Any]:
 class ObjectsParameters:
     """One prompt for each object that the model's own encoder saw."""
 
-    min_confidence: float = _declare(
+    min_confidence: float = declare(
         0.3,
         "Objects that the model is less sure to have seen are not looked at.",
         label="Minimum confidence",
@@ -291,14 +220,14 @@ class ObjectsParameters:
     points_per_batch: int = _batch_field()
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
 class BlobsParameters:
     """One prompt for each blob: a centre and a radius found in the picture's scale space."""
 
-    min_radius: float = _declare(
+    min_radius: float = declare(
         4.0,
         "Radius of the smallest blob.",
         label="Smallest radius",
@@ -307,7 +236,7 @@ class BlobsParameters:
         step=0.5,
         unit="px",
     )
-    max_radius: float = _declare(
+    max_radius: float = declare(
         30.0,
         "Radius of the largest blob.",
         label="Largest radius",
@@ -316,13 +245,13 @@ class BlobsParameters:
         step=1.0,
         unit="px",
     )
-    polarity: str = _declare(
+    polarity: str = declare(
         "bright",
         "Blobs that are brighter than what is around them, darker, or both.",
         label="Blobs are",
         choices=("bright", "dark", "both"),
     )
-    contrast: float = _declare(
+    contrast: float = declare(
         0.05,
         "How much a blob stands out, as a fraction of the picture's contrast range; lower finds "
         "fainter ones.",
@@ -339,7 +268,7 @@ class BlobsParameters:
     points_per_batch: int = _batch_field()
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
         if self.max_radius < self.min_radius:
             raise ParameterError(
                 f"max_radius ({self.max_radius:g}) is smaller than min_radius "
@@ -353,7 +282,7 @@ class BoxesParameters:
 
     pred_iou_thresh: float = _iou_field(0.0)
     stability_score_thresh: float = _stability_field(0.0)
-    max_overlap: float = _declare(
+    max_overlap: float = declare(
         1.0,
         "Of two masks that share more than this part (of their union, or of the smaller one) "
         "the better one stays; 1 keeps one mask per box.",
@@ -365,20 +294,20 @@ class BoxesParameters:
     points_per_batch: int = _batch_field()
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)
 class TiledParameters:
     """Another mode, tile by tile, so that small objects of a large plane keep their detail."""
 
-    inner: str = _declare(
+    inner: str = declare(
         "objects",
         "What is done in each tile.",
         label="In each tile",
         choices=("objects", "grid", "blobs"),
     )
-    tile_side: int = _declare(
+    tile_side: int = declare(
         1024,
         "Side of a tile; the smaller, the more detail and the longer it takes.",
         label="Tile side",
@@ -387,7 +316,7 @@ class TiledParameters:
         step=64,
         unit="px",
     )
-    tile_overlap: int = _declare(
+    tile_overlap: int = declare(
         128,
         "How far neighbouring tiles overlap; at least the diameter of the largest object.",
         label="Tile overlap",
@@ -401,7 +330,7 @@ class TiledParameters:
     inner_parameters: GridParameters | ObjectsParameters | BlobsParameters | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        check_fields(self)
         if self.tile_overlap * 2 > self.tile_side:
             raise ParameterError(
                 f"tile_overlap ({self.tile_overlap}) is more than half of tile_side "
