@@ -41,6 +41,26 @@ def test_the_region_holds_every_pixel_above_the_threshold(shape, threshold):
     np.testing.assert_allclose(plane[inside], whole[inside], atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(40, 56), (150, 96), (300, 211), (9, 100)])
+@pytest.mark.parametrize("threshold", [-1.0, 0.0])
+def test_logits_upscaled_first_are_cut_to_the_plane_before_its_pixels_are_sampled(shape, threshold):
+    """SAM 1 upscales to its padded square, cuts the padding off and resizes what is left."""
+    logits = rng.normal(size=(32, 32)).astype(np.float32) * 3  # rough, so that each step counts
+    inner = [int(length * 128 / max(shape) + 0.5) for length in shape]
+    whole = upscale_whole(upscale_whole(logits, (128, 128))[: inner[0], : inner[1]], shape)
+    window = [0, 0, 128 / inner[0] * shape[0], 128 / inner[1] * shape[1]]
+    low_res = LowResMask(logits, np.float32(window), upscaled_side=128)
+    (top, left), region = upscale_region(low_res, shape, threshold)
+    plane = np.full(shape, -np.inf)
+    plane[top : top + region.shape[0], left : left + region.shape[1]] = region
+    np.testing.assert_array_equal(plane > threshold, whole > threshold)
+    inside = np.isfinite(plane)
+    np.testing.assert_allclose(plane[inside], whole[inside], atol=1e-4)
+    direct = upscale_region(LowResMask(logits, np.float32(window)), shape, -100.0)[1]
+    stepped = upscale_region(low_res, shape, -100.0)[1]
+    assert np.abs(direct - stepped).max() > 0.1
+
+
 def test_a_window_places_the_logits_and_the_plane_cuts_them_off():
     logits = np.full((4, 4), 5, np.float32)
     mask = mask_from_low_res(LowResMask(logits, np.float32([-4, 10, 4, 18])), (20, 30))

@@ -58,10 +58,15 @@ class LowResMask:
     window : (4,) float32
         The part of the plane that the logits cover, ``(y0, x0, y1, x1)`` in edge
         coordinates.
+    upscaled_side : int
+        Samples per side of the window to which the model's family first upscales the
+        logits, before it samples the plane's pixels from those (SAM 1: 1024); 0 where it
+        samples the logits.
     """
 
     logits: NDArray[np.float32]
     window: NDArray[np.float32]
+    upscaled_side: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +86,8 @@ class LowResMasks:
     ambiguity_set : tuple of int
         The candidates that answer an ambiguous prompt, which automatic mask generation
         uses: 1, 2, 3 where the model gives four (0 is its single-mask token), else all.
+    upscaled_side : int
+        See `LowResMask`.
     """
 
     logits: NDArray[np.float32]
@@ -88,10 +95,12 @@ class LowResMasks:
     windows: NDArray[np.float32]
     best: NDArray[np.int64]
     ambiguity_set: tuple[int, ...]
+    upscaled_side: int = 0
 
     def mask(self, prompt: int, candidate: int) -> LowResMask:
         """One candidate of one prompt."""
-        return LowResMask(self.logits[prompt, candidate], self.windows[prompt])
+        logits = self.logits[prompt, candidate]
+        return LowResMask(logits, self.windows[prompt], self.upscaled_side)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_sam_onnx.embedding import LowResMask, LowResMasks
@@ -123,8 +125,9 @@ def upscale_region(
     """Resample logits onto the plane's pixels, where any can exceed a threshold.
 
     Bilinear between the centres of the low-resolution cells and constant beyond the outer
-    ones (``align_corners=False``). A bilinear value never exceeds its four neighbours, so
-    the box around the cells above the threshold, one cell wider, holds every such pixel.
+    ones (``align_corners=False``); in two such steps where the model's family does so. A
+    bilinear value never exceeds its four neighbours, so the box around the cells above the
+    threshold, one cell wider, holds every such pixel.
 
     Parameters
     ----------
@@ -148,37 +151,75 @@ def upscale_region(
     if rows.size == 0:
         return empty
     y0, x0, y1, x1 = (float(edge) for edge in low_res.window)
-    down = _axis_weights(rows[0], rows[-1], low_res.logits.shape[0], y0, y1, plane_shape[0])
-    across = _axis_weights(columns[0], columns[-1], low_res.logits.shape[1], x0, x1, plane_shape[1])
+    (height, width), side = low_res.logits.shape, low_res.upscaled_side
+    down = _axis_weights(rows[0], rows[-1], height, y0, y1, plane_shape[0], side)
+    across = _axis_weights(columns[0], columns[-1], width, x0, x1, plane_shape[1], side)
     if down is None or across is None:
         return empty
-    top, i0, i1, wy = down
-    left, j0, j1, wx = across
-    lines = low_res.logits[i0] * (1 - wy)[:, None] + low_res.logits[i1] * wy[:, None]
-    region = lines[:, j0] * (1 - wx) + lines[:, j1] * wx
-    return (top, left), region.astype(np.float32, copy=False)
+    (top, cells, weights) = down
+    lines = sum(low_res.logits[i] * w[:, None] for i, w in zip(cells, weights, strict=True))
+    (left, cells, weights) = across
+    region = sum(lines[:, j] * w for j, w in zip(cells, weights, strict=True))
+    return (top, left), np.asarray(region, np.float32)
 
 
 def _axis_weights(
-    first: int, last: int, cells: int, start: float, stop: float, pixels: int
-) -> tuple[int, NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]] | None:
-    """Which cells each plane pixel lies between along one axis, and how far.
+    first: int, last: int, cells: int, start: float, stop: float, pixels: int, upscaled: int
+) -> tuple[int, NDArray[np.intp], NDArray[np.float32]] | None:
+    """Which cells each plane pixel is made of along one axis, and their weights.
 
     Covers the pixels whose centres lie within one cell of the cells ``first..last``, and to
     the window's edge where those are its outer cells.
+
+    Returns
+    -------
+    begin : int
+        The first pixel covered.
+    cells : (K, n) intp
+        K neighbouring cells for each of n pixels: 2, or 3 where the window is first
+        upscaled to `upscaled` samples.
+    weights : (K, n) float32
+        Their parts, which add up to 1.
     """
     cell = (stop - start) / cells
-    low = start if first == 0 else start + (first - 0.5) * cell
-    high = stop if last == cells - 1 else start + (last + 1.5) * cell
+    step = (stop - start) / upscaled if upscaled else 0.0
+    low = start if first == 0 else start + (first - 0.5) * cell - step
+    high = stop if last == cells - 1 else start + (last + 1.5) * cell + step
     begin = max(0, int(np.ceil(low - 0.5)))
     end = min(pixels, int(np.ceil(high - 0.5)))
     if begin >= end:
         return None
-    position = (np.arange(begin, end) + 0.5 - start) / cell - 0.5
-    position = np.clip(position, 0, cells - 1)
-    lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
-    weight = (position - lower).astype(np.float32)
-    return begin, lower, np.minimum(lower + 1, cells - 1), weight
+    centres = np.arange(begin, end, dtype=np.float64) + 0.5
+    if upscaled <= cells:
+        lower, weight = _find_between((centres - start) / cell - 0.5, cells)
+        neighbours = np.stack([lower, np.minimum(lower + 1, cells - 1)])
+        return begin, neighbours, np.stack([1 - weight, weight])
+    # Samples beyond the plane are cut off before the second step, so none is read there.
+    inside = min(upscaled, max(1, round((pixels - start) / step)))
+    sample, weight = _find_between((centres - start) / step - 0.5, inside)
+    ratio = cells / upscaled
+    lower, in_first = _find_between((sample + 0.5) * ratio - 0.5, cells)
+    following = np.minimum(sample + 1, inside - 1)
+    upper, in_second = _find_between((following + 0.5) * ratio - 0.5, cells)
+    moved = upper - lower  # 0 or 1: how many cells the second sample lies further
+    weights = np.stack(
+        [
+            (1 - weight) * (1 - in_first) + weight * (1 - in_second) * (moved == 0),
+            (1 - weight) * in_first + weight * np.where(moved == 0, in_second, 1 - in_second),
+            weight * in_second * (moved == 1),
+        ]
+    )
+    neighbours = np.minimum(lower + np.arange(3)[:, None], cells - 1)
+    return begin, neighbours, weights.astype(np.float32)
+
+
+def _find_between(
+    position: NDArray[np.floating[Any]], count: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Split positions among `count` samples into the sample before and the part of the way."""
+    clipped = np.clip(position, 0, count - 1)
+    lower = np.minimum(clipped.astype(np.intp), max(count - 2, 0))
+    return lower, (clipped - lower).astype(np.float32)
 
 
 def measure_stability(

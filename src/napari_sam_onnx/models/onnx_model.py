@@ -177,6 +177,7 @@ class OnnxModel:
             answers.windows,
             choose_candidates(answers.logits, answers.scores, prompts, decoder.choose),
             (1, 2, 3) if four else tuple(range(candidates)),
+            decoder.prompt_size if decoder.frame == "padded" else 0,
         )
 
     def propose(self, embedding: Embedding) -> Proposals | None:
