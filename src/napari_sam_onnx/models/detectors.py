@@ -1,0 +1,163 @@
+"""Boxes for models that read no text: detectors that look at a plane, or at a plane and a word.
+
+    plane ─ detector ─▶ Proposals ─ boxes ─▶ any model of the catalogue
+
+Two kinds are known: Grounding DINO (text -> boxes) and YOLOv8's detectors (boxes without
+text, such as MobileSAMv2's object-aware model). Which one a file is, is read from its own
+inputs and outputs. What both have in common lies here: the seam, and which boxes to keep.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from napari_sam_onnx.embedding import Proposals
+from napari_sam_onnx.masks import suppress_overlapping
+from napari_sam_onnx.models.model import ModelError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.models.runtime import Session
+
+NMS_IOU = 0.9
+MOST_BOXES = 320
+"""Which boxes become prompts: MobileSAMv2's values (Zhang et al. 2023, section 3.2). Boxes of
+different classes suppress each other, for they may be one object."""
+
+
+@runtime_checkable
+class BoxProposer(Protocol):
+    """A detector whose boxes become prompts. All calls are thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, for messages."""
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it must be told what to look for; others find all that they know."""
+
+    def propose_boxes(
+        self,
+        rgb: NDArray[np.uint8],
+        text: str | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> Proposals:
+        """Find objects on a plane, ``(H, W, 3)`` uint8 RGB, most certain first."""
+
+    def close(self) -> None:
+        """Free the detector's memory."""
+
+
+def load_detector(
+    path: str | PathLike[str],
+    *,
+    tokenizer: str | PathLike[str] | None = None,
+    provider: str = "auto",
+    threads: int | None = None,
+) -> BoxProposer:
+    """Open a detector.
+
+    Parameters
+    ----------
+    path : path
+        The ONNX file: Grounding DINO as exported for transformers.js or by X-AnyLabeling, or
+        a YOLOv8-style detector.
+    tokenizer : path, optional
+        The ``tokenizer.json`` of a detector that reads text; looked for beside it, and one
+        folder up, where omitted.
+    provider, threads
+        See `napari_sam_onnx.models.load_model`.
+
+    Returns
+    -------
+    BoxProposer
+        Close it to free its memory.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or no detector that is known, or has no tokenizer.
+
+    Examples
+    --------
+    >>> detector = load_detector("grounding_dino.onnx")  # doctest: +SKIP
+    >>> found = detector.propose_boxes(rgb, "nucleus")  # doctest: +SKIP
+    >>> masks = generate_masks(rgb, model, mode="boxes", boxes=found.boxes)  # doctest: +SKIP
+    """
+    from napari_sam_onnx.models.grounding_dino import GroundingDino
+    from napari_sam_onnx.models.runtime import Session
+    from napari_sam_onnx.models.yolo import YoloDetector
+
+    session = Session(Path(path), provider=provider, threads=threads)
+    try:
+        if any(spec.name == "input_ids" for spec in session.inputs):
+            return GroundingDino(session, None if tokenizer is None else Path(tokenizer))
+        if _looks_like_yolo(session):
+            return YoloDetector(session)
+    except BaseException:
+        session.close()
+        raise
+    found = ", ".join(map(str, session.inputs)) or "nothing"
+    gives = ", ".join(map(str, session.outputs)) or "nothing"
+    session.close()
+    raise ModelError(
+        f"{session.path.name} is no detector that is known: it takes {found} and gives {gives}. "
+        "Known are Grounding DINO, which takes a picture and input_ids, and YOLOv8-style "
+        "detectors, which take a picture of (1, 3, S, S) and give (1, 4 + classes, boxes)."
+    )
+
+
+def _looks_like_yolo(session: Session) -> bool:
+    """One picture of (1, 3, h, w) in, and a first output of three axes."""
+    if len(session.inputs) != 1 or not session.outputs:
+        return False
+    image = session.inputs[0]
+    answers = [spec for spec in session.outputs if len(spec.shape) == 3]
+    return len(image.shape) == 4 and image.shape[1] in (3, None) and bool(answers)
+
+
+def keep_boxes(
+    edges: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    plane_shape: tuple[int, int],
+    threshold: float,
+) -> Proposals:
+    """Keep the boxes that become prompts.
+
+    Parameters
+    ----------
+    edges : (N, 4) array
+        ``(y0, x0, y1, x1)`` in edge coordinates of the plane; clipped to it here.
+    scores : (N,) array
+    plane_shape : (H, W)
+    threshold : float
+        Boxes with a score at or below it are dropped.
+
+    Returns
+    -------
+    Proposals
+        At most `MOST_BOXES`, none of which overlaps a better one by more than `NMS_IOU`.
+    """
+    height, width = plane_shape
+    corners = np.clip(np.asarray(edges, np.float64), 0, [height, width, height, width])
+    sure = (scores > threshold) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    corners, scores = corners[sure], np.asarray(scores, np.float32)[sure]
+    kept = suppress_overlapping(corners, scores, NMS_IOU)[:MOST_BOXES]
+    boxes = corners[kept] - 0.5  # edges to pixel centres at integers
+    return Proposals((boxes[:, :2] + boxes[:, 2:]) / 2, boxes, scores[kept])
+
+
+def check_plane(rgb: NDArray[np.uint8]) -> None:
+    """Refuse what is no plane of (H, W, 3) uint8."""
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
+        raise ModelError(
+            f"A detector takes pictures of (H, W, 3) uint8; got {rgb.shape} {rgb.dtype}."
+        )
