@@ -14,13 +14,12 @@ from napari_sam_onnx.models.detect import detect_contract, is_decoder, stated_fi
 from napari_sam_onnx.models.files import locate
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx_model import OnnxModel
-from napari_sam_onnx.models.probes import probe_decoder
-from napari_sam_onnx.models.runtime import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_sam_onnx.models.detect import Contract
+    from napari_sam_onnx.models.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -70,6 +69,10 @@ def load_model(
     >>> model.id.startswith("pebble@")
     True
     """
+    # ONNX Runtime is imported only here, so that commands which open no model start at once
+    from napari_sam_onnx.models.probes import probe_decoder
+    from napari_sam_onnx.models.runtime import Session
+
     name, paths, stated = _resolve(source)
     changes = {**stated, **(overrides or {})}
     sessions: list[Session] = []
@@ -127,6 +130,10 @@ def _tell_apart(sessions: Sequence[Session]) -> tuple[Session | None, Session]:
         names = " and ".join(session.path.name for session in takers)
         raise ModelError(f"{names} are both decoders; give the encoder and the decoder.")
     if not takers:
+        images = [s for s in sessions if len(s.inputs) == 1 and len(s.inputs[0].shape) in (3, 4)]
+        if len(images) == 2:
+            names = " and ".join(session.path.name for session in images)
+            raise ModelError(f"{names} are both encoders; give the encoder and the decoder.")
         return sessions[0], sessions[1]  # refused by what they take, in the next step
     encoder = next(session for session in sessions if session is not takers[0])
     return encoder, takers[0]
