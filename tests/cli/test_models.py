@@ -191,3 +191,19 @@ def test_what_is_no_model_is_not_added(run, home, tmp_path):
     code, _, err = run("models", "add", tmp_path / "note.onnx", tmp_path / "note.onnx", "--id", "x")
     assert code == 2 and err.startswith("Error: ")
     assert list((home / "cards").iterdir()) == []
+
+
+def test_list_starts_without_the_runtime_and_without_a_network():
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise AssertionError('network')\n"
+        "socket.socket.connect = refuse\n"
+        "from napari_sam_onnx.cli import main\n"
+        "try: main(['models', 'list'])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'onnxruntime', 'requests', 'scipy', 'skimage', 'napari', 'qtpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "mobilesam" in rows_of(done.stdout)
