@@ -154,26 +154,36 @@ def test_shared_folder_by_id(home, share):
 
 
 def test_shared_folder_flat_by_name_and_by_hash(home, share):
-    put(share, enc__onnx=b"E" * 10, renamed__bin=b"D")
+    put(share, enc__onnx=b"E" * 10, renamed__onnx=b"D")
     put(share / "deeper", dec__onnx=b"X")  # the right name, the wrong bytes
     found = locate(PAIR)
     assert found["encoder"] == share / "enc.onnx"
-    assert found["decoder"] == share / "renamed.bin"
+    assert found["decoder"] == share / "renamed.onnx"
 
 
 def test_shared_file_with_the_right_name_and_wrong_bytes_is_not_taken(home, share):
     put(share, enc__onnx=b"X" * 10, dec__onnx=b"D")
     assert not is_downloaded(PAIR)
+    with pytest.raises(ModelError, match=r"the enc\.onnx in .*share is another file"):
+        locate(PAIR)
     put(share / "small", enc__onnx=b"X" * 10, dec__onnx=b"D")
     with pytest.raises(ModelError, match=r"not the file it should be"):
+        locate(PAIR)
+
+
+def test_a_shared_folder_that_does_not_help_is_named(home, share, monkeypatch):
+    with pytest.raises(ModelError, match=r"share does not hold it either.*models download small"):
+        locate(PAIR)
+    monkeypatch.setenv("NAPARI_SAM_ONNX_MODELS", str(share / "nowhere"))
+    with pytest.raises(ModelError, match=r"NAPARI_SAM_ONNX_MODELS names .*nowhere.*no folder"):
         locate(PAIR)
 
 
 def test_shared_file_by_md5(home, share):
     body = b"old registries"
     file = ModelFile("encoder", "e.onnx", url="https://far.invalid/e.onnx", md5=md5(body))
-    put(share, anything=body)
-    assert locate(make_card(file)) == {"encoder": share / "anything"}
+    put(share, anything__onnx=body)
+    assert locate(make_card(file)) == {"encoder": share / "anything.onnx"}
 
 
 def test_shared_external_data_must_lie_beside_its_graph(home, share):

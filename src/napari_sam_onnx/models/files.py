@@ -17,7 +17,7 @@ from napari_sam_onnx.models.disk import explain_write_error, size_of
 from napari_sam_onnx.models.integrity import check_file, forget_files, forget_pins
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.places import data_dir, models_dir
-from napari_sam_onnx.models.shared_files import find_shared
+from napari_sam_onnx.models.shared_files import explain_shared, find_shared
 from napari_sam_onnx.models.transfer import DownloadCancelled
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def explain_missing(card: ModelCard, file: ModelFile) -> str:
     if file.path is not None:
         return f"{card.name} needs {file.path}, which is not there."
     return (
-        f"{card.name} is not on this computer ({file.name} is missing); run "
-        f"'napari-sam-onnx models download {card.id}'."
+        f"{card.name} is not on this computer ({file.name} is missing{explain_shared(file)}); "
+        f"run 'napari-sam-onnx models download {card.id}'."
     )
 
 

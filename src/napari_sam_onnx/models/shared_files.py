@@ -1,9 +1,9 @@
 """Files for computers without internet: a folder that somebody filled, read and never written.
 
 ``NAPARI_SAM_ONNX_MODELS`` names it. A model is found there in a folder of its id
-(``mobilesam/…``), or lying flat, by name or, however the files were renamed, by their
-published hash. Files whose hash nobody publishes are taken by name alone, and flat only where
-no other model has a file of that name.
+(``mobilesam/…``), or lying flat or one folder deep, by name or, if the graphs were renamed, by
+their published hash. Files whose hash nobody publishes are taken by name alone, and flat only
+where no other model has a file of that name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.catalog import read_catalogue
 from napari_sam_onnx.models.integrity import hash_file, sha256_of
-from napari_sam_onnx.models.places import shared_dir
+from napari_sam_onnx.models.places import MODELS_VARIABLE, shared_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,8 @@ def find_shared(card: ModelCard) -> dict[str, Path] | None:
     home = root / card.id
     if all((home / file.name).is_file() for file in card.files):
         return {file.role: home / file.name for file in card.files}
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    # no deeper and no other files: the folder may be a whole drive
+    graphs = [path for pattern in ("*.onnx", "*/*.onnx") for path in sorted(root.glob(pattern))]
     found: dict[str, Path] = {}
     for file in card.files:
         beside = found.get(file.role.removesuffix("_data"))
@@ -48,7 +49,7 @@ def find_shared(card: ModelCard) -> dict[str, Path] | None:
             path: Path | None = beside.with_name(file.name)
             path = path if path is not None and path.is_file() else None
         else:
-            path = _find_flat(file, root, files)
+            path = _find_flat(file, root, graphs)
         if path is None:
             return None
         found[file.role] = path
@@ -64,13 +65,25 @@ def find_archive(name: str, archive: Archive) -> Path | None:
     return path if archive.size in (None, path.stat().st_size) else None
 
 
-def _find_flat(file: ModelFile, root: Path, files: Sequence[Path]) -> Path | None:
+def explain_shared(file: ModelFile) -> str:
+    """Say why the shared folder did not help, for the end of a sentence; "" if none is named."""
+    root = shared_dir()
+    if root is None:
+        return ""
+    if not root.is_dir():
+        return f"; {MODELS_VARIABLE} names {root}, which is no folder"
+    if (root / file.name).is_file():
+        return f"; the {file.name} in {root} is another file or lacks its companions"
+    return f"; {root} does not hold it either"
+
+
+def _find_flat(file: ModelFile, root: Path, graphs: Sequence[Path]) -> Path | None:
     """Find one file, by its name first and then by its hash."""
     named = root / file.name
     if file.sha256 is None and file.md5 is None:
         return named if named.is_file() and _is_unique(file) else None
     candidates = [named] if named.is_file() else []
-    candidates += [path for path in files if path != named]
+    candidates += [path for path in graphs if path != named]
     for path in candidates:
         if file.size is not None and path.stat().st_size != file.size:
             continue
