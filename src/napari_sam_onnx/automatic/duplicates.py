@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.masks import measure_overlap
 
 if TYPE_CHECKING:
@@ -39,29 +40,15 @@ def suppress_duplicates(
     (K,) intp
         The kept indices, by descending score.
     """
-    boxes = np.array([mask.bbox for mask in masks]).reshape(-1, 4)
     areas = [mask.area for mask in masks]
-    kept: list[int] = []
-    for index in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable"):
-        if areas[index] and not _repeats(int(index), kept, masks, boxes, areas, max_overlap):
-            kept.append(int(index))
+    index = BoxIndex()
+    kept = []
+    for number in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist():
+        mask = masks[number]
+        if areas[number] and not any(
+            measure_overlap(mask, masks[other]) > max_overlap * min(areas[number], areas[other])
+            for other in index.find_touching(mask.bbox)
+        ):
+            index.add(number, mask.bbox)
+            kept.append(number)
     return np.array(kept, dtype=np.intp)
-
-
-def _repeats(
-    index: int,
-    kept: list[int],
-    masks: Sequence[Mask],
-    boxes: NDArray[np.intp],
-    areas: Sequence[int],
-    max_overlap: float,
-) -> bool:
-    """Whether a mask is one of the kept ones again."""
-    others = boxes[kept].reshape(-1, 4)
-    box = boxes[index]
-    touching = (others[:, :2] < box[2:]).all(axis=1) & (others[:, 2:] > box[:2]).all(axis=1)
-    return any(
-        measure_overlap(masks[index], masks[kept[k]])
-        > max_overlap * min(areas[index], areas[kept[k]])
-        for k in np.flatnonzero(touching)
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.automatic.crops import lay_tiles, move_mask
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.progress import Progress
@@ -80,6 +81,8 @@ def iterate_tiles(
 def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) -> list[Mask]:
     """Put the masks of all tiles together.
 
+    A piece of which more than half is part of an object that another tile has whole is that object.
+
     Parameters
     ----------
     whole : sequence of Mask
@@ -95,11 +98,27 @@ def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) 
         By descending predicted IoU.
     """
     kept = [whole[i] for i in suppress_duplicates(whole, _scores(whole), max_overlap)]
-    pieces = [piece for piece in cut if piece and not _is_known(piece, kept)]
+    index = _file_boxes(kept)
+    pieces = [
+        piece
+        for piece in cut
+        if piece
+        and not any(
+            measure_overlap(piece, kept[i]) > AGREEMENT * piece.area
+            for i in index.find_touching(piece.bbox)
+        )
+    ]
     everything = kept + [_unite(group) for group in _group_pieces(pieces)]
     return [
         everything[i] for i in suppress_duplicates(everything, _scores(everything), max_overlap)
     ]
+
+
+def _file_boxes(masks: Sequence[Mask]) -> BoxIndex:
+    index = BoxIndex()
+    for number, mask in enumerate(masks):
+        index.add(number, mask.bbox)
+    return index
 
 
 def _scores(masks: Sequence[Mask]) -> list[float]:
@@ -113,21 +132,17 @@ def _is_cut(mask: Mask, tile: Crop, plane_shape: tuple[int, int]) -> bool:
     return bool((seam & (np.abs(box - edges) <= SEAM)).any())
 
 
-def _is_known(piece: Mask, whole: Sequence[Mask]) -> bool:
-    """Whether a piece is part of an object that another tile has whole."""
-    return any(measure_overlap(piece, mask) > AGREEMENT * piece.area for mask in whole)
-
-
 def _group_pieces(pieces: Sequence[Mask]) -> list[list[Mask]]:
     """Group the pieces of different tiles that are one object."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    index = _file_boxes(pieces)
     pairs = [
         (a, b)
         for a in range(len(pieces))
-        for b in range(a + 1, len(pieces))
-        if _agree(pieces[a], pieces[b])
+        for b in index.find_touching(pieces[a].bbox)
+        if a < b and _agree(pieces[a], pieces[b])
     ]
     rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
     count = len(pieces)
