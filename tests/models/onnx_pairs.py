@@ -136,9 +136,13 @@ class Decoder:
     label_dtype: str = "float32"
     boxes: str = ""
     boxes_batch_first: bool = False
+    boxes_unpadded: bool = False
+    box_tensor_knows: bool = False
+    """Whether corners in the tensor count although those among the points do not."""
     leading_axis: bool = False
     batch: str = "one"
-    """"one": stated and not computed beyond; "hidden": stated 1, computes any; "open"."""
+    """"one": stated and not computed beyond; "hidden": stated 1, computes any; "open";
+    "lying": stated open and not computed beyond 1."""
     mask_input: str = ""
     mask_batch: str = "one"
     size: str = ""
@@ -183,13 +187,13 @@ def build_decoder(path: Path, plan: Decoder) -> Path:
 
 def _take_tokens(graph: Graph, plan: Decoder, size: str) -> tuple[str, str]:
     """All tokens of each prompt: points (B, N, 2) from the outer corner, labels (B, N)."""
-    batch: int | str = "prompts" if plan.batch == "open" else 1
+    batch: int | str = "prompts" if plan.batch in ("open", "lying") else 1
     lead = (1,) if plan.leading_axis else ()
     parts_p, parts_l = [], []
     if plan.points:
         p = graph.take(plan.points, (*lead, batch, "points", 2))
         p = _drop_lead(graph, p, plan)
-        if plan.batch == "one":
+        if plan.batch in ("one", "lying"):
             p = graph.reshape(p, (1, -1, 2))
         if plan.labels:
             given = graph.take(plan.labels, (*lead, batch, "points"), plan.label_dtype)
@@ -201,7 +205,7 @@ def _take_tokens(graph: Graph, plan: Decoder, size: str) -> tuple[str, str]:
                 graph.constant(1.0),
             )
             given = graph.add("Squeeze", given, graph.constant([2], "int64"))
-        if plan.batch == "one":
+        if plan.batch in ("one", "lying"):
             given = graph.reshape(given, (1, -1))
         if plan.most_points:
             p = graph.part(p, 1, 0, plan.most_points)
@@ -212,10 +216,11 @@ def _take_tokens(graph: Graph, plan: Decoder, size: str) -> tuple[str, str]:
         corners = graph.reshape(graph.take(plan.boxes, shape), (-1, 2, 2))
         corner_labels = graph.add(
             "Expand",
-            graph.constant([[2.0, 3.0]]),
+            graph.constant([[12.0, 13.0] if plan.box_tensor_knows else [2.0, 3.0]]),
             graph.add("Concat", graph.side(corners, 0), graph.constant([2], "int64"), axis=0),
         )
-        corners, corner_labels = _append_padding(graph, corners, corner_labels)
+        if not plan.boxes_unpadded:
+            corners, corner_labels = _append_padding(graph, corners, corner_labels)
         if plan.points:
             corners, corner_labels = _match_rows(graph, parts_p[0], corners, corner_labels)
         parts_p, parts_l = [*parts_p, corners], [*parts_l, corner_labels]
@@ -240,7 +245,7 @@ def _match_rows(graph: Graph, points: str, corners: str, labels: str) -> tuple[s
     boxes = graph.side(corners, 0)
     rows = graph.add("Max", boxes, graph.side(points, 0))
     tokens = graph.add("Min", boxes, graph.constant([1], "int64"))
-    tokens = graph.add("Mul", tokens, graph.constant([3], "int64"))
+    tokens = graph.add("Mul", tokens, graph.side(corners, 1))
     two = graph.constant([2], "int64")
     shape = graph.add("Concat", rows, tokens, axis=0)
     deep = graph.add("Concat", rows, tokens, two, axis=0)
@@ -298,8 +303,8 @@ def _draw(graph: Graph, plan: Decoder, looked: str, points: str, labels: str) ->
     label = graph.add("Reshape", labels, four)
 
     def is_label(value: int) -> str:
-        if value not in plan.knows:
-            return graph.add("Equal", label, graph.constant(99.0))
+        if value not in plan.knows:  # 12 and 13 are the corners of a tensor of boxes
+            return graph.add("Equal", label, graph.constant(value + 10.0))
         return graph.add("Equal", label, graph.constant(float(value)))
 
     dx, dy = graph.add("Sub", grid_x, x), graph.add("Sub", grid_y, y)

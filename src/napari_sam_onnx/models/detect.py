@@ -113,8 +113,8 @@ def detect_contract(
             _override(decoder_row, of_decoder),
             {"batched_images": ("batched_images",)},
         )
-    wiring = _pair(encoder[1], decoder[0], decoder_row)
     encoder_row = _detect_encoder(*encoder, decoder_row, of_encoder.pop("row", None))
+    wiring = _pair(encoder[1], decoder[0], decoder_row)
     if decoder_row.frame == "plane" and encoder_row.resize == "squash" and encoder_row.size:
         decoder_row = replace(decoder_row, prompt_size=encoder_row.size[0])
     if decoder_row.centers:

@@ -302,7 +302,8 @@ def _explain_open_error(path: Path, error: Exception) -> str:
     """Turn an error of opening a graph into what the user can do about it."""
     text = str(error)
     lowered = text.lower()
-    if "external" in lowered and ("data" in lowered or "initializer" in lowered):
+    absent = ("not exist", "no such", "not found", "cannot open", "cannot get file", "filesystem")
+    if "external" in lowered and any(words in lowered for words in absent):
         return (
             f"{path.name} keeps its weights in a second file that is not beside it; put the "
             f"file there under its original name ({_first_line(error)})."
