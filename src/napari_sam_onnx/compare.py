@@ -1,0 +1,221 @@
+"""Several models on one prompt: what each answers and how long it takes, and one answer of all.
+
+    plane + prompts ─ each model ─▶ ModelAnswers ─ ensemble ─▶ Mask
+
+A model that cannot answer a prompt (boxes only, say) does not stop the others: its answer
+holds the sentence that says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_sam_onnx.cache import EmbeddingCache, embedding_key
+from napari_sam_onnx.embedding import LowResMask
+from napari_sam_onnx.masks import (
+    Mask,
+    candidate_masks,
+    crop_to_object,
+    mask_from_low_res,
+    upscale_region,
+)
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.prompts import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.models.model import Model
+    from napari_sam_onnx.prompts import Prompts
+
+    Region = tuple[tuple[int, int], NDArray[np.float32]]
+
+_BACKGROUND = -7.0
+"""A logit whose probability, 0.001, counts as none: it bounds the part of the plane looked at."""
+
+_SURE = 1e-6  # probabilities nearer to 0 and 1 than this become no larger logits
+
+
+class CompareError(ValueError):
+    """Answers that cannot be put together; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelAnswer:
+    """What one model says to a prompt.
+
+    Parameters
+    ----------
+    model_id : str
+    mask : Mask or None
+        The candidate that the model's family shows first; None where there is a problem.
+    candidates : tuple of Mask
+        All of the model's answers, in its own order.
+    encode_ms : float or None
+        Milliseconds to encode the plane; None where the embedding was in the cache.
+    decode_ms : float
+        Milliseconds from the prompt to masks of the plane.
+    problem : str
+        Why there is no mask; "" where there is one.
+    """
+
+    model_id: str
+    mask: Mask | None
+    candidates: tuple[Mask, ...] = ()
+    encode_ms: float | None = None
+    decode_ms: float = 0.0
+    problem: str = ""
+
+
+def compare_models(
+    rgb: NDArray[np.uint8],
+    prompts: Prompts,
+    models: Sequence[Model],
+    cache: EmbeddingCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[ModelAnswer]:
+    """Ask several models the same.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+        The plane, as models see it; see `napari_sam_onnx.image.to_rgb`.
+    prompts : Prompts
+        For one object. An earlier mask is shown to each model in its own window.
+    models : sequence of Model
+        One after the other, each alone on the machine, so that the times can be compared.
+    cache : EmbeddingCache, optional
+        Where embeddings are looked up and kept.
+    progress : callable, optional
+        Called with models done and models in all.
+
+    Returns
+    -------
+    list of ModelAnswer
+        In the order of `models`.
+
+    Raises
+    ------
+    CompareError
+        If there is no model.
+    """
+    if not models:
+        raise CompareError("There is no model to compare; choose at least one.")
+    kept = EmbeddingCache() if cache is None else cache
+    answers = []
+    for done, model in enumerate(models):
+        if progress is not None:
+            progress(done, len(models))
+        try:
+            answers.append(_ask(rgb, prompts, model, kept))
+        except (ModelError, PromptError) as error:
+            answers.append(ModelAnswer(model.id, None, problem=str(error)))
+    if progress is not None:
+        progress(len(models), len(models))
+    return answers
+
+
+def _ask(
+    rgb: NDArray[np.uint8], prompts: Prompts, model: Model, cache: EmbeddingCache
+) -> ModelAnswer:
+    key = embedding_key(rgb, model.id)
+    embedding = cache.get(key)
+    encode_ms = None
+    if embedding is None:
+        start = perf_counter()
+        embedding = model.encode(rgb)
+        encode_ms = 1000 * (perf_counter() - start)
+        cache.put(key, embedding)
+    start = perf_counter()
+    answer = model.decode(embedding, [prompts])
+    candidates = candidate_masks(answer, 0, embedding.plane_shape)
+    decode_ms = 1000 * (perf_counter() - start)
+    mask = replace(candidates[int(answer.best[0])], candidates=candidates)
+    return ModelAnswer(model.id, mask, candidates, encode_ms, decode_ms)
+
+
+def ensemble(
+    answers: Sequence[ModelAnswer | Mask], how: Literal["mean", "majority"] = "mean"
+) -> Mask:
+    """Make one mask of several models' masks.
+
+    Parameters
+    ----------
+    answers : sequence of ModelAnswer or Mask
+        Of one plane. Answers with a problem are left out.
+    how : {"mean", "majority"}
+        "mean": the object is where the mean of the models' probabilities exceeds one half.
+        Probabilities, not logits, are averaged: one family's logits reach 32 where
+        another's reach 5, and their mean would be the first family's mask. A mask without
+        logits counts as sure.
+        "majority": the object is where more than half of the masks are set; of two masks,
+        where both are.
+
+    Returns
+    -------
+    Mask
+        Its ``predicted_iou`` is the mean of the masks'; with "mean" it has logits of its own,
+        at the plane's resolution, and hence a stability.
+
+    Raises
+    ------
+    CompareError
+        If no answer has a mask, or the masks are of different planes.
+    """
+    given = [answer.mask if isinstance(answer, ModelAnswer) else answer for answer in answers]
+    masks = [mask for mask in given if mask is not None]
+    if not masks:
+        raise CompareError("There is no mask to put together; let at least one model answer.")
+    shapes = {mask.shape for mask in masks}
+    if len(shapes) > 1:
+        raise CompareError("The masks are of planes of different sizes; compare on one plane.")
+    if how not in ("mean", "majority"):
+        raise CompareError(f"An ensemble is made by mean or majority; got {how!r}.")
+    scores = np.array([mask.predicted_iou for mask in masks])
+    known = scores[np.isfinite(scores)]
+    score = float(known.mean()) if known.size else float("nan")
+    plane_shape = masks[0].shape
+    if how == "majority":
+        origin, votes = _average([(mask.origin, _as_floats(mask)) for mask in masks])
+        return crop_to_object(Mask(plane_shape, origin, votes > 0.5, score))
+    origin, mean = _average([_probabilities(mask) for mask in masks])
+    if not mean.size:
+        return Mask(plane_shape, (0, 0), np.zeros((0, 0), bool), score)
+    clipped = np.clip(mean, _SURE, 1 - _SURE)
+    window = np.array([*origin, origin[0] + mean.shape[0], origin[1] + mean.shape[1]], np.float32)
+    logits = np.asarray(np.log(clipped / (1 - clipped)), np.float32)
+    return mask_from_low_res(LowResMask(logits, window), plane_shape, score)
+
+
+def _as_floats(mask: Mask) -> NDArray[np.float32]:
+    return mask.crop.astype(np.float32)
+
+
+def _probabilities(mask: Mask) -> Region:
+    """Probabilities on the plane's pixels, where they are more than nothing."""
+    if mask.low_res is None:
+        return mask.origin, _as_floats(mask)
+    origin, logits = upscale_region(mask.low_res, mask.shape, _BACKGROUND)
+    return origin, np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+
+
+def _average(regions: Sequence[Region]) -> Region:
+    """Mean of regions of a plane over the box that holds them all; 0 outside of each."""
+    present = [(origin, values) for origin, values in regions if values.size]
+    if not present:
+        return (0, 0), np.zeros((0, 0), np.float32)
+    top, left = (min(origin[axis] for origin, _ in present) for axis in (0, 1))
+    bottom, right = (
+        max(origin[axis] + values.shape[axis] for origin, values in present) for axis in (0, 1)
+    )
+    total = np.zeros((bottom - top, right - left), np.float32)
+    for (y, x), values in present:
+        height, width = values.shape
+        total[y - top : y - top + height, x - left : x - left + width] += values
+    return (top, left), np.asarray(total / len(regions), np.float32)
