@@ -9,6 +9,7 @@ from napari_sam_onnx.labels import (
     free_label,
     link_labels,
     match_pairs,
+    measure_areas,
     paint_masks,
 )
 from napari_sam_onnx.masks import Mask
@@ -109,6 +110,20 @@ def test_overlaps_are_counted_per_pair():
     a, b = plane((3, (0, 0, 4, 4)), (9, (5, 0, 8, 4))), plane((7, (2, 2, 6, 6)))
     found = [tuple(int(v) for v in row) for row in zip(*count_overlaps(a, b), strict=True)]
     assert found == [(3, 7, 4), (9, 7, 2)]
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (9, 13), (2, 5, 7)])
+def test_counts_are_those_of_counting_every_pixel(shape):
+    rng = np.random.default_rng(1)
+    names = np.array([0, 3, 4_000_000_000, 17], np.uint32)
+    a, b = names[rng.integers(0, 4, shape)], names[rng.integers(0, 4, shape)]
+    areas = {int(i): int((a == i).sum()) for i in np.unique(a) if i}
+    assert dict(zip(*(v.tolist() for v in measure_areas(a)), strict=True)) == areas
+    pairs = {
+        (int(i), int(j)): int(((a == i) & (b == j)).sum()) for i in names[1:] for j in names[1:]
+    }
+    found = zip(*(v.tolist() for v in count_overlaps(a, b)), strict=True)
+    assert {(i, j): n for i, j, n in found} == {k: n for k, n in pairs.items() if n}
 
 
 def test_pairs_are_chosen_as_by_one_large_assignment():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.labels import count_overlaps, match_pairs
+from napari_sam_onnx.labels import count_overlaps, match_pairs, measure_areas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,8 +146,8 @@ def evaluate_labels(
     for threshold in thresholds:
         if not 0 < threshold <= 1:
             raise EvaluationError(f"An IoU threshold lies above 0 and up to 1; got {threshold:g}.")
-    ids, areas = np.unique(found[found != 0], return_counts=True)
-    true_ids, true_areas = np.unique(expected[expected != 0], return_counts=True)
+    ids, areas = measure_areas(found)
+    true_ids, true_areas = measure_areas(expected)
     a, b, shared = count_overlaps(found, expected)
     union = areas[np.searchsorted(ids, a)] + true_areas[np.searchsorted(true_ids, b)] - shared
     iou = shared / union

@@ -177,10 +177,46 @@ def count_overlaps(
         any.
     """
     both = (a != 0) & (b != 0)
-    pairs, pixels = np.unique(
-        np.stack([a[both].astype(np.int64), b[both].astype(np.int64)]), axis=1, return_counts=True
-    )
-    return pairs[0], pairs[1], pixels.astype(np.int64)
+    pairs, pixels = _count_columns(np.stack([a[both], b[both]]).astype(np.int64))
+    return pairs[0], pairs[1], pixels
+
+
+def measure_areas(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the pixels of each object of a label image.
+
+    Parameters
+    ----------
+    labels : integer array of any shape
+        0 is no object.
+
+    Returns
+    -------
+    ids, pixels : (N,) int64
+        The labels in use, ascending, and the pixels of each.
+    """
+    ids, pixels = _count_columns(labels[labels != 0].astype(np.int64)[None])
+    return ids[0], pixels
+
+
+def _count_columns(
+    columns: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count how often each column occurs in ``(K, N)``: ``(K, P)`` sorted, and ``(P,)`` counts.
+
+    Neighbouring pixels mostly belong to the same object, so that runs are sorted, not pixels.
+    """
+    count = columns.shape[1]
+    changes = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1]) if count else np.zeros(0, np.intp)
+    lengths = np.diff(starts, append=count)
+    runs = columns[:, starts]
+    order = np.lexsort(runs[::-1])
+    runs, lengths = runs[:, order], lengths[order]
+    new = np.ones(len(starts), bool)
+    new[1:] = (runs[:, 1:] != runs[:, :-1]).any(axis=0)
+    firsts = np.flatnonzero(new)
+    counts = np.add.reduceat(lengths, firsts) if count else np.zeros(0)
+    return runs[:, firsts], counts.astype(np.int64)
 
 
 def match_pairs(
@@ -263,8 +299,8 @@ def link_labels(
     LabelError
         If the numbers run out.
     """
-    ids, sizes = np.unique(current[current != 0], return_counts=True)
-    before, before_sizes = np.unique(previous[previous != 0], return_counts=True)
+    ids, sizes = measure_areas(current)
+    before, before_sizes = measure_areas(previous)
     in_previous, in_current, shared = count_overlaps(previous, current)
     areas = (
         before_sizes[np.searchsorted(before, in_previous)]
