@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam_onnx.automatic import automask, generate_masks
+    from napari_sam_onnx.compare import compare_models, ensemble
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
     from napari_sam_onnx.masks import Mask
-    from napari_sam_onnx.models import ModelError, list_models, load_model
+    from napari_sam_onnx.models import (
+        ModelError,
+        list_models,
+        load_detector,
+        load_model,
+        load_text_model,
+    )
     from napari_sam_onnx.prompts import PromptError
     from napari_sam_onnx.segmenter import Segmenter
     from napari_sam_onnx.stacks import automask_stack
@@ -27,9 +34,13 @@ _HOMES = {
     "Segmenter": "segmenter",
     "automask": "automatic",
     "automask_stack": "stacks",
+    "compare_models": "compare",
+    "ensemble": "compare",
     "generate_masks": "automatic",
     "list_models": "models",
+    "load_detector": "models",
     "load_model": "models",
+    "load_text_model": "models",
     "to_rgb": "image",
 }
 
@@ -42,9 +53,13 @@ __all__ = [
     "Segmenter",
     "automask",
     "automask_stack",
+    "compare_models",
+    "ensemble",
     "generate_masks",
     "list_models",
+    "load_detector",
     "load_model",
+    "load_text_model",
     "to_rgb",
 ]
 

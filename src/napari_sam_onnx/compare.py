@@ -151,9 +151,9 @@ def ensemble(
         Of one plane. Answers with a problem are left out.
     how : {"mean", "majority"}
         "mean": the object is where the mean of the models' probabilities exceeds one half.
-        Probabilities, not logits, are averaged: one family's logits reach 32 where
-        another's reach 5, and their mean would be the first family's mask. A mask without
-        logits counts as sure.
+        Probabilities, not logits, are averaged: families' logits differ in scale (SAM 2's
+        exports clamp theirs at 32), and their mean would be the mask of the family that
+        shouts. A mask without logits counts as sure.
         "majority": the object is where more than half of the masks are set; of two masks,
         where both are.
 

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from napari_sam_onnx.automatic import generate_masks
 from napari_sam_onnx.masks import suppress_overlapping
+from napari_sam_onnx.models.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.detectors import BoxProposer, keep_boxes, load_detector
 from napari_sam_onnx.models.grounding_dino import describe_text, split_phrases
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.tokens import BERT, CLIP, TextTokenizer
 from napari_sam_onnx.models.yolo import GRAY, letterbox
 from napari_sam_onnx.prompts import PromptError
+from tests.fakes import ComponentModel
 from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo
 from tests.models.sam3_files import write_tokenizer
 
@@ -258,6 +262,38 @@ def test_nothing_found_is_no_error(open_detector):
     assert len(open_detector(Yolo()).propose_boxes(np.zeros((20, 30, 3), np.uint8))) == 0
     assert len(keep_boxes(np.zeros((0, 4)), np.zeros(0), (5, 5), 0.1)) == 0
     assert suppress_overlapping(np.zeros((0, 4)), [], 0.9).size == 0
+
+
+def test_card_names_the_files(tmp_path):
+    path = build_dino(tmp_path / "dino.onnx", Dino())
+    words = path.with_name("tokenizer.json").rename(tmp_path / "words.json")
+    files = (
+        ModelFile("detector", path.name, path=path),
+        ModelFile("tokenizer", words.name, path=words),
+    )
+    card = ModelCard(id="own-dino", name="Own", family="Grounding DINO", files=files)
+
+    detector = load_detector(card, provider="cpu")
+
+    assert len(detector.propose_boxes(_picture(), "red")) == 1
+    detector.close()
+    with pytest.raises(ModelError, match="own-dino is no detector; load it with load_model"):
+        load_detector(replace(card, files=(replace(files[0], role="encoder"),)))
+    with pytest.raises(ModelError, match="There is no model called 'no-such-detector'"):
+        load_detector("no-such-detector")
+    with pytest.raises(ModelError, match="pebble is no detector"):
+        load_detector("pebble")
+
+
+def test_boxes_become_masks_of_a_model_that_reads_no_text(open_detector):
+    found = open_detector(Dino()).propose_boxes(_picture(), "green")
+
+    masks = generate_masks(_picture(), ComponentModel(), mode="boxes", boxes=found.boxes)
+
+    truth = np.zeros((96, 128), bool)
+    truth[GREEN[0] : GREEN[2], GREEN[1] : GREEN[3]] = True
+    assert len(masks) == 1
+    assert (np.asarray(masks[0]) == truth).all()
 
 
 def test_closed_detector_says_so(tmp_path):

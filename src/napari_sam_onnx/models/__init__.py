@@ -8,28 +8,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam_onnx.models.cards import ModelCard
     from napari_sam_onnx.models.catalog import find_card, list_models
+    from napari_sam_onnx.models.detectors import BoxProposer, load_detector
     from napari_sam_onnx.models.load import load_model
+    from napari_sam_onnx.models.load_text import TextModel, load_text_model
     from napari_sam_onnx.models.model import Model, ModelError
     from napari_sam_onnx.models.onnx_model import OnnxModel
 
 __all__ = [
+    "BoxProposer",
     "Model",
     "ModelCard",
     "ModelError",
     "OnnxModel",
+    "TextModel",
     "find_card",
     "list_models",
+    "load_detector",
     "load_model",
+    "load_text_model",
 ]
 
 _HOMES = {
+    "BoxProposer": "detectors",
     "Model": "model",
     "ModelCard": "cards",
     "ModelError": "model",
     "OnnxModel": "onnx_model",
+    "TextModel": "load_text",
     "find_card": "catalog",
     "list_models": "catalog",
+    "load_detector": "detectors",
     "load_model": "load",
+    "load_text_model": "load_text",
 }
 
 

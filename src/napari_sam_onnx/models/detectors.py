@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.models.cards import ModelCard
     from napari_sam_onnx.models.runtime import Session
 
 NMS_IOU = 0.9
@@ -57,7 +58,7 @@ class BoxProposer(Protocol):
 
 
 def load_detector(
-    path: str | PathLike[str],
+    source: str | PathLike[str] | ModelCard,
     *,
     tokenizer: str | PathLike[str] | None = None,
     provider: str = "auto",
@@ -67,9 +68,11 @@ def load_detector(
 
     Parameters
     ----------
-    path : path
-        The ONNX file: Grounding DINO as exported for transformers.js or by X-AnyLabeling, or
-        a YOLOv8-style detector.
+    source : path, str or ModelCard
+        The ONNX file, a name that ends in ``.onnx``; or the id of a model in the catalogue,
+        or a card, whose files have the roles ``detector`` and ``tokenizer``. The file is
+        Grounding DINO as exported for transformers.js or by X-AnyLabeling, or a YOLOv8-style
+        detector.
     tokenizer : path, optional
         The ``tokenizer.json`` of a detector that reads text; looked for beside it, and one
         folder up, where omitted.
@@ -84,7 +87,8 @@ def load_detector(
     Raises
     ------
     ModelError
-        If the file is missing, damaged or no detector that is known, or has no tokenizer.
+        If the file is missing, damaged or no detector that is known, or has no tokenizer;
+        or if the catalogue has no such detector.
 
     Examples
     --------
@@ -96,10 +100,12 @@ def load_detector(
     from napari_sam_onnx.models.runtime import Session
     from napari_sam_onnx.models.yolo import YoloDetector
 
-    session = Session(Path(path), provider=provider, threads=threads)
+    path, words = _resolve(source)
+    words = words if tokenizer is None else Path(tokenizer)
+    session = Session(path, provider=provider, threads=threads)
     try:
         if any(spec.name == "input_ids" for spec in session.inputs):
-            return GroundingDino(session, None if tokenizer is None else Path(tokenizer))
+            return GroundingDino(session, words)
         if _looks_like_yolo(session):
             return YoloDetector(session)
     except BaseException:
@@ -113,6 +119,26 @@ def load_detector(
         "Known are Grounding DINO, which takes a picture and input_ids, and YOLOv8-style "
         "detectors, which take a picture of (1, 3, S, S) and give (1, 4 + classes, boxes)."
     )
+
+
+def _resolve(source: str | PathLike[str] | ModelCard) -> tuple[Path, Path | None]:
+    """Find the graph, and the tokenizer where the source brings one."""
+    from napari_sam_onnx.models.cards import ModelCard
+
+    if isinstance(source, str) and not source.lower().endswith(".onnx"):
+        from napari_sam_onnx.models.catalog import find_card
+
+        source = find_card(source)
+    if not isinstance(source, ModelCard):
+        return Path(source), None
+    files = {file.role: file.path for file in source.files if file.path is not None}
+    if not any(file.role == "detector" for file in source.files):
+        raise ModelError(f"{source.id} is no detector; load it with load_model.")
+    if len(files) < len(source.files):
+        from napari_sam_onnx.models.files import locate
+
+        files = dict(locate(source))
+    return Path(files["detector"]), files.get("tokenizer")
 
 
 def _looks_like_yolo(session: Session) -> bool:
