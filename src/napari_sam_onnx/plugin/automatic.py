@@ -141,8 +141,8 @@ class Automatic:
         """Put a layer under the prompts and leave the user's selection as it is."""
         viewer, prompts = self.session.viewer, self.session.layers
         active = viewer.layers.selection.active
-        if prompts is not None and prompts.preview in viewer.layers:
-            viewer.layers.insert(viewer.layers.index(prompts.preview), layer)
+        if prompts is not None and prompts.preview.layer in viewer.layers:
+            viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
         else:
             viewer.add_layer(layer)
         if active is not None:

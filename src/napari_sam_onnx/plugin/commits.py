@@ -294,8 +294,9 @@ class Commits:
             return self.target
         active = session.viewer.layers.selection.active
         layer = make_target(session.picture, f"{session.picture.main.name} labels")
-        layer.editable = True
-        session.viewer.layers.insert(session.viewer.layers.index(session.layers.preview), layer)
+        session.viewer.layers.insert(
+            session.viewer.layers.index(session.layers.preview.layer), layer
+        )
         session.viewer.layers.selection.active = active
         label = self._next_label
         self.choose_target(layer)

@@ -8,7 +8,7 @@ at integers, one value per axis; plane coordinates are ``(y, x)``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks import Mask
 
-SPATIAL = "YX"
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def pixel_indices(
     )
 
 
-def take_plane(array: NDArray[np.generic], plane: Plane) -> NDArray[np.generic]:
+def take_plane(array: NDArray[T], plane: Plane) -> NDArray[T]:
     """Return one plane of an array, ``(H, W)``; a view where the array allows."""
     flat = array[plane.slices]
     return flat.T if plane.flipped else flat

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from napari_sam_onnx.plugin.automatic import Automatic
 from napari_sam_onnx.plugin.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.commits import Commits
+from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.image_panel import ImagePanel
 from napari_sam_onnx.plugin.keys import bind
-from napari_sam_onnx.plugin.layers import role_of
 from napari_sam_onnx.plugin.model_panel import ModelPanel
 from napari_sam_onnx.plugin.prompt_panel import PromptPanel, make_key_help
 from napari_sam_onnx.plugin.session import Session

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.plugin.layers import role_of
+from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.picture import (
     Picture,
     layer_shape,

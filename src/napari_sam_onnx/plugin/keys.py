@@ -68,6 +68,13 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
     layers = session.layers
     if layers is None:
         return lambda: None
+
+    # napari holds a key only for a generator function
+    def hide_while_held(_: Any) -> Generator[None, None, None]:
+        layers.preview.layer.visible = False
+        yield
+        layers.preview.layer.visible = True
+
     actions: dict[str, Callable[[Any], Any]] = {
         "N": lambda _: commits.accept(),
         "Enter": lambda _: commits.accept(),
@@ -76,7 +83,7 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
         "Control-Shift-Z": lambda _: commits.redo(),
         "W": lambda _: session.cycle(),
         "Q": lambda _: commits.toggle_turbo(),
-        "H": lambda _: _hide_while_held(session),
+        "H": hide_while_held,
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
     }
     bound = (layers.points, layers.boxes)
@@ -98,15 +105,6 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
             layers.points.mouse_drag_callbacks.remove(on_press)
 
     return release
-
-
-def _hide_while_held(session: Session) -> Generator[None, None, None]:
-    if session.layers is None:
-        return
-    preview = session.layers.preview
-    preview.visible = False
-    yield
-    preview.visible = True
 
 
 def _drag(session: Session, layer: Any, event: Any) -> Generator[None, None, None]:

@@ -1,7 +1,6 @@
-"""The layers that we make: prompts, boxes and the preview. Made, marked, written, removed.
+"""The layers over a picture: points, boxes and the preview. Made, marked, written, removed.
 
-Our layers are found by a mark in their metadata, never by their name, which the user may
-change. Each takes over the picture's geometry, so that a click means the pixel under it.
+Each takes over the picture's geometry, so that a click means the pixel under it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.transforms import Affine
+from napari.layers import Points, Shapes
 
 from napari_sam_onnx.plugin.convert import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.geometry import MARK, geometry_of
 from napari_sam_onnx.plugin.history import Snapshot
 from napari_sam_onnx.plugin.picture import layer_shape
+from napari_sam_onnx.plugin.preview import Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,64 +24,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.convert import Plane
     from napari_sam_onnx.plugin.picture import Picture
 
-MARK = "napari-sam-onnx"
 SIGN = "positive"
 
 # Readable by the colour-blind: the two signs differ in hue, in lightness and in symbol.
 POSITIVE_COLOR = "#2ee66b"
 NEGATIVE_COLOR = "#ff3b3b"
 BOX_COLOR = "#2ee66b"
-PREVIEW_COLOR = "#ffd500"
-
-
-def role_of(layer: Layer) -> str | None:
-    """Return what a layer is to us, or None where it is not ours."""
-    mark = layer.metadata.get(MARK)
-    return mark.get("role") if isinstance(mark, dict) else None
-
-
-def geometry_of(picture: Picture) -> dict[str, Any]:
-    """Return the arguments that put a layer on a picture.
-
-    Along a channel axis, our layers are one pixel that spans all channels: what is drawn on one
-    channel belongs to the object and shows on all of them.
-    """
-    layer = picture.main
-    scale, translate = np.array(layer.scale), np.array(layer.translate)
-    if picture.channel_axis is not None:
-        middle = np.zeros(layer.ndim)
-        middle[picture.channel_axis] = (layer_shape(layer)[picture.channel_axis] - 1) / 2
-        translate = _place(layer, scale, translate, middle)
-        scale[picture.channel_axis] *= layer_shape(layer)[picture.channel_axis]
-    return {
-        "scale": scale,
-        "translate": translate,
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine.affine_matrix,
-        "units": layer.units,
-        "axis_labels": layer.axis_labels,
-    }
-
-
-def plane_geometry(picture: Picture, plane: Plane) -> dict[str, Any]:
-    """Return the arguments that put a one-plane layer on its plane of a picture."""
-    geometry = geometry_of(picture)
-    offset = np.array(plane.position, dtype=float)
-    moved = _place(picture.main, geometry["scale"], geometry["translate"], offset)
-    return {**geometry, "translate": moved}
-
-
-def _place(
-    layer: Layer, scale: NDArray[Any], translate: NDArray[Any], offset: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Where a layer must start so that its first pixel lies at an offset of the picture."""
-    turn = Affine(scale=scale, translate=translate, rotate=layer.rotate, shear=layer.shear)
-    return np.asarray(turn(offset), dtype=float)
 
 
 class PromptLayers:
@@ -101,16 +51,7 @@ class PromptLayers:
         self._viewer, self._picture, self._edited = viewer, picture, edited
         self._quiet = False
         geometry, ndim = geometry_of(picture), picture.main.ndim
-        self.preview = Labels(
-            np.zeros((1,) * ndim, np.uint8),
-            name="SAM preview",
-            opacity=0.55,
-            blending="translucent",
-            colormap=DirectLabelColormap(color_dict={None: "transparent", 1: PREVIEW_COLOR}),
-            metadata={MARK: {"role": "preview"}},
-            **geometry,
-        )
-        self.preview.editable = False
+        self.preview = Preview(picture)
         self.boxes = Shapes(
             ndim=ndim,
             name="SAM boxes",
@@ -124,10 +65,10 @@ class PromptLayers:
             ndim=ndim,
             name="SAM points",
             features={SIGN: np.zeros(0, bool)},
-            size=1000,
-            canvas_size_limits=(11, 11),
-            border_color="black",
-            border_width=0.12,
+            size=max(layer_shape(picture.main)[-2:]) / 50,
+            canvas_size_limits=(10, 16),
+            border_color="white",
+            border_width=0.1,
             metadata={MARK: {"role": "points"}},
             **geometry,
         )
@@ -141,7 +82,7 @@ class PromptLayers:
     @property
     def all(self) -> tuple[Layer, Layer, Layer]:
         """Our layers from the lowest to the highest."""
-        return self.preview, self.boxes, self.points
+        return self.preview.layer, self.boxes, self.points
 
     @property
     def present(self) -> bool:
@@ -194,36 +135,12 @@ class PromptLayers:
         with self.quiet():
             self._write_boxes((*kept.boxes, vertices))
 
-    def show_preview(self, mask: Mask | None, plane: Plane | None) -> None:
-        """Show a mask on its plane, or nothing."""
-        if mask is None or plane is None or not mask:
-            if self.preview.data.any():
-                self.preview.data = np.zeros((1,) * self.preview.ndim, np.uint8)
-            return
-        # The layer holds the object's own box alone: a large plane costs no more than a small.
-        geometry = plane_geometry(self._picture, plane)
-        offset = np.array(plane.position, dtype=float)
-        offset[list(plane.axes)] = mask.origin
-        start = _place(
-            self._picture.main,
-            geometry["scale"],
-            geometry_of(self._picture)["translate"],
-            offset,
-        )
-        shape = [1] * self.preview.ndim
-        for axis, size in zip(plane.axes, mask.crop.shape, strict=True):
-            shape[axis] = size
-        crop = mask.crop.T if plane.flipped else mask.crop
-        with self.preview.events.blocker_all():
-            self.preview.translate = start
-        self.preview.data = crop.astype(np.uint8).reshape(shape)
-        self.preview.translate = start
-
     def refit(self, picture: Picture) -> None:
         """Follow the picture where the user moved, turned or scaled it."""
         self._picture = picture
         geometry = geometry_of(picture)
-        for layer in self.all:
+        self.preview.refit(picture)
+        for layer in (self.boxes, self.points):
             for name, value in geometry.items():
                 setattr(layer, name, value)
 

@@ -18,7 +18,8 @@ from psygnal import Signal
 
 from napari_sam_onnx.plugin.convert import box_vertices, find_plane, to_plane
 from napari_sam_onnx.plugin.engine import Engine, Request
-from napari_sam_onnx.plugin.layers import PromptLayers, prompts_on, role_of
+from napari_sam_onnx.plugin.geometry import role_of
+from napari_sam_onnx.plugin.layers import PromptLayers, prompts_on
 from napari_sam_onnx.plugin.picture import Picture
 from napari_sam_onnx.plugin.placing import keep_inside, move_sliders, without_boxes
 from napari_sam_onnx.plugin.status import Status, explain
@@ -301,10 +302,11 @@ class Session:
 
     def _show(self, answer: Answer | None) -> None:
         self.answer = answer
-        if self.layers is not None and self.layers.preview in self.viewer.layers:
-            mask = None if answer is None else answer.mask
-            plane = None if answer is None else answer.request.plane
-            self.layers.show_preview(mask, plane)
+        if self.layers is not None and self.layers.preview.layer in self.viewer.layers:
+            if answer is None:
+                self.layers.preview.clear()
+            else:
+                self.layers.preview.show(answer.mask, answer.request.plane)
         if answer is not None:
             self._say_ready()
         else:
@@ -472,7 +474,9 @@ class Session:
 
     def _say_ready(self) -> None:
         request = self.request
-        if self.answer is not None:
+        if self.answer is not None and not self.answer.mask:
+            self.say("The mask is empty; move the point or add one.")
+        elif self.answer is not None:
             self.say("N accepts, W shows the next candidate, right-click corrects.", "ready")
         elif request is not None and len(request.points):
             self.say("Add a point on the object: background points alone say nothing.", "info")

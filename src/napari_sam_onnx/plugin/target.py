@@ -14,8 +14,8 @@ from napari.layers import Labels
 
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.plugin.convert import pixel_indices, take_plane
+from napari_sam_onnx.plugin.geometry import MARK, geometry_of, role_of
 from napari_sam_onnx.plugin.history import Paint
-from napari_sam_onnx.plugin.layers import MARK, geometry_of, role_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

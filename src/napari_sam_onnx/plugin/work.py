@@ -141,7 +141,7 @@ class ThreadStream:
 
         self._error: Exception | None = None
         self._finished = finished
-        self._stopping = False
+        self._stopping = self._reporting = False
         self._bar = cancelable_progress(total=0, desc=title, cancel_callback=self.stop)
         self._worker = create_worker(
             self._guard, generator, _connect={"yielded": step, "finished": self._finish}
@@ -153,10 +153,14 @@ class ThreadStream:
 
     def report(self, done: int, total: int) -> None:
         """Show how far it has come in napari's activity dock."""
+        if self._reporting:  # the bar lets other events in, of which one may be the next report
+            return
+        self._reporting = True
         if self._bar.total != total:
             self._bar.total = total
         if done > self._bar.n:
             self._bar.update(done - self._bar.n)
+        self._reporting = False
 
     def _guard(self, generator: Generator[Any, None, None]) -> Generator[Any, None, None]:
         try:
