@@ -94,3 +94,20 @@ def test_samples_open_as_napari_layers(opener):
         spatial = data.ndim - bool(options.get("rgb"))
         for key in ("scale", "units", "axis_labels"):
             assert len(options.get(key, range(spatial))) == spatial
+
+
+@pytest.mark.parametrize("opener", OPENERS, ids=lambda f: f.__name__)
+def test_samples_open_in_napari(opener, npe2pm):
+    """Through the manifest, as File > Open Sample does it."""
+    from napari.components import ViewerModel
+
+    viewer, expected = ViewerModel(), opener()
+    with npe2pm.tmp_plugin(package="napari-sam-onnx") as plugin:
+        contributed = plugin.manifest.contributions.sample_data
+        (key,) = [s.key for s in contributed if s.command.endswith(f".{opener.__name__}")]
+        viewer.open_sample("napari-sam-onnx", key)
+    assert len(viewer.layers) == len(expected)
+    for layer, (data, options, _) in zip(viewer.layers, expected, strict=True):
+        np.testing.assert_array_equal(layer.data, data)
+        assert layer.name == options["name"]
+        assert list(layer.scale) == list(options.get("scale", [1.0] * layer.ndim))
