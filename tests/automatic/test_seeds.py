@@ -1,5 +1,8 @@
 """The modes that prompt with something found: proposals, blobs, boxes."""
 
+from dataclasses import replace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -51,6 +54,25 @@ def test_without_a_mode_the_grid_stands_in_for_a_model_that_proposes_nothing():
     assert model.decoded == 16 and model.encoded == 1  # 32 × 32 points, one encoding
     with pytest.raises(ParameterError, match="'component' does not propose"):
         automask(PICTURE, model, "objects")
+
+
+def test_without_a_mode_a_plane_that_the_model_shrinks_is_looked_at_in_tiles():
+    class Small(ComponentModel):
+        """Sees 1100 px at most."""
+
+        shapes: ClassVar = set()
+
+        def encode(self, image):
+            self.shapes.add(image.shape[:2])
+            seen = tuple(min(side, 1100) for side in image.shape[:2])
+            return replace(super().encode(image), input_shape=seen)
+
+    for side, tiles in ((1500, set()), (1600, {(1024, 1024)})):
+        model = Small()
+        model.shapes.clear()
+        picture = draw_discs((side, side), [(20, 20), (side - 30, side - 30)], 8)
+        assert automask(picture, model).max() == 2
+        assert model.shapes == {(side, side)} | tiles
 
 
 def test_the_background_of_a_grid_is_no_object():

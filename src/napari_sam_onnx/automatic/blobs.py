@@ -34,7 +34,7 @@ def find_blobs(
     min_radius: float,
     max_radius: float,
     polarity: str = "bright",
-    contrast: float = 0.05,
+    contrast: float = 0.1,
 ) -> NDArray[np.float64]:
     """Find round objects: maxima of the Laplacian of Gaussian over place and scale.
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
 
+# A plane that a model sees smaller than this part of its size is better looked at in tiles.
+DETAIL = 0.7
+
 
 def iterate_masks(
     rgb: NDArray[np.uint8],
@@ -99,7 +102,7 @@ def iterate_masks(
 
 
 def choose_mode(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
-    """Name the mode that suits a model: ``objects`` where it proposes some, else ``grid``.
+    """Name the mode that suits a model and the size of a plane.
 
     Parameters
     ----------
@@ -107,9 +110,18 @@ def choose_mode(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> 
     rgb : (H, W, 3) uint8
         A plane; its embedding is put into the cache.
     cache : EmbeddingCache
+
+    Returns
+    -------
+    str
+        ``"grid"`` where the model proposes no objects by itself; ``"tiled"`` where it does but sees
+        the plane at less than `DETAIL` of its size; else ``"objects"``.
     """
     embedding = Segmenter(model, cache).set_rgb(rgb)
-    return "grid" if model.propose(embedding) is None else "objects"
+    if model.propose(embedding) is None:
+        return "grid"
+    shrunk = max(embedding.input_shape) < DETAIL * max(embedding.plane_shape)
+    return "tiled" if shrunk else "objects"
 
 
 def load(model: Model | str) -> Model:
@@ -173,8 +185,7 @@ def generate_masks(
     mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
         Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
         that the model proposes, blobs found in the picture, boxes that are given, or one of these
-        in each tile of a large plane. None: ``objects`` where the model proposes any, else
-        ``grid``.
+        in each tile of a large plane. None: what `choose_mode` says.
     axes, channels
         See `napari_sam_onnx.to_rgb`.
     boxes

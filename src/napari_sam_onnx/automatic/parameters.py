@@ -252,7 +252,7 @@ class BlobsParameters:
         choices=("bright", "dark", "both"),
     )
     contrast: float = declare(
-        0.05,
+        0.1,
         "How much a blob stands out, as a fraction of the picture's contrast range; lower finds "
         "fainter ones.",
         label="Minimum contrast",
