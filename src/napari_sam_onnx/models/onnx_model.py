@@ -105,6 +105,15 @@ class OnnxModel:
             f"decoder on {self._decoder.description}"
         )
 
+    @property
+    def runs_on(self) -> str:
+        """Where the graphs run now, in short, such as ``cpu, 2 threads``."""
+        session = self._encoder or self._decoder
+        where = f"{session.provider}, {session.threads} thread{'s' * (session.threads != 1)}"
+        if self._decoder.provider != session.provider:
+            where += f"; decoder on {self._decoder.provider}"
+        return where
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, contract {self.contract.name}>"
 
