@@ -1,0 +1,1 @@
+"""Compare our runner with the projects whose exports it runs, on the same random weights."""
