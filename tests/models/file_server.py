@@ -31,6 +31,8 @@ class Route:
     pause: float = 0.0
     """Seconds between two pieces of 1000 bytes."""
     declare_length: bool = True
+    shift: int = 0
+    """Bytes by which an answer to a Range starts too late."""
     content_type: str = "application/octet-stream"
 
 
@@ -114,7 +116,7 @@ def answer(handler: BaseHTTPRequestHandler, server: FileServer) -> None:
     asked = re.fullmatch(r"bytes=(\d+)-", request.range or "")
     unchanged = request.if_range is None or request.if_range == route.etag
     if asked and route.ranges and unchanged:
-        start = int(asked[1])
+        start = int(asked[1]) + route.shift
         if start >= len(route.body):
             handler.send_response(416)
             handler.send_header("Content-Range", f"bytes */{len(route.body)}")

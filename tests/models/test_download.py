@@ -141,6 +141,18 @@ def test_a_server_that_states_no_length_is_believed_only_by_hash(server, home):
     assert (home / "models/small/enc.onnx").read_bytes() == ENCODER
 
 
+def test_an_early_end_without_a_stated_length_is_noticed(server):
+    card = make_card(server, declare_length=False, cut_after=[30_000])
+    assert download(card, network=LOCAL)["encoder"].read_bytes() == ENCODER
+    assert server.ranges("/enc.onnx") == [None, "bytes=30000-"]
+
+
+def test_another_range_than_asked_for_is_not_appended(server):
+    card = make_card(server, cut_after=[30_000], shift=7)
+    assert download(card, network=LOCAL)["encoder"].read_bytes() == ENCODER
+    assert server.ranges("/enc.onnx") == [None, "bytes=30000-", None]
+
+
 def test_wrong_hash_leaves_nothing_that_could_be_loaded(server, home):
     card = make_card(server)
     server.routes["/enc.onnx"].body = b"\0" * len(ENCODER)
