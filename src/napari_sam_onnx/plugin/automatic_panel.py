@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import create_widget
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
@@ -140,12 +140,16 @@ class AutomaticPanel(QWidget):
             if not chosen:
                 continue
             widgets = [_make_field(f) for f in chosen]
+            # kept, since a widget without its owner is deleted
             self._fields.update({f.name: w for f, w in zip(chosen, widgets, strict=True)})
-            container = Container(widgets=widgets, labels=True)
-            container.margins = (0, 0, 0, 0)
-            native = container.native
+            page = QWidget()
+            form = narrow_form(page)
+            form.setContentsMargins(0, 0, 0, 0)
+            for widget in widgets:
+                form.addRow(widget.label, widget.native)
+                form.labelForField(widget.native).setToolTip(widget.tooltip)
             self._settings_layout.addWidget(
-                Section("More settings", native, folded=True) if advanced else native
+                Section("More settings", page, folded=True) if advanced else page
             )
 
 

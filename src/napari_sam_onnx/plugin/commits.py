@@ -7,6 +7,7 @@ comes, and its prompts leave the canvas at once for the next object's.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from napari_sam_onnx.plugin.target import (
 from napari_sam_onnx.plugin.work import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Labels
 
@@ -58,6 +59,7 @@ class Commits:
         self.overwrite = False
         self.turbo = False
         self._next_label: int | None = 1
+        self._own = False
         self._waiting: list[Callable[[], None]] = []
         session.edited.connect(self._on_edited)
         session.removed.connect(self._on_removed)
@@ -174,7 +176,8 @@ class Commits:
         y, x = (round_half_up(value) for value in pixel)
         height, width = plane_shape(layer.data.shape, session.plane)
         inside = 0 <= y < height and 0 <= x < width
-        paint = erase_object(layer, session.plane, (y, x)) if inside else None
+        with self._writing():
+            paint = erase_object(layer, session.plane, (y, x)) if inside else None
         if paint is None:
             session.say("There is no labelled object under the cursor.", "error")
             return
@@ -234,7 +237,8 @@ class Commits:
             layer = self._ensure_target()
             assert self._next_label is not None
             label = self._next_label
-            step.paint = paint_mask(layer, mask, step.plane, label, self.overwrite)
+            with self._writing():
+                step.paint = paint_mask(layer, mask, step.plane, label, self.overwrite)
         except ValueError as error:
             self._give_back(step, error)
             return
@@ -262,7 +266,7 @@ class Commits:
         if step.paint is not None:
             if step.paint.layer not in session.viewer.layers:
                 note = "Its labels layer was removed."
-            elif not apply(step.paint):
+            elif not self._apply(apply, step.paint):
                 note = "Those labels were changed by hand since; they stay."
             else:
                 self._count_label(step.paint, apply is repeat)
@@ -275,6 +279,19 @@ class Commits:
         elif step.paint is not None:
             back = apply is revert
             session.say("Took the labels back." if back else "Set the labels again.", "ready")
+
+    def _apply(self, change: Callable[[Paint], int], paint: Paint) -> int:
+        with self._writing():
+            return change(paint)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tell our own writing from the user's painting."""
+        self._own = True
+        try:
+            yield
+        finally:
+            self._own = False
 
     def _count_label(self, paint: Paint, again: bool) -> None:
         """Give a number back with its object, so that numbers stay without gaps."""
@@ -339,7 +356,7 @@ class Commits:
 
     def _on_painted(self, *_: Any) -> None:
         """Keep the next number above what the user paints by hand."""
-        if self.target is not None and self._next_label is not None:
+        if self.target is not None and self._next_label is not None and not self._own:
             self._next_label = max(self._next_label, int(self.target.selected_label) + 1)
             self.session.changed.emit()
 

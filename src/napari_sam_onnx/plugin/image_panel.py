@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -140,7 +139,8 @@ class ImagePanel(QWidget):
         reader = self.session.reader
         seen = {c.index: c for c in reader.channels} if reader is not None else {}
         for i, (row, choice) in enumerate(zip(self._rows, picture.channels, strict=True)):
-            row.show_choice(choice, seen.get(i))
+            name = choice.name if picture.channel_axis is not None else picture.layers[i].name
+            row.show_choice(replace(choice, name=name), seen.get(i))
 
     def _choose_layer(self, index: int) -> None:
         choice = self.layer.itemData(index)
@@ -196,7 +196,7 @@ class _ChannelRow:
         self.weight.setDecimals(1)
         self.weight.setToolTip("Weight of this channel in the mix")
         self.weight.setKeyboardTracking(False)
-        self.weight.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.weight.setFixedWidth(84)
         self.limits = QLabel()
         grid.addWidget(self.tick, 2 * row, 0)
         grid.addWidget(self.name, 2 * row, 1)

@@ -44,7 +44,7 @@ class Binding:
 
 BINDINGS = (
     Binding((), "Click", "a point on the object"),
-    Binding((), "Right-click, Shift+click", "a point on the background"),
+    Binding((), "Right-click", "a point on the background (or Shift+click)"),
     Binding((), "Shift+drag", "a box around the object"),
     Binding(("N", "Enter"), "N, Enter", "accept the mask as the next label"),
     Binding(("Escape",), "Esc", "discard the prompts"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_sam_onnx.models.catalog import read_catalogue
@@ -25,7 +26,7 @@ class ModelPanel(QWidget):
         self.model = narrow_combo()
         self.add = QPushButton("Add files …")
         self.add.setToolTip("Choose the encoder and the decoder of any SAM export (two ONNX files)")
-        self.runs_on = ElidedLabel()
+        self.runs_on = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         row = QWidget()
         beside = QHBoxLayout(row)
         beside.setContentsMargins(0, 0, 0, 0)
@@ -60,7 +61,9 @@ class ModelPanel(QWidget):
         if model is None:
             self.runs_on.set_full_text("not loaded yet")
         else:
-            self.runs_on.set_full_text(str(getattr(model, "description", "") or model.id))
+            where = getattr(model, "runs_on", None) or getattr(model, "description", model.id)
+            self.runs_on.set_full_text(str(where))
+            self.runs_on.setToolTip(str(getattr(model, "description", where)))
 
     def add_files(self, paths: tuple[str, str]) -> None:
         """Take a pair of files, in either order."""

@@ -143,7 +143,7 @@ def make_key_help() -> QWidget:
     grid.setVerticalSpacing(1)
     grid.setColumnStretch(1, 1)
     for row, binding in enumerate(BINDINGS):
-        keys, text = QLabel(binding.shown.replace(", ", ",\n")), QLabel(binding.text)
+        keys, text = QLabel(binding.shown), QLabel(binding.text)
         text.setWordWrap(True)
         grid.addWidget(keys, row, 0)
         grid.addWidget(text, row, 1)

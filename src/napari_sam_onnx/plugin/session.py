@@ -49,7 +49,7 @@ class Answer:
 
     request: Request
     candidates: tuple[Mask, ...]
-    chosen: int
+    chosen: int = 0
 
     @property
     def mask(self) -> Mask:
@@ -293,8 +293,7 @@ class Session:
         if mask is None:
             self._say_ready()
             return
-        chosen = next(i for i, c in enumerate(mask.candidates) if c.low_res is mask.low_res)
-        answer = Answer(request, mask.candidates, chosen)
+        answer = Answer(request, rank_candidates(mask))
         self._answers[request.key] = answer
         while len(self._answers) > KEPT_ANSWERS:
             del self._answers[next(iter(self._answers))]
@@ -482,6 +481,12 @@ class Session:
             self.say("Add a point on the object: background points alone say nothing.", "info")
         else:
             self.say("Ready: click on an object.", "ready")
+
+
+def rank_candidates(mask: Mask) -> tuple[Mask, ...]:
+    """Order a model's candidates: its own choice first, the others by their score."""
+    others = [c for c in mask.candidates if c.low_res is not mask.low_res]
+    return (mask, *sorted(others, key=lambda c: -c.score))
 
 
 def _same_box(a: Any, b: Any) -> bool:
