@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.runtime import Session
     from napari_sam_onnx.prompts import Prompts
 
-MOST_PROMPTS = 64
-"""Prompts per run of a decoder: more cost memory and save no time."""
+_MOST_PROMPTS = 64
+_MOST_LARGE_PROMPTS = 16  # SAM's decoders keep 32 channels of 256 × 256 for each prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,7 +229,8 @@ class OnnxModel:
         decoder = self.contract.decoder
         tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
         parts: list[tuple[list[int], _Answers]] = []
-        for positions in group(questions, decoder, MOST_PROMPTS):
+        most = _MOST_PROMPTS if decoder.mask_side <= 64 else _MOST_LARGE_PROMPTS
+        for positions in group(questions, decoder, most):
             asked = [questions[position] for position in positions]
             feeds = build_feeds(asked, decoder, frame)
             parts.append((positions, self._run(tensors | feeds, len(asked), frame)))
