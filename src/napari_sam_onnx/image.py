@@ -200,6 +200,8 @@ def fix_limits(
     tuple of Channel
         With limits.
     """
+    if np.dtype(array.dtype).kind not in "buif":
+        raise ImageError(f"Pictures of type {array.dtype} cannot be shown; convert to numbers.")
     axes = check_axes(axes, array.ndim)
     count = array.shape[axes.index("C")] if "C" in axes else 1
     chosen = default_channels(count, array.dtype) if channels is None else tuple(channels)
@@ -256,8 +258,6 @@ def to_rgb(
         raise ImageError(f"One plane has the axes Y, X and C only; got {named!r}.")
     if 0 in array.shape:
         raise ImageError(f"The picture is empty: its shape is {tuple(array.shape)}.")
-    if np.dtype(array.dtype).kind not in "buif":
-        raise ImageError(f"Pictures of type {array.dtype} cannot be shown; convert to numbers.")
     chosen = fix_limits(array, named, channels)
     order = [axis for axis in named if axis != "C"]
     height, width = (array.shape[named.index(axis)] for axis in "YX")
@@ -279,7 +279,7 @@ def to_rgb(
 def _stretch(plane: NDArray[Any], channel: Channel) -> NDArray[np.float32]:
     """Map a channel's limits to 0 and its weight; a constant channel is mid-gray."""
     low, high = channel.limits if channel.limits is not None else measure_limits(plane)
-    values = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
+    values: NDArray[Any] = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
     if high <= low:
         shown = np.where(values > high, 1.0, np.where(values < low, 0.0, 0.5))
     else:

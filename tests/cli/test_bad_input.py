@@ -123,6 +123,12 @@ def test_no_finite_value(refused, save, component_model, tmp_path, value, shape)
     assert "holds no finite value" in sentence
 
 
+def test_numbers_that_cannot_be_shown(refused, save, component_model, tmp_path):
+    path = save(np.ones((20, 20), np.complex64), "YX")
+    sentence = refused("segment", path, "-o", tmp_path / "out.tif")
+    assert sentence == "Pictures of type complex64 cannot be shown; convert to numbers."
+
+
 def test_more_channels_than_colours(refused, save, component_model, tmp_path):
     path = save(np.zeros((7, 20, 20), np.uint16), "CYX")
     sentence = refused("segment", path, "-o", tmp_path / "out.tif")
