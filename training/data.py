@@ -147,6 +147,17 @@ def input_scale(height: int, width: int) -> float:
     return min(1.0, 1024 / longest)
 
 
+def mirror(labels: NDArray[np.uint16], bottom: int, right: int) -> NDArray[np.uint16]:
+    """Extend labels by reflection; a mirrored object is a new one unless it touches the mirror."""
+    h, w = labels.shape
+    out = cv2.copyMakeBorder(labels, 0, bottom, 0, right, cv2.BORDER_REFLECT)
+    tile = (np.arange(h + bottom) >= h)[:, None] * 2 + (np.arange(w + right) >= w)[None]
+    joined = np.union1d(labels[-1] if bottom else [], labels[:, -1] if right else [])
+    fresh = (tile > 0) & (out > 0) & ~np.isin(out, joined)
+    out[fresh] += (tile[fresh] * (int(labels.max()) + 1)).astype(np.uint16)
+    return out
+
+
 def crop(
     picture: Picture, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
@@ -173,7 +184,7 @@ def crop(
     pad = (0, sh - image.shape[0], 0, sw - image.shape[1])
     if max(pad) > 0:
         image = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REFLECT)
-        labels = cv2.copyMakeBorder(labels, *pad, cv2.BORDER_REFLECT)
+        labels = mirror(labels, pad[1], pad[3])
     out = image.astype(np.float32)
     if rng.random() < 0.25:  # noise of the camera, before any resampling
         out += rng.normal(0, rng.uniform(1, 18), (*out.shape[:2], 1)).astype(np.float32)

@@ -22,6 +22,7 @@ from losses import dense_loss, mask_loss, true_iou
 from model import GRID, Pebble, normalise
 from prompts import Batch, collect, correct, first_prompts, perturbed_mask, sample_truth
 from torch import Tensor, nn
+from torch import multiprocessing as mp
 from torch.utils.data import DataLoader, IterableDataset
 
 
@@ -138,22 +139,44 @@ def rate_at(done: float, peak: float) -> float:
     return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
+class Middle:
+    """Shared weights through which processes average theirs, without waiting for each other.
+
+    Every ``every`` steps a process meets the shared copy halfway (elastic averaging, Zhang et al.
+    2015, arXiv:1412.6651): on a busy machine this beats threads, which wait for the slowest.
+    """
+
+    def __init__(self, model: nn.Module, lock: object, every: int) -> None:
+        self.weights = [p.detach().cpu().clone().share_memory_() for p in model.parameters()]
+        self.lock, self.every = lock, every
+
+    @torch.no_grad()
+    def meet(self, model: nn.Module) -> None:
+        """Move the model's and the shared weights to their mean."""
+        with self.lock:  # type: ignore[attr-defined]
+            for mine, ours in zip(model.parameters(), self.weights, strict=True):
+                ours.lerp_(mine.detach().to(ours.device), 0.5)
+                mine.copy_(ours)
+
+
 def save(path: Path, state: dict[str, object]) -> None:
     """Write beside, then rename."""
     torch.save(state, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
-def train(args: argparse.Namespace) -> None:
-    """Run the loop until the time is up."""
-    torch.manual_seed(args.seed)
-    np.random.seed(args.seed)
+def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
+    """Run the loop until the time is up; rank 0 averages, saves and reports."""
+    torch.manual_seed(args.seed + rank)
+    np.random.seed(args.seed + rank)
+    first = rank == 0
     torch.set_num_threads(args.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pictures = [p for p in read_real(args.data, args.split) if not p.held]
     if args.cache:
         pictures += read_simulated(args.cache)
-    print(f"{len(pictures)} pictures on {device}", flush=True)
+    if first:
+        print(f"{len(pictures)} pictures on {device}", flush=True)
     model = Pebble().to(device, memory_format=torch.channels_last).train()
     if args.start:
         model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
@@ -171,14 +194,19 @@ def train(args: argparse.Namespace) -> None:
         ema.load_state_dict(state["ema"])
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["spent"]
-    loader = iter(DataLoader(Crops(pictures, args, step), None, num_workers=args.workers))
+    if middle:
+        with torch.no_grad():
+            for mine, ours in zip(model.parameters(), middle.weights, strict=True):
+                mine.copy_(ours)
+    seed = step + 1_000_000 * rank
+    loader = iter(DataLoader(Crops(pictures, args, seed), None, num_workers=args.workers))
     began, saved, shown = time.time() - spent, time.time(), step
     mean: dict[str, float] = {}
     log = (args.run / "log.csv").open("a")
     while True:
         spent = time.time() - began
         done = spent / (60 * args.minutes)
-        if time.time() - saved > 120 or done >= 1:
+        if first and (time.time() - saved > 120 or done >= 1):
             nets = {"model": model.state_dict(), "ema": ema.state_dict()}
             save(last, {**nets, "optimiser": optimiser.state_dict(), "step": step, "spent": spent})
             saved = time.time()
@@ -198,6 +226,10 @@ def train(args: argparse.Namespace) -> None:
             continue
         optimiser.step()
         step += 1
+        if middle and step % middle.every == 0:
+            middle.meet(model)
+        if not first:
+            continue
         keep = min(0.9985, (1 + step) / (10 + step))
         with torch.no_grad():
             for a, b in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
@@ -214,6 +246,8 @@ def train(args: argparse.Namespace) -> None:
             log.write(f"{step},{spent:.0f}," + ",".join(f"{k}={v:.4f}" for k, v in mean.items()))
             log.write("\n")
             log.flush()
+    if not first:
+        return
     final = ema.cpu().eval().to(memory_format=torch.contiguous_format)
     if args.out:
         export(final, args.out)
@@ -234,11 +268,24 @@ def main() -> None:
     p.add_argument("--prompts", type=int, default=8, help="per picture")
     p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, of 32n")
     p.add_argument("--simulated", type=float, default=0.4, help="share of simulated pictures")
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--threads", type=int, default=1, help="2 only on an idle machine")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
-    train(p.parse_args())
+    p.add_argument("--processes", type=int, default=1, help="CPU: one per core")
+    args = p.parse_args()
+    if args.processes == 1:
+        train(0, args, None)
+        return
+    torch.manual_seed(args.seed)
+    model = Pebble()
+    state = args.run / "last.pt"
+    if state.exists():
+        model.load_state_dict(torch.load(state, weights_only=True)["model"])
+    elif args.start:
+        model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
+    middle = Middle(model, mp.get_context("spawn").Lock(), every=8)
+    mp.spawn(train, (args, middle), args.processes)
 
 
 if __name__ == "__main__":
