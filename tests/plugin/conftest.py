@@ -87,11 +87,11 @@ class Bench:
 
     @property
     def labels(self) -> Any:
-        return self.commits.target.data
+        return self.commits.labels.layer.data
 
     @property
     def ids(self) -> list[int]:
-        return [] if self.commits.target is None else [i for i in np.unique(self.labels) if i]
+        return [] if self.commits.labels.layer is None else [i for i in np.unique(self.labels) if i]
 
     @property
     def said(self) -> str:

@@ -100,11 +100,11 @@ class Driver:
 
     @property
     def labels(self) -> Any:
-        return self.commits.target.data
+        return self.commits.labels.layer.data
 
     @property
     def ids(self) -> list[int]:
-        if self.commits.target is None:
+        if self.commits.labels.layer is None:
             return []
         return [int(i) for i in np.unique(self.labels) if i]
 

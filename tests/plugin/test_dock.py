@@ -154,8 +154,8 @@ def test_planes_keep_their_prompts(drive: Callable[..., Driver]) -> None:
     assert d.shown == np.count_nonzero(stack[1])
     d.press(Qt.Key.Key_N)
     np.testing.assert_array_equal(d.labels[1] == 2, stack[1] > 0)
-    np.testing.assert_allclose(d.commits.target.scale, d.picture.scale)
-    np.testing.assert_allclose(d.commits.target.rotate, d.picture.rotate)
+    np.testing.assert_allclose(d.commits.labels.layer.scale, d.picture.scale)
+    np.testing.assert_allclose(d.commits.labels.layer.rotate, d.picture.rotate)
     d.press(Qt.Key.Key_Z, CONTROL)
     d.press(Qt.Key.Key_Z, CONTROL)
     assert d.viewer.dims.current_step[0] == 3  # where the undone object lies
@@ -209,7 +209,7 @@ def test_buttons_hands_and_closing(drive: Callable[..., Driver], qtbot: Any) -> 
     panel.overwrite.setChecked(True)
     d.press(Qt.Key.Key_N)
     assert d.ids == [2]
-    target = d.commits.target
+    target = d.commits.labels.layer
     target.undo()  # napari's own history, one step
     assert d.ids == [1]
     d.viewer.window.remove_dock_widget(d.dock)

@@ -111,7 +111,7 @@ def test_failure_gives_the_prompts_back(bench: Bench) -> None:
     bench.lane.release()
     assert bench.said == "The decoder broke; choose another model."
     assert len(bench.session.layers.points.data) == 1
-    assert bench.commits.target is None
+    assert bench.commits.labels.layer is None
 
 
 def test_added_clicks_refine_and_edits_do_not(bench: Bench) -> None:
@@ -148,18 +148,18 @@ def test_undo_is_in_the_order_of_the_user(bench: Bench) -> None:
         states.append((bench.ids, len(bench.session.layers.points.data)))
         bench.commits.undo()
     assert states == [([1, 2], 1), ([1, 2], 0), ([1], 1), ([1], 0), ([], 1)]
-    assert bench.ids == [] and bench.commits.next_label == 1
+    assert bench.ids == [] and bench.commits.labels.next_label == 1
     for _ in range(5):
         bench.commits.redo()
     assert (bench.ids, len(bench.session.layers.points.data)) == ([1, 2], 1)
-    assert bench.commits.next_label == 3
+    assert bench.commits.labels.next_label == 3
 
 
 def test_undo_keeps_what_was_painted_by_hand(bench: Bench) -> None:
     bench.open()
     bench.click(*A)
     bench.commits.accept()
-    target = bench.commits.target
+    target = bench.commits.labels.layer
     target.data_setitem((np.array([30]), np.array([30])), 9)
     bench.commits.undo()
     assert bench.ids == [9]
@@ -172,8 +172,8 @@ def test_existing_labels_are_never_overwritten_unless_asked(bench: Bench) -> Non
     mine = np.zeros((100, 120), np.uint8)
     mine[:30] = 7
     layer = bench.viewer.add_labels(mine, name="mine")
-    bench.commits.choose_target(layer)
-    assert bench.commits.next_label == 8
+    bench.commits.labels.choose(layer)
+    assert bench.commits.labels.next_label == 8
     bench.session.layers.activate()
     bench.click(*A)
     bench.commits.accept()
@@ -189,14 +189,14 @@ def test_existing_labels_are_never_overwritten_unless_asked(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (lambda b: setattr(b.commits, "next_label", 300), "does not fit"),
+        (lambda b: setattr(b.commits.labels, "next_label", 300), "does not fit"),
         (lambda b: b.click(3, 3), "mask is empty"),
     ],
 )
 def test_refused_commits_keep_the_prompts(bench: Bench, prepare: Any, sentence: str) -> None:
     bench.open()
     layer = bench.viewer.add_labels(np.zeros((100, 120), np.uint8))
-    bench.commits.choose_target(layer)
+    bench.commits.labels.choose(layer)
     prepare(bench)
     if not len(bench.session.layers.points.data):
         bench.click(*A)
@@ -208,18 +208,18 @@ def test_refused_commits_keep_the_prompts(bench: Bench, prepare: Any, sentence: 
 def test_target_of_another_shape_or_removed(bench: Bench) -> None:
     bench.open()
     wrong = bench.viewer.add_labels(np.zeros((5, 5), int), name="small")
-    assert wrong not in bench.commits.targets()
-    bench.commits.choose_target(wrong)
+    assert wrong not in bench.commits.labels.fitting()
+    bench.commits.labels.choose(wrong)
     assert "5 × 5" in bench.said and "100 × 120" in bench.said
     bench.session.layers.activate()
     bench.click(*A)
     bench.commits.accept()
-    bench.viewer.layers.remove(bench.commits.target)
+    bench.viewer.layers.remove(bench.commits.labels.layer)
     assert "starts a new one" in bench.said
     bench.commits.undo()
     assert "was removed" in bench.said
     bench.commits.accept()
-    assert bench.ids == [1] and bench.commits.target in bench.viewer.layers
+    assert bench.ids == [1] and bench.commits.labels.layer in bench.viewer.layers
 
 
 def test_clicks_outside_the_picture_are_refused(bench: Bench) -> None:
@@ -301,11 +301,11 @@ def test_moved_and_removed_pictures(bench: Bench) -> None:
     for ours in bench.session.layers.all:
         np.testing.assert_allclose(ours.scale, (2, 3))
         np.testing.assert_allclose(ours.translate, (5, 5))
-    labels = bench.commits.target
+    labels = bench.commits.labels.layer
     bench.viewer.layers.remove(layer)
     assert "Labels are kept" in bench.said
     assert list(bench.viewer.layers) == [labels]
-    assert bench.session.layers is None and bench.commits.target is None
+    assert bench.session.layers is None and bench.commits.labels.layer is None
     bench.open(name="next")
     bench.click(*A)
     assert bench.shown == DISC
@@ -361,7 +361,7 @@ def test_five_dimensions_with_a_channel_axis(bench: Bench) -> None:
         assert bench.shown == 200
         assert preview._slice.image.view.any()
         bench.commits.accept()
-        assert bench.commits.target._slice.image.view.any()
+        assert bench.commits.labels.layer._slice.image.view.any()
         bench.commits.undo()
         bench.commits.undo()
     bench.commits.redo()

@@ -157,7 +157,8 @@ class Automatic:
             self._found = max(self._found, int(update.labels.max(initial=0)))
             plane = self._stack.plane_at(update.index)
             take_plane(self.layer.data, plane)[...] = update.labels
-            self.layer.refresh()
+            if plane == self.session.plane or self.session.viewer.dims.ndisplay == 3:
+                self.layer.refresh()
         inside = 0.0
         if update.step is not None and update.step.total:
             inside = update.step.done / update.step.total

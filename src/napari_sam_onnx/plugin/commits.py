@@ -7,7 +7,6 @@ comes, and its prompts leave the canvas at once for the next object's.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,32 +15,16 @@ import numpy as np
 from napari_sam_onnx.plugin.convert import plane_shape, round_half_up
 from napari_sam_onnx.plugin.history import History, Snapshot, Step
 from napari_sam_onnx.plugin.layers import prompts_on
+from napari_sam_onnx.plugin.numbering import LabelTarget
 from napari_sam_onnx.plugin.placing import without_plane
-from napari_sam_onnx.plugin.target import (
-    TargetError,
-    can_be_target,
-    check_target,
-    erase_object,
-    free_label,
-    make_target,
-    paint_mask,
-    repeat,
-    revert,
-)
-from napari_sam_onnx.plugin.work import Job
+from napari_sam_onnx.plugin.target import erase_object, paint_mask, repeat, revert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from napari.layers import Labels
+    from collections.abc import Callable
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.engine import Request
-    from napari_sam_onnx.plugin.history import Paint
     from napari_sam_onnx.plugin.session import Session
-
-# Larger label images are searched for their highest number in a worker.
-QUICK_PIXELS = 4_000_000
 
 
 class Commits:
@@ -55,54 +38,11 @@ class Commits:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.history = History()
-        self.target: Labels | None = None
+        self.labels = LabelTarget(session)
         self.overwrite = False
         self.turbo = False
-        self._next_label: int | None = 1
-        self._own = False
-        self._waiting: list[Callable[[], None]] = []
         session.edited.connect(self._on_edited)
-        session.removed.connect(self._on_removed)
         session.detached.connect(self._on_detached)
-
-    # The label image
-
-    @property
-    def next_label(self) -> int | None:
-        """The number of the next object; None while it is being found out."""
-        return self._next_label
-
-    @next_label.setter
-    def next_label(self, label: int) -> None:
-        self._next_label = int(label)
-        self.session.changed.emit()
-
-    def choose_target(self, layer: Labels | None) -> None:
-        """Write the next objects into a label image; None: into a new one."""
-        if layer is self.target:
-            return
-        self._drop_target()
-        if layer is None:
-            self._next_label = 1
-            self.session.changed.emit()
-            return
-        try:
-            if self.session.picture is not None:
-                check_target(layer, self.session.picture)
-        except TargetError as error:
-            self.session.fail(error)
-            return
-        self.target = layer
-        layer.events.data.connect(self._find_next_label)
-        layer.events.paint.connect(self._on_painted)
-        self._find_next_label()
-
-    def targets(self) -> list[Labels]:
-        """Return the label images in the viewer that fit the picture."""
-        picture = self.session.picture
-        if picture is None:
-            return []
-        return [layer for layer in self.session.viewer.layers if can_be_target(layer, picture)]
 
     # Actions
 
@@ -115,14 +55,12 @@ class Commits:
             return
         step = Step(request.plane, prompts, without_plane(prompts, request.plane))
         answer = session.answer
-        if answer is not None and answer.request.key == request.key:
-            mask = answer.mask
-            self.history.push(step)
-            self._when_numbered(partial(self._paint, step, mask, True))
-            return
         self.history.push(step)
-        self._ask(step, request)
         session.replace_prompts(step.after)
+        if answer is not None and answer.request.key == request.key:
+            self._paint_when_numbered(step, answer.mask)
+        else:
+            self._ask(step, request)
 
     def discard(self) -> None:
         """Drop the current plane's prompts."""
@@ -165,7 +103,7 @@ class Commits:
 
     def delete_at(self, world: Any) -> None:
         """Delete the object under a position in world coordinates, on this plane."""
-        session, layer = self.session, self.target
+        session, layer = self.session, self.labels.layer
         pixel = session.to_plane(world)
         if session.plane is None or session.prompts is None or pixel is None:
             session.say("There is no picture under the cursor.", "error")
@@ -176,7 +114,7 @@ class Commits:
         y, x = (round_half_up(value) for value in pixel)
         height, width = plane_shape(layer.data.shape, session.plane)
         inside = 0 <= y < height and 0 <= x < width
-        with self._writing():
+        with self.labels.writing():
             paint = erase_object(layer, session.plane, (y, x)) if inside else None
         if paint is None:
             session.say("There is no labelled object under the cursor.", "error")
@@ -220,7 +158,7 @@ class Commits:
 
         def paint(_: Request, mask: Mask | None) -> None:
             if mask is not None and not step.cancelled:
-                self._when_numbered(partial(self._paint, step, mask, False))
+                self._paint_when_numbered(step, mask)
 
         def fail(error: Exception) -> None:
             if not step.cancelled:
@@ -228,27 +166,27 @@ class Commits:
 
         self.session.ask(request, paint, fail, replaceable=False)
 
-    def _paint(self, step: Step, mask: Mask, shown: bool) -> None:
-        """Write an object; its prompts leave the canvas if they are still on it."""
+    def _paint_when_numbered(self, step: Step, mask: Mask) -> None:
+        step.pending = True
+        self.labels.when_numbered(partial(self._paint, step, mask))
+
+    def _paint(self, step: Step, mask: Mask) -> None:
+        """Write an object as the next label."""
         if step.cancelled:
             return
-        session = self.session
+        session, number = self.session, self.labels.next_label
+        assert number is not None
         try:
-            layer = self._ensure_target()
-            assert self._next_label is not None
-            label = self._next_label
-            with self._writing():
-                step.paint = paint_mask(layer, mask, step.plane, label, self.overwrite)
-        except ValueError as error:
+            layer = self.labels.ensure()
+            with self.labels.writing():
+                step.paint = paint_mask(layer, mask, step.plane, number, self.overwrite)
+        except Exception as error:  # a lazy array refuses to be written in its own way
             self._give_back(step, error)
             return
         step.pending = False
-        layer.selected_label = label
-        self._next_label = label + 1
-        if shown:
-            session.replace_prompts(step.after)
-        count = len(step.paint.before)
-        session.say(f"Object {label}: {count} pixels in “{layer.name}”.", "ready")
+        self.labels.count(step.paint)
+        layer.selected_label = number
+        session.say(f"Object {number}: {len(step.paint.before)} pixels in “{layer.name}”.", "ready")
 
     def _give_back(self, step: Step, error: Exception) -> None:
         """Forget a commit that failed; its prompts return where nothing replaced them."""
@@ -266,10 +204,13 @@ class Commits:
         if step.paint is not None:
             if step.paint.layer not in session.viewer.layers:
                 note = "Its labels layer was removed."
-            elif not self._apply(apply, step.paint):
-                note = "Those labels were changed by hand since; they stay."
             else:
-                self._count_label(step.paint, apply is repeat)
+                with self.labels.writing():
+                    held = apply(step.paint)
+                if held:
+                    self.labels.count(step.paint, again=apply is repeat)
+                else:
+                    note = "Those labels were changed by hand since; they stay."
         session.go_to(step.plane)
         current = session.prompts
         if current is not None and not current.equals(prompts):
@@ -280,106 +221,11 @@ class Commits:
             back = apply is revert
             session.say("Took the labels back." if back else "Set the labels again.", "ready")
 
-    def _apply(self, change: Callable[[Paint], int], paint: Paint) -> int:
-        with self._writing():
-            return change(paint)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Tell our own writing from the user's painting."""
-        self._own = True
-        try:
-            yield
-        finally:
-            self._own = False
-
-    def _count_label(self, paint: Paint, again: bool) -> None:
-        """Give a number back with its object, so that numbers stay without gaps."""
-        label = int(paint.after[0])
-        if paint.layer is self.target and label and self._next_label is not None:
-            if again:
-                self._next_label = max(self._next_label, label + 1)
-            elif self._next_label == label + 1:
-                self._next_label = label
-
-    def _ensure_target(self) -> Labels:
-        """Return the label image to write to; a new one where there is none."""
-        session = self.session
-        assert session.picture is not None and session.layers is not None
-        if self.target is not None:
-            check_target(self.target, session.picture)
-            return self.target
-        active = session.viewer.layers.selection.active
-        layer = make_target(session.picture, f"{session.picture.main.name} labels")
-        session.viewer.layers.insert(
-            session.viewer.layers.index(session.layers.preview.layer), layer
-        )
-        session.viewer.layers.selection.active = active
-        label = self._next_label
-        self.choose_target(layer)
-        self._next_label = label or 1
-        return layer
-
-    def _when_numbered(self, do: Callable[[], None]) -> None:
-        """Do something as soon as the next label is known."""
-        if self._next_label is not None:
-            do()
-        else:
-            self._waiting.append(do)
-
-    def _find_next_label(self, *_: Any) -> None:
-        """Find the next free number of the target."""
-        layer = self.target
-        if layer is None:
-            return
-        if layer.data.size <= QUICK_PIXELS:
-            self._take_next_label(layer, free_label(layer))
-            return
-        self._next_label = None
-        self.session.lane.submit(
-            Job(
-                partial(free_label, layer),
-                partial(self._take_next_label, layer),
-                self.session.fail,
-                replaceable=False,
-            )
-        )
-
-    def _take_next_label(self, layer: Labels, label: int) -> None:
-        if layer is not self.target:
-            return
-        self._next_label = label
-        waiting, self._waiting = self._waiting, []
-        for do in waiting:
-            do()
-        self.session.changed.emit()
-
-    def _on_painted(self, *_: Any) -> None:
-        """Keep the next number above what the user paints by hand."""
-        if self.target is not None and self._next_label is not None and not self._own:
-            self._next_label = max(self._next_label, int(self.target.selected_label) + 1)
-            self.session.changed.emit()
-
-    def _on_removed(self, layer: Any) -> None:
-        if layer is self.target:
-            self._drop_target()
-            self._next_label = 1
-            self.session.say("The labels layer was removed; the next object starts a new one.")
-
     def _on_detached(self) -> None:
         """Forget what belonged to the old picture; its labels stay in the viewer."""
         for step in self.history.done:
             step.cancelled = step.pending
         self.history.clear()
-        self._waiting.clear()
-        self._drop_target()
-        self._next_label = 1
-
-    def _drop_target(self) -> None:
-        layer, self.target = self.target, None
-        if layer is not None:
-            layer.events.data.disconnect(self._find_next_label)
-            layer.events.paint.disconnect(self._on_painted)
 
 
 def _added(before: Snapshot, after: Snapshot) -> Snapshot | None:

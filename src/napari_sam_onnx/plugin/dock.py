@@ -132,8 +132,8 @@ class SamDock(QWidget):
 
     def _take_made(self, layer: Any) -> None:
         """Correct what was made automatically, where no other labels are chosen."""
-        if self.commits.target is None:
-            self.commits.choose_target(layer)
+        if self.commits.labels.layer is None:
+            self.commits.labels.choose(layer)
 
 
 def _stop(session: Session, automatic: Automatic, *_: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.plugin.convert import lie_on_plane
+from napari_sam_onnx.plugin.convert import find_plane, lie_on_plane
 from napari_sam_onnx.plugin.history import Snapshot
 
 if TYPE_CHECKING:
@@ -49,6 +49,28 @@ def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:
     for axis in plane.others:
         if axis != picture.channel_axis and axis + offset in viewer.dims.not_displayed:
             viewer.dims.set_point(axis + offset, float(world[axis]))
+
+
+def find_shown_plane(viewer: ViewerModel, picture: Picture | None) -> Plane | None:
+    """Find the plane of a picture that a viewer shows; None where it shows none."""
+    if picture is None or viewer.dims.ndisplay != 2:
+        return None
+    layer, dims = picture.main, viewer.dims
+    offset = dims.ndim - layer.ndim
+    displayed = [axis - offset for axis in dims.displayed]
+    point = np.array(layer.world_to_data(dims.point), dtype=float)
+    if picture.channel_axis is not None:
+        if picture.channel_axis in displayed:
+            return None
+        point[picture.channel_axis] = 0  # our layers span all channels
+    return find_plane(picture.shape, displayed, point)
+
+
+def explain_no_plane(viewer: ViewerModel) -> str:
+    """Say why no plane is found."""
+    if viewer.dims.ndisplay != 2:
+        return "Prompts need the 2D view; switch off 3D to go on."
+    return "The picture has no plane at this position; move the slider back to it."
 
 
 def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:

@@ -91,10 +91,10 @@ class PromptPanel(QWidget):
         """Show what the session has."""
         session, commits = self.session, self.commits
         entries: list[tuple[str, object]] = [("New labels layer", None)]
-        entries += [(layer.name, layer) for layer in commits.targets()]
-        fill_combo(self.target, entries, commits.target)
+        entries += [(layer.name, layer) for layer in commits.labels.fitting()]
+        fill_combo(self.target, entries, commits.labels.layer)
         self.label.blockSignals(True)
-        self.label.setValue(min(commits.next_label or 1, HIGHEST_SPIN))
+        self.label.setValue(min(commits.labels.next_label or 1, HIGHEST_SPIN))
         self.label.blockSignals(False)
         self.turbo.setChecked(commits.turbo)
         ready = session.picture is not None
@@ -125,10 +125,10 @@ class PromptPanel(QWidget):
         )
 
     def _choose_target(self, index: int) -> None:
-        self.commits.choose_target(self.target.itemData(index))
+        self.commits.labels.choose(self.target.itemData(index))
 
     def _choose_label(self, label: int) -> None:
-        self.commits.next_label = label
+        self.commits.labels.next_label = label
 
     def _choose_overwrite(self, on: bool) -> None:
         self.commits.overwrite = on

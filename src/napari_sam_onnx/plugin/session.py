@@ -7,21 +7,27 @@ moving a slider discards nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_sam_onnx.plugin.convert import box_vertices, find_plane, to_plane
+from napari_sam_onnx.plugin.answers import AnswerBook
+from napari_sam_onnx.plugin.convert import box_vertices, to_plane
 from napari_sam_onnx.plugin.engine import Engine, Request
 from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.layers import PromptLayers, prompts_on
 from napari_sam_onnx.plugin.picture import Picture
-from napari_sam_onnx.plugin.placing import keep_inside, move_sliders, without_boxes
+from napari_sam_onnx.plugin.placing import (
+    explain_no_plane,
+    find_shown_plane,
+    keep_inside,
+    move_sliders,
+    without_boxes,
+)
 from napari_sam_onnx.plugin.status import Status, explain
 from napari_sam_onnx.plugin.work import Job, Lane, ThreadLane
 
@@ -31,30 +37,15 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import ArrayLike
 
-    from napari_sam_onnx.embedding import LowResMask
     from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.answers import Answer
     from napari_sam_onnx.plugin.convert import Plane
     from napari_sam_onnx.plugin.history import Snapshot
     from napari_sam_onnx.plugin.picture import Reader
 
 DEFAULT_MODEL = "pebble"
-KEPT_ANSWERS = 64
 
 NO_PICTURE = Status("Open a picture to begin.")
-
-
-@dataclass(slots=True, eq=False)
-class Answer:
-    """What a model said to a request, and which of its candidates is chosen."""
-
-    request: Request
-    candidates: tuple[Mask, ...]
-    chosen: int = 0
-
-    @property
-    def mask(self) -> Mask:
-        """The chosen candidate."""
-        return self.candidates[self.chosen]
 
 
 class Session:
@@ -99,7 +90,7 @@ class Session:
         self.answer: Answer | None = None
         self._reader: Reader | None = None
         self._prompts: Snapshot | None = None
-        self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._answers = AnswerBook()
         self._numbers = count(1)
         self._watched = (
             (viewer.dims.events.current_step, self._follow),
@@ -236,13 +227,14 @@ class Session:
             return
         if self.plane is None:
             self._show(None)
-            self._say(Status(self._explain_no_plane()))
+            self.say(explain_no_plane(self.viewer))
             return
         points, labels, box = prompts_on(self.layers.read(), self.plane)
         request = self.make_request(self.plane, points, labels, box)
         self.request = request
-        if request.answerable and request.key in self._answers:
-            self._show(self._answers[request.key])
+        known = self._answers.find(request)
+        if known is not None:
+            self._show(known)
             return
         if not request.answerable:
             self._show(None)
@@ -259,10 +251,9 @@ class Session:
         assert self._reader is not None
         number = next(self._numbers)
         request = Request(number, self.source, self._reader, plane, points, labels, box)
-        refine = None if alone else self._refined_by(request)
-        if refine is None:
+        if alone or self.answer is None or not self.answer.is_extended_by(request):
             return request
-        return Request(number, self.source, self._reader, plane, points, labels, box, refine)
+        return replace(request, refine=self.answer.mask.low_res)
 
     def ask(
         self,
@@ -293,11 +284,7 @@ class Session:
         if mask is None:
             self._say_ready()
             return
-        answer = Answer(request, rank_candidates(mask))
-        self._answers[request.key] = answer
-        while len(self._answers) > KEPT_ANSWERS:
-            del self._answers[next(iter(self._answers))]
-        self._show(answer)
+        self._show(self._answers.add(request, mask))
 
     def _show(self, answer: Answer | None) -> None:
         self.answer = answer
@@ -310,23 +297,6 @@ class Session:
             self._say_ready()
         else:
             self.changed.emit()
-
-    def _refined_by(self, request: Request) -> LowResMask | None:
-        """Return the logits that a request corrects: those shown, if it adds prompts to them."""
-        shown = self.answer
-        if shown is None:
-            return None
-        old = shown.request
-        n = len(old.points)
-        adds = (
-            (old.source, old.reader.version, old.plane)
-            == (request.source, request.reader.version, request.plane)
-            and len(request.points) > n
-            and np.array_equal(request.points[:n], old.points)
-            and np.array_equal(request.labels[:n], old.labels)
-            and _same_box(request.box, old.box)
-        )
-        return shown.mask.low_res if adds else None
 
     def _on_edited(self) -> None:
         """Take over what the user did to the prompts."""
@@ -349,28 +319,10 @@ class Session:
 
     def _follow(self, *_: Any) -> None:
         """Take over the plane that the viewer shows."""
-        plane = self._find_plane()
+        plane = find_shown_plane(self.viewer, self.picture)
         if plane != self.plane:
             self.plane = plane
             self.refresh()
-
-    def _find_plane(self) -> Plane | None:
-        if self.picture is None or self.viewer.dims.ndisplay != 2:
-            return None
-        layer, dims = self.picture.main, self.viewer.dims
-        offset = dims.ndim - layer.ndim
-        displayed = [axis - offset for axis in dims.displayed]
-        point = np.array(layer.world_to_data(dims.point), dtype=float)
-        if self.picture.channel_axis is not None:
-            if self.picture.channel_axis in displayed:
-                return None
-            point[self.picture.channel_axis] = 0
-        return find_plane(self.picture.shape, displayed, point)
-
-    def _explain_no_plane(self) -> str:
-        if self.viewer.dims.ndisplay != 2:
-            return "Prompts need the 2D view; switch off 3D to go on."
-        return "The picture has no plane at this position; move the slider back to it."
 
     def go_to(self, plane: Plane) -> None:
         """Move the sliders to a plane."""
@@ -390,7 +342,7 @@ class Session:
             self.refresh()
             self.fail(error)
             return
-        self.plane = self._find_plane()
+        self.plane = find_shown_plane(self.viewer, self.picture)
         self.refresh()
 
     def _on_pixels(self, *_: Any) -> None:
@@ -481,13 +433,3 @@ class Session:
             self.say("Add a point on the object: background points alone say nothing.", "info")
         else:
             self.say("Ready: click on an object.", "ready")
-
-
-def rank_candidates(mask: Mask) -> tuple[Mask, ...]:
-    """Order a model's candidates: its own choice first, the others by their score."""
-    others = [c for c in mask.candidates if c.low_res is not mask.low_res]
-    return (mask, *sorted(others, key=lambda c: -c.score))
-
-
-def _same_box(a: Any, b: Any) -> bool:
-    return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))

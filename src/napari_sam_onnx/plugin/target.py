@@ -67,6 +67,7 @@ def can_be_target(layer: Any, picture: Picture) -> bool:
     """Whether a layer is a label image of the user's or ours that fits a picture."""
     return (
         isinstance(layer, Labels)
+        and not layer.multiscale
         and role_of(layer) != "preview"
         and tuple(layer.data.shape) == picture.shape
     )
