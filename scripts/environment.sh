@@ -18,16 +18,17 @@ find_python() {
 
 # Install Debian packages that are missing: with apt-get as root, else by naming them.
 install_system_packages() {
-    local package missing=()
+    local package installed missing=()
     if ! command -v dpkg-query >/dev/null; then
         if [ "$(uname -s)" = Linux ]; then
             say "This is no Debian; if something is missing, these are its Debian names: $*"
         fi
         return 0
     fi
+    # What a package provides counts too: newer Debians have renamed some of the libraries.
+    installed=$(dpkg-query -W -f='${db:Status-Status}, ${Package}, ${Provides},\n')
     for package in "$@"; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
-            missing+=("$package")
+        grep -q "^installed,.* $package[ ,]" <<<"$installed" || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return 0
     if [ "$(id -u)" -ne 0 ]; then
