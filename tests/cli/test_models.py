@@ -142,7 +142,7 @@ def test_mistakes_are_one_sentence_and_exit_2(run, server, card):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_keeps_the_part_and_the_next_run_continues(server, card, home):
-    server.routes["/enc.onnx"].pause = 0.01  # 5 s
+    server.routes["/enc.onnx"].pause = 0.05  # 25 s
     command = [sys.executable, "-c", "from napari_sam_onnx.cli import main; main()"]
     command += ["models", "download", "lab"]
     worker = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -175,6 +174,7 @@ def test_a_users_card_is_read(home):
         (('name = "The lab\'s SAM"', ""), "field 'name': is missing"),
         (('name = "The lab\'s SAM"', "name = 3"), "field 'name': must be text"),
         (("commercial_use = false", 'commercial_use = "no"'), "must be true or false"),
+        (("commercial_use", "comercial_use"), "field 'comercial_use': is not a field"),
         (("https://example.org/files", "http://example.org/files"), "must start with https"),
         (("https://example.org/other", "ftp://example.org/other"), "file 1, field 'url'"),
         ((SHA, SHA[:-1]), "file 0, field 'sha256': must be 64"),
@@ -247,7 +247,7 @@ def test_mirror_rewrites_addresses(monkeypatch, mirror, expected):
     assert mirror_url("https://huggingface.co/a/b.onnx?x=1") == expected
 
 
-def test_listing_needs_neither_runtime_nor_network_and_is_quick():
+def test_listing_needs_neither_runtime_nor_network():
     code = (
         "import sys, socket\n"
         "def refuse(*a, **k): raise AssertionError('network')\n"
@@ -261,6 +261,4 @@ def test_listing_needs_neither_runtime_nor_network_and_is_quick():
         "bad = heavy & set(sys.modules)\n"
         "assert not bad, bad\n"
     )
-    started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert time.perf_counter() - started < 5  # a second here; the rest is a busy machine

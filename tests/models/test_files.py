@@ -196,6 +196,10 @@ def test_shared_external_data_must_lie_beside_its_graph(home, share):
     put(share / "elsewhere", enc__onnx_data=b"weights")
     assert not is_downloaded(card)
     put(share, enc__onnx_data=b"weights")
+    (share / "renamed.onnx").rename(share / "elsewhere/renamed.onnx")
+    (share / "elsewhere/enc.onnx_data").unlink()
+    assert not is_downloaded(card)
+    (share / "elsewhere/renamed.onnx").rename(share / "renamed.onnx")
     assert locate(card)["encoder_data"] == share / "enc.onnx_data"
 
 
