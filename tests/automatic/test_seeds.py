@@ -191,6 +191,28 @@ def test_blobs_are_as_bright_or_dark_as_asked_and_as_strong():
     assert not len(find_blobs(as_rgb(np.full((40, 40), 0.5)), 4, 30))
 
 
+@pytest.mark.parametrize("mode", ["objects", "blobs"])
+def test_a_seed_prompts_with_its_centre_and_if_asked_with_its_size(mode):
+    seen = []
+
+    class Listening(ComponentModel):
+        def decode(self, embedding, prompts):
+            seen.extend(prompts)
+            return super().decode(embedding, prompts)
+
+    for asked in ("point", "point+box"):
+        seen.clear()
+        generate_masks(PICTURE, Listening(), mode, prompt=asked)
+        assert len(seen) == 3
+        for prompt in seen:
+            (point,) = prompt.points
+            assert PICTURE[tuple(np.round(point).astype(int))] == 255
+            assert (prompt.box is not None) == (asked == "point+box")
+            if prompt.box is not None:
+                assert (prompt.box[:2] <= point).all() and (point <= prompt.box[2:]).all()
+                assert 14 <= prompt.box[2] - prompt.box[0] <= 26  # discs of 17 px
+
+
 def test_a_blob_of_any_colour_is_found():
     for sample in range(3):
         rgb = np.zeros((160, 220, 3), np.uint8)

@@ -25,8 +25,8 @@ SEARCH_RADIUS = 2.5
 SCALE_STEP = 1.25
 # Response of the normalised Laplacian of Gaussian to a disc of contrast 1, at its own scale.
 DISC_RESPONSE = 2 / np.e
-# The box that goes with a blob, over its radius.
-BOX_MARGIN = 1.2
+# Half the side of a blob's box over its radius: cells are longer than wide, and radii uncertain.
+BOX_MARGIN = 1.5
 
 
 def find_blobs(
@@ -134,14 +134,14 @@ def iterate_blobs(
         parameters.contrast,
     )
     shape = (rgb.shape[0], rgb.shape[1])
-    prompts = [_point_at(blob, shape) for blob in blobs]
+    prompts = [_point_at(blob, shape, parameters.prompt == "point+box") for blob in blobs]
     yield Progress(0, len(prompts), "objects")
     embedding = Segmenter(model, cache).set_rgb(rgb)
     return (yield from iterate_seeds(model, embedding, prompts, parameters))
 
 
-def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int]) -> Prompts:
-    """Make the prompt for a blob: its centre, and the box around its disc."""
+def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int], with_box: bool) -> Prompts:
+    """Make the prompt for a blob: its centre, and perhaps the box around its disc."""
     center, reach = blob[:2], blob[2] * BOX_MARGIN
-    box = np.concatenate([center - reach, center + reach])
+    box = np.concatenate([center - reach, center + reach]) if with_box else None
     return make_prompts([center], box=box, plane_shape=plane_shape)

@@ -53,7 +53,7 @@ def form_fields(kind: type) -> tuple[Field[Any], ...]:
     tuple of dataclasses.Field
         ``metadata`` holds ``help``, ``label``, ``min``, ``max``, ``step`` (None where there is
         none), ``unit`` (may be empty), ``choices`` (empty unless the value is one of a few
-        words) and ``advanced`` (rarely changed); ``type`` is int, float, bool or str.
+        words) and ``advanced`` (rarely changed); ``type`` is int, float or str.
     """
     return tuple(f for f in fields(kind) if f.metadata)
 

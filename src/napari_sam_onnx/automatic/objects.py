@@ -36,8 +36,10 @@ def iterate_objects(
         raise ParameterError(
             f"The model {model.id!r} does not propose objects; choose the mode 'grid' or 'blobs'."
         )
+    with_box = parameters.prompt == "point+box"
+    sure = found.scores >= parameters.min_confidence
     prompts = [
-        make_prompts([point], plane_shape=embedding.plane_shape)
-        for point in found.points[found.scores >= parameters.min_confidence]
+        make_prompts([point], box=box if with_box else None, plane_shape=embedding.plane_shape)
+        for point, box in zip(found.points[sure], found.boxes[sure], strict=True)
     ]
     return (yield from iterate_seeds(model, embedding, prompts, parameters))

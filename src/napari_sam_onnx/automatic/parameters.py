@@ -178,6 +178,17 @@ def _overlap_field() -> Any:
     )
 
 
+def _prompt_field(default: str) -> Any:
+    return declare(
+        default,
+        "What the model is asked with: the centre of each object alone, so that it judges the size "
+        "by itself, or also a box of the size that was found.",
+        label="Prompt with",
+        choices=("point", "point+box"),
+        advanced=True,
+    )
+
+
 def _area_fields() -> tuple[Any, Any]:
     smallest = declare(
         10,
@@ -212,6 +223,7 @@ class ObjectsParameters:
         max=1.0,
         step=0.05,
     )
+    prompt: str = _prompt_field("point")
     pred_iou_thresh: float = _iou_field(0.5)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
@@ -260,6 +272,7 @@ class BlobsParameters:
         max=1.0,
         step=0.01,
     )
+    prompt: str = _prompt_field("point+box")
     pred_iou_thresh: float = _iou_field(0.5)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
