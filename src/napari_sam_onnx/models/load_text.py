@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from napari_sam_onnx.models.cards import ModelCard
 from napari_sam_onnx.models.catalog import find_card
 from napari_sam_onnx.models.contracts import EncoderContract
+from napari_sam_onnx.models.files import locate
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.runtime import Session
 from napari_sam_onnx.models.sam3 import Sam3
@@ -211,11 +212,7 @@ def _resolve(source: str | ModelCard | Paths) -> tuple[str, list[Path], Path | N
     if isinstance(source, ModelCard):
         if not any(file.role == "language_encoder" for file in source.files):
             raise ModelError(f"{source.id} reads no text; choose a SAM 3 with a language encoder.")
-        files = {file.role: file.path for file in source.files if file.path is not None}
-        if len(files) < len(source.files):
-            from napari_sam_onnx.models.files import locate
-
-            files = dict(locate(source))
+        files = locate(source)
         graphs = [Path(files[role]) for role in _ROLES if role in files]
         return source.id, graphs, files.get("tokenizer")
     paths = [Path(path) for path in source]
