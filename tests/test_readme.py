@@ -9,7 +9,13 @@ from napari_sam_onnx.cli import main
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-LINKS = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/index.md")
+LINKS = [
+    (page, link)
+    for page in PAGES
+    for link in re.findall(r"\]\(([^)]+)\)", (REPOSITORY / page).read_text(encoding="utf-8"))
+    if "://" not in link
+]
 
 
 def test_the_example_runs(capsys):
@@ -24,9 +30,9 @@ def test_the_example_runs(capsys):
     assert scope["labels"].shape == scope["stack"].shape
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_linked_files_exist(link):
-    assert (REPOSITORY / link).exists()
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_linked_files_exist(page, link):
+    assert (REPOSITORY / page).parent.joinpath(link).exists()
 
 
 @pytest.mark.parametrize("script", ["scripts/quickstart.sh", "scripts/test.sh"])
