@@ -272,7 +272,7 @@ class BlobsParameters:
         max=1.0,
         step=0.01,
     )
-    prompt: str = _prompt_field("point+box")
+    prompt: str = _prompt_field("point")
     pred_iou_thresh: float = _iou_field(0.5)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
