@@ -150,6 +150,7 @@ class Decoder:
     points_in_size: bool = False
     pads: bool = False
     most_points: int = 0
+    exact_points: int = 0
     knows: tuple[int, ...] = (0, 1, 2, 3)
     radii: tuple[float, ...] = (20.0, 28.0, 36.0, 44.0)
     scores: tuple[float, ...] = (1.5, 1.1, 1.2, 0.8)
@@ -191,12 +192,13 @@ def _take_tokens(graph: Graph, plan: Decoder, size: str) -> tuple[str, str]:
     lead = (1,) if plan.leading_axis else ()
     parts_p, parts_l = [], []
     if plan.points:
-        p = graph.take(plan.points, (*lead, batch, "points", 2))
+        number: int | str = plan.exact_points or "points"
+        p = graph.take(plan.points, (*lead, batch, number, 2))
         p = _drop_lead(graph, p, plan)
         if plan.batch in ("one", "lying"):
             p = graph.reshape(p, (1, -1, 2))
         if plan.labels:
-            given = graph.take(plan.labels, (*lead, batch, "points"), plan.label_dtype)
+            given = graph.take(plan.labels, (*lead, batch, number), plan.label_dtype)
             given = graph.cast(_drop_lead(graph, given, plan))
         else:
             given = graph.add(

@@ -255,6 +255,20 @@ def test_overrides_name_a_row():
     assert contract.encoder.resize == "keep"
 
 
+def test_a_row_that_the_file_cannot_follow_is_refused():
+    with pytest.raises(ModelError, match="no SAM decoder that is known: it takes image_embed"):
+        detect_contract(E1, A, {"decoder": "H"})
+
+
+def test_shapes_that_a_graph_does_not_state_are_taken_for_open():
+    inputs = [spec(given.name) for given in A[0]]
+    outputs = [spec(given.name) for given in A[1]]
+    contract = detect_contract(E1, (inputs, outputs))
+    assert contract.name == "E1 + A"
+    assert contract.decoder.masks == "low_res_masks"
+    assert contract.decoder.exact_points == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

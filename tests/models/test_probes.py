@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.prompts import PromptError, make_prompts
 from tests.models.families import E2, E12, FAMILIES, M_NAMES, A, E, I, M, levels
 from tests.models.onnx_pairs import PADDING_COUNTS, SIDE, Encoder
 
@@ -84,6 +84,18 @@ def test_a_batch_that_is_stated_and_fails_is_not_used(build_pair):
     answer = decode(model, {"points": [(20, 20)]}, {"points": [(70, 90)]})
     assert (answer.logits[0, 0] > 0).nonzero()[0].mean() < 10
     assert (answer.logits[1, 0] > 0).nonzero()[0].mean() > 15
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_graph_for_a_fixed_number_of_points_is_filled_up(build_pair, count):
+    """What exports without dynamic axes need."""
+    model = load(build_pair, E2, replace(A, exact_points=count))
+    assert model.takes_batches
+    answer = decode(model, {"points": [(48, 64)]})
+    assert (answer.logits[0, 0] > 0).any()
+    assert padding(answer, A) == count - 1
+    with pytest.raises(PromptError, match=f"reads {count} points at most"):
+        decode(model, {"points": [(8 * i, 9) for i in range(1, count + 2)]})
 
 
 def test_what_a_card_states_is_not_probed(build_pair):

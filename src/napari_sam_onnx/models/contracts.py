@@ -94,6 +94,9 @@ class DecoderContract:
         Whether a click labelled 0 means background.
     max_points : int
         Points beyond this are lost in the graph; 0 where there is no limit.
+    exact_points : int
+        Points that the graph takes, no more and no fewer, read from the file; 0 where any
+        number will do. Fewer are filled up with padding points.
     pad : {"never", "without box", "always"}
         Whether a point (0, 0) labelled −1 is added to each prompt.
     mask_input, has_mask, mask_window : str
@@ -146,6 +149,7 @@ class DecoderContract:
     box_as: Literal["labels", "tensor", "none"] = "labels"
     negatives: bool = True
     max_points: int = 0
+    exact_points: int = 0
     pad: Literal["never", "without box", "always"] = "never"
     mask_input: str = ""
     has_mask: str = ""

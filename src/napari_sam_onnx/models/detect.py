@@ -142,7 +142,7 @@ def _detect_decoder(inputs: Specs, outputs: Specs, forced: str | None) -> Decode
         and row.embedding_side in (0, side)
     )
     found = _row(DECODERS, forced) if forced is not None else next(matching, None)
-    if found is None:
+    if found is None or not names.issuperset(found.needs):
         raise ModelError(_refuse(inputs, outputs, "decoder"))
     row = replace(
         found,
@@ -154,12 +154,17 @@ def _detect_decoder(inputs: Specs, outputs: Specs, forced: str | None) -> Decode
     if row.scores not in given:
         raise ModelError(_refuse(inputs, outputs, "decoder"))
     if row.mask_input:
-        row = replace(row, mask_side=_shape(inputs, row.mask_input)[-1] or row.mask_side)
+        row = replace(row, mask_side=_side(inputs, row.mask_input, -1) or row.mask_side)
     if row.frame == "padded" or row.name == "G":
         row = replace(row, prompt_size=(side or 64) * _EMBEDDING_STRIDE)
-    points = row.points or row.boxes
-    open_axis = _shape(inputs, points)[int(row.leading_axis)] is None
-    return replace(row, batch=row.batch and open_axis)
+    exact = (_side(inputs, row.points, -2) or 0) if row.points else 0
+    open_axis = _side(inputs, row.points or row.boxes, int(row.leading_axis)) is None
+    return replace(
+        row,
+        batch=row.batch and open_axis,
+        exact_points=exact,
+        max_points=exact or row.max_points,
+    )
 
 
 def _find_masks(row: DecoderContract, inputs: Specs, outputs: Specs) -> str:
@@ -284,8 +289,10 @@ def _fits(given: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool
     )
 
 
-def _shape(specs: Specs, name: str) -> tuple[int | None, ...]:
-    return next(spec.shape for spec in specs if spec.name == name)
+def _side(specs: Specs, name: str, axis: int) -> int | None:
+    """Length of one axis of a tensor, None where the graph leaves it open."""
+    shape = next((spec.shape for spec in specs if spec.name == name), ())
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
 
 
 def _embedding_side(inputs: Specs) -> int | None:

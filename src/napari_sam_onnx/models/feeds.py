@@ -77,10 +77,13 @@ def ask(prompts: Prompts, decoder: DecoderContract, frame: Frame) -> Question:
         else:
             box = frame.points_to_frame(corners).astype(np.float32).reshape(4)
     in_frame = frame.points_to_frame(points)
-    without_box = decoder.pad == "without box" and prompts.box is None
-    if without_box or (decoder.pad == "always" and box is None):
-        in_frame = np.concatenate([in_frame, np.zeros((1, 2))])
-        labels = np.append(labels, NO_POINT)
+    if decoder.exact_points:
+        padding = decoder.exact_points - len(labels)
+    else:
+        without_box = decoder.pad == "without box" and prompts.box is None
+        padding = int(without_box or (decoder.pad == "always" and box is None))
+    in_frame = np.concatenate([in_frame, np.zeros((padding, 2))])
+    labels = np.append(labels, [NO_POINT] * padding)
     mask = prompts.mask if decoder.takes_masks else None
     return Question(in_frame.astype(np.float32), labels.astype(np.float32), box, mask)
 

@@ -103,7 +103,10 @@ def _make_up_embedding(
 def _clicks(decoder: DecoderContract) -> list[Clicks]:
     side = float(decoder.prompt_size)
     points = np.array([[[0.3, 0.4], [0.5, 0.5]], [[0.7, 0.2], [0.5, 0.5]]], np.float32) * side
-    return [(pair, np.array([1, 1], np.float32)) for pair in points]
+    count = decoder.exact_points or 2
+    labels = np.array([1, 1, *[-1] * count], np.float32)[:count]
+    padding = np.zeros((count, 2), np.float32)
+    return [(np.concatenate([pair, padding])[:count], labels) for pair in points]
 
 
 def _run(
