@@ -413,8 +413,8 @@ DECODERS: Mapping[str, DecoderContract] = {
 
 REFUSALS: Mapping[tuple[str, ...], str] = {
     ("language_mask", "language_features", "box_masks", "fpn_feat_0"): (
-        "is a SAM 3 decoder for text prompts, which needs its language encoder as a third "
-        "file; load it by its id from the catalogue"
+        "is a SAM 3 decoder for text prompts, which answers words instead of clicks; open it "
+        "with load_text_model, by its id or with its language encoder as a third file"
     ),
     ("sparse_prompt_embeddings", "sparse_embeddings", "repeat_image"): (
         "is one part of a SAM 2 export in three files (ailia); get an export in two files, "

@@ -193,6 +193,8 @@ class Session:
         if session.get_providers()[0] != PROVIDERS[self.provider]:
             session = self._fall_back("it did not start on this machine")
         self._session: ort.InferenceSession | None = session
+        if self.provider == "cpu":
+            self._content = None  # only a provider that may fail still needs it
         self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
         self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
         self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
