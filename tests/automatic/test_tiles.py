@@ -7,7 +7,8 @@ from scipy import ndimage
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import iterate_masks, make_parameters
 from napari_sam_onnx.automatic.crops import lay_tiles
-from napari_sam_onnx.masks import measure_iou
+from napari_sam_onnx.automatic.tiles import merge_masks
+from napari_sam_onnx.masks import Mask, measure_iou
 from tests.fakes import ComponentModel, draw_discs
 
 TILES = {"tile_side": 128, "tile_overlap": 48}
@@ -81,6 +82,20 @@ def test_neighbours_on_a_seam_stay_apart():
     for label in range(1, count + 1):
         owner = np.bincount(labels[truth == label]).argmax()
         assert owner and iou(labels == owner, truth == label) >= 0.95
+
+
+def test_a_sliver_that_only_the_tile_that_cuts_it_saw_is_dropped():
+    tiles = lay_tiles((100, 180), 100, 20)  # they share the columns 80 to 100
+    assert [tile.box for tile in tiles] == [(0, 0, 100, 100), (0, 80, 100, 180)]
+    sliver = Mask((100, 180), (40, 92), np.ones((9, 8), bool), 0.9, crop_box=tiles[0].box)
+    assert merge_masks([], [sliver], tiles, 0.5) == []
+    left = Mask((100, 180), (40, 60), np.ones((9, 40), bool), 0.9, crop_box=tiles[0].box)
+    right = Mask((100, 180), (40, 80), np.ones((9, 50), bool), 0.8, crop_box=tiles[1].box)
+    (united,) = merge_masks([], [left, right], tiles, 0.5)
+    assert united.bbox == (40, 60, 49, 130)
+    assert united.predicted_iou == 0.8
+    (alone,) = merge_masks([], [left], tiles, 0.5)  # too large for the overlap: nothing is lost
+    assert alone is left
 
 
 def test_large_pieces_that_only_touch_are_not_united():

@@ -75,13 +75,18 @@ def iterate_tiles(
         for mask in (move_mask(mask, tile, shape) for mask in found):
             (cut if _is_cut(mask, tile, shape) else whole).append(mask)
         yield Progress(number + 1, len(tiles), "tiles")
-    return merge_masks(whole, cut, parameters.max_overlap)
+    return merge_masks(whole, cut, tiles, parameters.max_overlap)
 
 
-def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) -> list[Mask]:
+def merge_masks(
+    whole: Sequence[Mask], cut: Sequence[Mask], tiles: Sequence[Crop], max_overlap: float
+) -> list[Mask]:
     """Put the masks of all tiles together.
 
-    A piece of which more than half is part of an object that another tile has whole is that object.
+    A piece goes where another tile has it inside, away from its own seams: that tile saw more of
+    the object, whether it kept it or judged that there is none. It goes too where more than half
+    of it is part of an object that another tile has whole. What is left are parts of objects that
+    no tile has whole.
 
     Parameters
     ----------
@@ -89,6 +94,7 @@ def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) 
         Of the plane; objects that lie inside a tile. Several tiles may have the same one.
     cut : sequence of Mask
         Of the plane; what a seam cuts, each with the ``crop_box`` of its tile.
+    tiles : sequence of Crop
     max_overlap : float
         See `suppress_duplicates`.
 
@@ -103,6 +109,7 @@ def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) 
         piece
         for piece in cut
         if piece
+        and not any(_contains(tile, piece) for tile in tiles)
         and not any(
             measure_overlap(piece, kept[i]) > AGREEMENT * piece.area
             for i in index.find_touching(piece.bbox)
@@ -112,6 +119,14 @@ def merge_masks(whole: Sequence[Mask], cut: Sequence[Mask], max_overlap: float) 
     return [
         everything[i] for i in suppress_duplicates(everything, _scores(everything), max_overlap)
     ]
+
+
+def _contains(tile: Crop, mask: Mask) -> bool:
+    """Whether a mask lies inside a tile and ends at none of its seams."""
+    y0, x0, y1, x1 = mask.bbox
+    top, left, bottom, right = tile.box
+    inside = top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
+    return inside and not _is_cut(mask, tile, mask.shape)
 
 
 def _file_boxes(masks: Sequence[Mask]) -> BoxIndex:
