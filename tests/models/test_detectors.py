@@ -143,12 +143,24 @@ def test_two_words_are_one_phrase(plan, open_detector):
     assert len(open_detector(plan).propose_boxes(_picture(), "red green", threshold=0.1)) <= 1
 
 
-def test_planes_of_open_graphs_enter_as_in_training(open_detector):
-    detector = open_detector(Dino())
+def test_planes_enter_at_the_size_that_the_export_was_traced_at(tmp_path, open_detector):
+    """Graphs that say they take any size answer wrongly at others."""
+    assert open_detector(Dino(sides=(64, 96)))._size == (64, 96)
+    assert open_detector(Dino())._size == (800, 800)
+    assert open_detector(Dino("authors"))._size == (800, 1200)
 
-    assert detector._row((400, 500)).size == (800, 1000)
-    assert detector._row((1000, 500)).size == (1333, 666)
-    assert detector._row((2000, 2000)).size == (800, 800)
+    folder = tmp_path / "onnx"
+    folder.mkdir()
+    path = build_dino(folder / "model.onnx", Dino())
+    settings = tmp_path / "preprocessor_config.json"
+    settings.write_text('{"size": {"height": 96, "width": 160}}')
+    written = load_detector(path, provider="cpu")
+    assert written._size == (96, 160)
+    np.testing.assert_allclose(
+        written.propose_boxes(_picture(), "red").boxes, [np.array(RED) - 0.5], atol=1.1
+    )
+    settings.write_text('{"size": {"shortest_edge": 800, "longest_edge": 1333}}')
+    assert load_detector(path, provider="cpu")._size == (800, 800)
 
 
 @pytest.mark.parametrize("text", [None, "", " . , "])

@@ -7,6 +7,7 @@ exports that were traced with one phrase answer several ones wrongly and do not 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -21,19 +22,26 @@ from napari_sam_onnx.models.tokens import BERT, TextTokenizer, find_tokenizer
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.runtime import Session
+    from napari_sam_onnx.models.runtime import Session, TensorSpec
     from napari_sam_onnx.models.tokens import Tokens
 
 SCORE_THRESHOLD = 0.3
 """The authors' demonstration keeps boxes above 0.3."""
 
-SHORT_SIDE, LONG_SIDE = 800, 1333
+OPEN_SIZES: Mapping[str, tuple[int, int]] = {"pixel_values": (800, 800), "img": (800, 1200)}
+"""Pixels (h, w) for graphs that say they take any: those that the public exports were traced
+at, by the name of the picture's input. At others such graphs fail, or answer wrongly."""
+
+SIZE_FILE = "preprocessor_config.json"
+"""Hugging Face's settings, whose size counts where the graph states none."""
+
 MOST_TOKENS = 256
 _BETWEEN_PHRASES = re.compile(r"[.,;?\n]+")
 _TEXT_INPUTS = frozenset(
@@ -74,6 +82,7 @@ class GroundingDino:
             )
         self._picture = pictures[0]
         self._logits, self._boxes = logits[0], boxes[0]
+        self._size = _input_size(session.path, pictures[0])
         self._length = next(s.shape[-1] for s in session.inputs if s.name == "input_ids")
         self._words = TextTokenizer(tokenizer or find_tokenizer(session.path, BERT), BERT)
 
@@ -119,8 +128,7 @@ class GroundingDino:
         check_plane(rgb)
         phrases = split_phrases(text)
         plane_shape = rgb.shape[0], rgb.shape[1]
-        row = self._row(plane_shape)
-        tensor, shape = prepare_plane(rgb, row)
+        tensor, shape = prepare_plane(rgb, self._row())
         picture = {self._picture.name: tensor, "pixel_mask": np.ones((1, *shape), np.int64)}
         corners, scores = [], []
         for phrase in phrases:
@@ -139,23 +147,15 @@ class GroundingDino:
         """Free the graph's memory; the detector cannot be used any more."""
         self._session.close()
 
-    def _row(self, plane_shape: tuple[int, int]) -> EncoderContract:
-        """How a plane enters: at the size that the graph states, or as in training.
-
-        Nothing is padded, so that the boxes' unit is the plane in every export.
-        """
-        height, width = self._picture.shape[-2:]
-        if height is None or width is None:
-            scale = min(SHORT_SIDE / min(plane_shape), LONG_SIDE / max(plane_shape))
-            sides = [max(32, round(side * scale)) for side in plane_shape]
-            height, width = height or sides[0], width or sides[1]
+    def _row(self) -> EncoderContract:
+        """How a plane enters: squashed, so that the boxes' unit is the plane in every export."""
         return EncoderContract(
             "Grounding DINO",
             "a squashed plane with ImageNet's colours",
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
             resize="squash",
-            size=(height, width),
+            size=self._size,
             input=self._picture.name,
         )
 
@@ -175,6 +175,20 @@ class GroundingDino:
             )
         corners = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
         return corners, sigmoid(logits.max(axis=1))  # logits of padding are minus infinity
+
+
+def _input_size(graph: Path, picture: TensorSpec) -> tuple[int, int]:
+    """Pixels (h, w) that a graph takes: as it states, as is written near it, or as is usual."""
+    height, width = picture.shape[-2:]
+    usual = OPEN_SIZES.get(picture.name, OPEN_SIZES["pixel_values"])
+    for folder in (graph.parent, graph.parent.parent):
+        try:
+            size = json.loads((folder / SIZE_FILE).read_text(encoding="utf-8"))["size"]
+            usual = int(size["height"]), int(size["width"])
+            break
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no such file, or one that only states the sides of training
+    return height or usual[0], width or usual[1]
 
 
 def split_phrases(text: str | None) -> list[str]:
