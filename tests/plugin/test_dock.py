@@ -31,7 +31,7 @@ def test_click_accept_undo_redo(drive: Callable[..., Driver]) -> None:
     d = drive()
     d.click(*A)
     assert d.shown == DISC
-    assert d.points.symbol[0] == "disc"
+    assert d.points.symbol[0] == "disc" and not d.points.selected_data
     d.press(Qt.Key.Key_N)
     assert d.ids == [1]
     np.testing.assert_array_equal(d.labels == 1, disc(A))
@@ -234,14 +234,14 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         encode, go_on = model.encode, Event()
 
         def encode_slowly(image: Any) -> Any:
-            assert model.encoded < 4 or go_on.wait(20)
+            assert model.encoded < 4 or go_on.wait(60)
             return encode(image)
 
         model.encode = encode_slowly
     qtbot.mouseClick(panel.run, LEFT)
     assert panel.cancel.isEnabled() and not panel.run.isEnabled()
     if cancel:
-        d.until(lambda: "plane 4" in panel.progress.toolTip().lower())
+        d.until(lambda: "plane 5" in panel.progress.toolTip().lower())
         qtbot.mouseClick(panel.cancel, LEFT)
         assert "Cancelling" in panel.progress.toolTip()
         go_on.set()

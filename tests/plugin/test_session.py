@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from scipy import ndimage
+from skimage.measure import regionprops
+from tifffile import imread
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.plugin.engine import Engine
 from napari_sam_onnx.plugin.geometry import role_of
+from napari_sam_onnx.samples import open_nuclei, sample_path
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench
 
@@ -383,6 +387,37 @@ def test_close_leaves_the_viewer_as_it_was() -> None:
     bench.open(name="later")
     assert len(bench.viewer.layers) == 2
     assert isinstance(bench.viewer, ViewerModel)
+
+
+def test_pebble_on_the_sample_nuclei() -> None:
+    bench = Bench()
+    bench.session.engine = Engine()
+    data, options, _ = open_nuclei()[0]
+    bench.viewer.add_image(data, **options)
+    assert bench.session.status.kind == "ready"
+    truth = imread(sample_path("nuclei_truth"))
+    found = [
+        region
+        for region in regionprops(truth)
+        if region.area > 300 and region.solidity > 0.95 and min(region.bbox[:2]) > 0
+    ][:12]
+    overlaps = []
+    for region in found:
+        bench.click(*region.centroid)
+        mask = np.asarray(bench.session.answer.mask)
+        object_ = truth == region.label
+        overlaps.append(np.sum(mask & object_) / np.sum(mask | object_))
+        bench.commits.accept()
+    assert np.median(overlaps) > 0.4
+    assert len(bench.ids) >= 10
+    bench.session.close()
+
+
+def test_renamed_layers_are_noticed(bench: Bench) -> None:
+    layer, heard = bench.open(), []
+    bench.session.changed.connect(lambda: heard.append(layer.name))
+    layer.name = "another"
+    assert heard[-1] == "another"
 
 
 def test_models_that_fail_to_load_are_explained(bench: Bench) -> None:

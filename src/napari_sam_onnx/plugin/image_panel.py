@@ -56,6 +56,7 @@ class ImagePanel(QWidget):
         self.layer = narrow_combo()
         self.layer.setToolTip("The picture to segment")
         self.axis = narrow_combo()
+        self.axis.setToolTip("The axis whose positions are channels and not planes")
         self.contrast = narrow_combo()
         self.contrast.addItem("As shown in the viewer", True)
         self.contrast.addItem("Automatic (0.1 to 99.9 %)", False)
@@ -113,7 +114,7 @@ class ImagePanel(QWidget):
 
     def _refresh_axis(self, picture: Picture | None, mixed: bool) -> None:
         offered = picture is not None and not mixed and not picture.main.rgb
-        axes: list[tuple[str, object]] = [("None: one channel", None)]
+        axes: list[tuple[str, object]] = [("No channel axis", None)]
         if offered and picture is not None:
             labels, shape = picture.main.axis_labels, layer_shape(picture.main)
             shown = {picture.main.ndim - 1, picture.main.ndim - 2}

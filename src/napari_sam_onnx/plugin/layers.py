@@ -66,9 +66,8 @@ class PromptLayers:
             name="SAM points",
             features={SIGN: np.zeros(0, bool)},
             size=max(layer_shape(picture.main)[-2:]) / 50,
-            canvas_size_limits=(10, 16),
-            border_color="white",
-            border_width=0.1,
+            canvas_size_limits=(13, 18),
+            border_width=0,  # a border grows with the zoom, the point itself does not
             metadata={MARK: {"role": "points"}},
             **geometry,
         )
@@ -78,6 +77,7 @@ class PromptLayers:
         self.points.mode = "add"
         self.boxes.events.data.connect(self._on_data)
         self.points.events.data.connect(self._on_data)
+        self.points.events.features.connect(self._deselect)
 
     @property
     def all(self) -> tuple[Layer, Layer, Layer]:
@@ -103,6 +103,7 @@ class PromptLayers:
         """Undo what the constructor did."""
         self.boxes.events.data.disconnect(self._on_data)
         self.points.events.data.disconnect(self._on_data)
+        self.points.events.features.disconnect(self._deselect)
         for layer in self.all:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -159,6 +160,11 @@ class PromptLayers:
         with self.quiet():
             self._restyle()
         self._edited()
+
+    def _deselect(self, *_: Any) -> None:
+        """Show a new point in its own colour: napari selects it, which paints it over."""
+        if self.points.mode == "add" and self.points.selected_data:
+            self.points.selected_data = set()
 
     def _restyle(self) -> None:
         """Colour and symbol follow the sign, however a point came to be."""

@@ -103,6 +103,8 @@ class Session:
         for emitter, callback in self._watched:
             # after the viewer's own callbacks, which place and select a new layer
             emitter.connect(callback, position="last")
+        for layer in viewer.layers:
+            layer.events.name.connect(self._on_renamed)
 
     # What is chosen
 
@@ -163,6 +165,8 @@ class Session:
         self._detach()
         for emitter, callback in self._watched:
             emitter.disconnect(callback)
+        for layer in self.viewer.layers:
+            layer.events.name.disconnect(self._on_renamed)
         self.engine.close()
 
     # Prompts
@@ -363,6 +367,7 @@ class Session:
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
+        layer.events.name.disconnect(self._on_renamed)
         if self.picture is not None and layer in self.picture.layers:
             name = layer.name
             self._detach()
@@ -372,7 +377,11 @@ class Session:
         self.removed.emit(layer)
         self.changed.emit()
 
-    def _on_inserted(self, *_: Any) -> None:
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.name.connect(self._on_renamed)
+        self.changed.emit()
+
+    def _on_renamed(self, *_: Any) -> None:
         self.changed.emit()
 
     def _on_selection(self, *_: Any) -> None:
