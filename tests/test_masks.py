@@ -6,7 +6,6 @@ from skimage.transform import resize
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import (
     Mask,
-    clean_small_regions,
     mask_from_low_res,
     measure_iou,
     measure_overlap,
@@ -148,31 +147,3 @@ def test_nms_is_torchvisions(threshold):
 
 def test_nms_of_nothing():
     assert suppress_overlapping(np.zeros((0, 4)), [], 0.5).size == 0
-
-
-def test_small_holes_are_filled_and_small_islands_removed():
-    plane = np.zeros((30, 30), bool)
-    plane[5:20, 5:20] = True
-    plane[10:12, 10:12] = False  # a hole of 4
-    plane[25, 25] = True  # an island of 1
-    mask, changed = clean_small_regions(Mask.from_array(plane), 5)
-    assert changed
-    assert mask.bbox == (5, 5, 20, 20)
-    assert mask.area == 225
-
-
-def test_a_bay_at_the_crops_edge_is_no_hole():
-    plane = np.zeros((10, 10), bool)
-    plane[2:8, 2:8] = True
-    plane[2, 4] = False
-    mask, changed = clean_small_regions(Mask.from_array(plane), 5)
-    assert not changed
-    np.testing.assert_array_equal(np.asarray(mask), plane)
-
-
-def test_where_every_island_is_small_the_largest_stays():
-    plane = np.zeros((10, 10), bool)
-    plane[1, 1:4] = plane[6, 6] = True
-    mask, changed = clean_small_regions(Mask.from_array(plane), 50)
-    assert changed
-    assert mask.bbox == (1, 1, 2, 4)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops, move_mask
 from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.masks import clean_small_regions, mask_from_low_res, suppress_overlapping
+from napari_sam_onnx.masks import mask_from_low_res, suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
 from napari_sam_onnx.segmenter import Segmenter
 
