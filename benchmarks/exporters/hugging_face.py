@@ -83,8 +83,24 @@ class HuggingFaceReference:
         )
 
 
+@torch.no_grad()
+def initialise(model: PreTrainedModel) -> None:
+    """Start from PyTorch's own initialisation.
+
+    transformers starts from weights that are loaded over afterwards; left alone, they give
+    embeddings of 1e-20, which no picture changes.
+    """
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+        else:
+            for parameter in module.parameters(recurse=False):
+                torch.nn.init.normal_(parameter, std=0.02)
+
+
 def enliven(reference: HuggingFaceReference) -> None:
     """Give a random model masks and scores that differ; see `weights`."""
+    initialise(reference.model)
     decoder = reference.model.mask_decoder
     sharpen_attention(decoder)
     picture = make_picture((768, 1024), seed=99)

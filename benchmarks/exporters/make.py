@@ -62,6 +62,26 @@ def keep_answers(export: Export, folder: Path) -> dict[str, float]:
     return describe_liveliness(answers) | {"swapped channels": measure_reaction(export, answers)}
 
 
+def check_liveliness(lively: dict[str, float]) -> None:
+    """Refuse answers on which wrong clients would agree too.
+
+    Raises
+    ------
+    SystemExit
+        If masks are empty or full, candidates or prompts are all the same, or the picture
+        does not matter.
+    """
+    fine = (
+        lively["smallest area"] > 0.02
+        and lively["largest area"] < 0.98
+        and not lively["candidates"] > 0.95  # NaN where there is one candidate
+        and lively["prompts"] < 0.95
+        and lively["swapped channels"] > 0.1
+    )
+    if not fine:
+        raise SystemExit(f"These random weights answer nothing worth comparing: {lively}")
+
+
 def measure_reaction(export: Export, answers: dict[tuple[str, str], Answer]) -> float:
     """Mean difference of logits where a client swaps red and blue."""
     name = next(iter(PICTURE_SHAPES))
@@ -123,6 +143,7 @@ def main() -> None:
             lively = json.loads((twin / "made.json").read_text())["lively"]
         else:
             lively = keep_answers(export, folder)
+            check_liveliness(lively)
         made = {
             "encoder": export.encoder.name,
             "decoder": export.decoder.name,

@@ -105,7 +105,9 @@ def export_by_samexporter(
     """Export with samexporter's own two functions.
 
     They build the model themselves from a checkpoint; the registry's entry is replaced so
-    that they build it as shallow as ours.
+    that they build it as shallow as ours. MobileSAM is put into evaluation mode, which
+    samexporter forgets: it then runs the model once on noise before exporting it, which
+    moves the means and variances of its batch normalisation by a tenth.
     """
     sam = build_mobile_sam(seed=1) if mobile else build_sam(seed=0)
     checkpoint = folder / "checkpoint.pt"
@@ -117,6 +119,7 @@ def export_by_samexporter(
         warnings.catch_warnings(),
         mock.patch.object(export_encoder, "sam_model_registry", registry),
         mock.patch.object(export_decoder, "sam_model_registry", registry),
+        mock.patch.object(export_encoder, "setup_model", lambda: setup_model().eval()),
     ):
         warnings.simplefilter("ignore")
         export_encoder.run_export(kind, str(checkpoint), str(encoder), preprocess, opset=18)
