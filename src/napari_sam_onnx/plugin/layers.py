@@ -67,7 +67,6 @@ class PromptLayers:
             features={SIGN: np.zeros(0, bool)},
             size=max(layer_shape(picture.main)[-2:]) / 50,
             canvas_size_limits=(13, 18),
-            border_width=0,  # a border grows with the zoom, the point itself does not
             metadata={MARK: {"role": "points"}},
             **geometry,
         )
@@ -171,7 +170,10 @@ class PromptLayers:
         positive = np.array(self.points.features[SIGN], dtype=bool)
         if positive.size:
             self.points.symbol = np.where(positive, "disc", "cross")
-            self.points.face_color = np.where(positive, POSITIVE_COLOR, NEGATIVE_COLOR)
+            color = np.where(positive, POSITIVE_COLOR, NEGATIVE_COLOR)
+            # One colour for both: a border does not keep its width when one zooms.
+            self.points.face_color = color
+            self.points.border_color = color
 
     def _write_boxes(self, boxes: tuple[NDArray[np.float64], ...]) -> None:
         if len(boxes) == len(self.boxes.data) and all(map(np.array_equal, boxes, self.boxes.data)):
