@@ -6,24 +6,23 @@ is not understood is refused, with what was found and what is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
-from napari_sam_onnx.models.contracts import (
-    DECODERS,
-    ENCODERS,
-    REFUSALS,
-    DecoderContract,
-    EncoderContract,
-)
+from napari_sam_onnx.models.contracts import DECODERS, ENCODERS, REFUSALS
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.overrides import override, split_overrides, stated_fields
+from napari_sam_onnx.models.pairing import pair_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_sam_onnx.models.contract_rows import DecoderContract, EncoderContract
     from napari_sam_onnx.models.runtime import TensorSpec
 
     Specs = Sequence[TensorSpec]
+
+__all__ = ["Contract", "detect_contract", "is_decoder", "stated_fields"]
 
 _Row = TypeVar("_Row")
 
@@ -95,7 +94,7 @@ def detect_contract(
     ModelError
         If a graph follows no known contract, or the two do not fit.
     """
-    of_encoder, of_decoder = _split_overrides(overrides or {})
+    of_encoder, of_decoder = split_overrides(overrides or {})
     decoder_row = _detect_decoder(*decoder, of_decoder.pop("row", None))
     if encoder is None:
         if decoder_row.name != "Hc":
@@ -109,22 +108,17 @@ def detect_contract(
             size=(decoder_row.prompt_size, decoder_row.prompt_size),
         )
         return Contract(
-            _override(encoder_row, of_encoder),
-            _override(decoder_row, of_decoder),
+            override(encoder_row, of_encoder),
+            override(decoder_row, of_decoder),
             {"batched_images": ("batched_images",)},
         )
     encoder_row = _detect_encoder(*encoder, decoder_row, of_encoder.pop("row", None))
-    wiring = _pair(encoder[1], decoder[0], decoder_row)
+    wiring = pair_tensors(encoder[1], decoder[0], decoder_row.embeddings)
     if decoder_row.frame == "plane" and encoder_row.resize == "squash" and encoder_row.size:
         decoder_row = replace(decoder_row, prompt_size=encoder_row.size[0])
     if decoder_row.centers:
         wiring = {**wiring, decoder_row.centers: (decoder_row.centers,)}
-    return Contract(_override(encoder_row, of_encoder), _override(decoder_row, of_decoder), wiring)
-
-
-def stated_fields(overrides: Mapping[str, object]) -> frozenset[str]:
-    """Fields of the decoder's row that overrides state, which are not to be probed."""
-    return frozenset(_split_overrides(overrides)[1])
+    return Contract(override(encoder_row, of_encoder), override(decoder_row, of_decoder), wiring)
 
 
 def _detect_decoder(inputs: Specs, outputs: Specs, forced: str | None) -> DecoderContract:
@@ -238,57 +232,6 @@ def _match_encoder(image: TensorSpec, outputs: Specs, decoder: DecoderContract) 
     return ENCODERS[name]
 
 
-def _pair(given: Specs, inputs: Specs, decoder: DecoderContract) -> dict[str, tuple[str, ...]]:
-    """Find for each of the decoder's tensors the encoder outputs that it is made of."""
-    wiring: dict[str, tuple[str, ...]] = {}
-    free = {spec.name: spec for spec in given}
-    wanted = [spec for spec in inputs if spec.name in decoder.embeddings]
-    for spec in wanted:  # names first, so that shapes only decide over what is left
-        if spec.name in free and _fits(free[spec.name].shape, spec.shape):
-            wiring[spec.name] = (spec.name,)
-            del free[spec.name]
-    for spec in wanted:
-        if spec.name in wiring:
-            continue
-        alike = [name for name, other in free.items() if _fits(other.shape, spec.shape)]
-        parts = _stackable(spec, free.values())
-        if len(alike) == 1:
-            wiring[spec.name] = (alike[0],)
-        elif parts:
-            wiring[spec.name] = parts
-        else:
-            raise ModelError(
-                f"The encoder and the decoder do not fit: the decoder needs {spec}, and the "
-                f"encoder gives {'; '.join(map(str, given))}; take both from one export."
-            )
-        for name in wiring[spec.name]:
-            del free[name]
-    return wiring
-
-
-def _stackable(spec: TensorSpec, outputs: Any) -> tuple[str, ...]:
-    """Find outputs that form a tensor when stacked, as the layers of HQ-SAM's encoders do."""
-    if len(spec.shape) != 5 or spec.shape[0] is None:
-        return ()
-    layers = tuple(
-        output.name
-        for output in outputs
-        if len(output.shape) == 4
-        and _fits(output.shape, spec.shape[1:])
-        and output.shape[-1] == spec.shape[-1]
-    )
-    return layers if len(layers) == spec.shape[0] else ()
-
-
-def _fits(given: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    """Whether a tensor of one shape can be fed where the other is stated."""
-    if not given or not wanted:
-        return True
-    return len(given) == len(wanted) and all(
-        a is None or b is None or a == b for a, b in zip(given, wanted, strict=True)
-    )
-
-
 def _side(specs: Specs, name: str, axis: int) -> int | None:
     """Length of one axis of a tensor, None where the graph leaves it open."""
     shape = next((spec.shape for spec in specs if spec.name == name), ())
@@ -326,40 +269,3 @@ def _row(table: Mapping[str, _Row], name: str) -> _Row:
     if name not in table:
         raise ModelError(f"There is no contract {name!r}; known are {', '.join(table)}.")
     return table[name]
-
-
-def _split_overrides(
-    overrides: Mapping[str, object],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sort overrides by the row that they change."""
-    split: dict[str, dict[str, Any]] = {"encoder": {}, "decoder": {}}
-    own = {
-        "encoder": {field.name for field in fields(EncoderContract)},
-        "decoder": {field.name for field in fields(DecoderContract)},
-    }
-    for key, value in overrides.items():
-        if key in split and isinstance(value, str):
-            split[key]["row"] = value
-        elif key in split and hasattr(value, "items"):
-            split[key].update(value.items())
-        else:
-            role, _, field = key.rpartition(".")
-            roles = [role] if role else [name for name in own if key in own[name]]
-            if len(roles) != 1 or roles[0] not in split:
-                raise ModelError(f"The override {key!r} is no field of one of the two contracts.")
-            split[roles[0]][field] = value
-    for role, values in split.items():
-        unknown = set(values) - own[role] - {"row"}
-        if unknown:
-            raise ModelError(
-                f"The {role}'s contract has no field {sorted(unknown)[0]!r}; it has "
-                f"{', '.join(sorted(own[role]))}."
-            )
-    return split["encoder"], split["decoder"]
-
-
-def _override(row: Any, values: Mapping[str, Any]) -> Any:
-    """Replace fields, with lists (from TOML) as tuples."""
-    return replace(
-        row, **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    )

@@ -1,0 +1,71 @@
+"""What a card or a caller states of a contract, over what was detected.
+
+Overrides are a mapping: ``"encoder"`` and ``"decoder"`` name a row, or map fields of it to
+values; every other key is a field of one of the two rows, alone or as ``"decoder.pad"``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_sam_onnx.models.contract_rows import DecoderContract, EncoderContract
+from napari_sam_onnx.models.model import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Contract = TypeVar("_Contract", EncoderContract, DecoderContract)
+
+
+def stated_fields(overrides: Mapping[str, object]) -> frozenset[str]:
+    """Fields of the decoder's row that overrides state, which are not to be probed."""
+    return frozenset(split_overrides(overrides)[1])
+
+
+def split_overrides(
+    overrides: Mapping[str, object],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sort overrides by the row that they change.
+
+    Returns
+    -------
+    encoder, decoder : dict
+        Fields and their values; the name of a row under ``"row"``.
+
+    Raises
+    ------
+    ModelError
+        If a key is no field of one of the rows.
+    """
+    split: dict[str, dict[str, Any]] = {"encoder": {}, "decoder": {}}
+    own = {
+        "encoder": {field.name for field in fields(EncoderContract)},
+        "decoder": {field.name for field in fields(DecoderContract)},
+    }
+    for key, value in overrides.items():
+        if key in split and isinstance(value, str):
+            split[key]["row"] = value
+        elif key in split and hasattr(value, "items"):
+            split[key].update(value.items())
+        else:
+            role, _, field = key.rpartition(".")
+            roles = [role] if role else [name for name in own if key in own[name]]
+            if len(roles) != 1 or roles[0] not in split:
+                raise ModelError(f"The override {key!r} is no field of one of the two contracts.")
+            split[roles[0]][field] = value
+    for role, values in split.items():
+        unknown = set(values) - own[role] - {"row"}
+        if unknown:
+            raise ModelError(
+                f"The {role}'s contract has no field {sorted(unknown)[0]!r}; it has "
+                f"{', '.join(sorted(own[role]))}."
+            )
+    return split["encoder"], split["decoder"]
+
+
+def override(row: _Contract, values: Mapping[str, Any]) -> _Contract:
+    """Replace fields, with lists (from TOML) as tuples."""
+    return replace(
+        row, **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    )
