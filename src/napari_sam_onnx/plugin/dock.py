@@ -17,6 +17,7 @@ from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.image_panel import ImagePanel
 from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.model_panel import ModelPanel
+from napari_sam_onnx.plugin.model_shelf import ModelShelf
 from napari_sam_onnx.plugin.prompt_panel import PromptPanel, make_key_help
 from napari_sam_onnx.plugin.session import Session
 from napari_sam_onnx.plugin.widgets import Section
@@ -50,6 +51,7 @@ class SamDock(QWidget):
         self.session = Session(viewer, engine)
         self.commits = Commits(self.session)
         self.automatic = Automatic(self.session)
+        self.shelf = ModelShelf(self.session.engine)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._shown: Status | None = None
@@ -59,7 +61,7 @@ class SamDock(QWidget):
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.image_panel = ImagePanel(self.session)
-        self.model_panel = ModelPanel(self.session)
+        self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
         self.automatic_panel = AutomaticPanel(self.session, self.automatic)
         column = QWidget()
@@ -89,7 +91,7 @@ class SamDock(QWidget):
         self.session.changed.connect(self._refresh)
         self.automatic.made.connect(self._take_made)
         # By then the widgets are gone; only what runs must still be stopped.
-        self.destroyed.connect(partial(_stop, self.session, self.automatic))
+        self.destroyed.connect(partial(_stop, self.session, self.automatic, self.shelf))
         self.session.choose_layer(_first_picture(viewer))
         self._refresh()
 
@@ -110,6 +112,7 @@ class SamDock(QWidget):
         self._closed = True
         self._release()
         self.automatic.close()
+        self.model_panel.shut()
         self.session.close()
 
     def _refresh(self) -> None:
@@ -136,8 +139,9 @@ class SamDock(QWidget):
             self.commits.labels.choose(layer)
 
 
-def _stop(session: Session, automatic: Automatic, *_: Any) -> None:
+def _stop(session: Session, automatic: Automatic, shelf: ModelShelf, *_: Any) -> None:
     automatic.close()
+    shelf.close()
     session.lane.close()
 
 

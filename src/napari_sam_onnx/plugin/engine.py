@@ -109,6 +109,27 @@ class Engine:
         finally:
             self._borrowed.remove(model)
 
+    @contextmanager
+    def beside(self, source: Any) -> Iterator[Model]:
+        """Lend a model without making it the current one; it is closed again where it is not."""
+        with self._lock:
+            model = self.loaded(source)
+            if model is not None:
+                self._borrowed.append(model)
+        if model is not None:
+            try:
+                yield model
+            finally:
+                self._borrowed.remove(model)
+            return
+        model = self._find_loader()(source)
+        try:
+            yield model
+        finally:
+            close = getattr(model, "close", None)
+            if close is not None:
+                close()
+
     def model(self, source: Any) -> Model:
         """Return the model of a source, loaded where it is not the current one.
 

@@ -1,44 +1,55 @@
-"""Which model answers: those on this computer, and files of the user's own."""
+"""Which model answers: those on this computer; the manager gets others."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_sam_onnx.models.catalog import read_catalogue
 from napari_sam_onnx.models.files import is_downloaded
+from napari_sam_onnx.plugin.add_model import FileDrop
+from napari_sam_onnx.plugin.model_manager import ModelManager
+from napari_sam_onnx.plugin.model_rows import answers_clicks
 from napari_sam_onnx.plugin.widgets import ElidedLabel, fill_combo, narrow_combo, narrow_form
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.model_shelf import ModelShelf
     from napari_sam_onnx.plugin.session import Session
 
 
 class ModelPanel(QWidget):
     """The form for the model."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, shelf: ModelShelf) -> None:
         super().__init__()
-        self.session = session
-        self._local: list[tuple[str, object]] = []
+        self.session, self.shelf = session, shelf
+        self.manager: ModelManager | None = None
+        self._told = ""
         self._cards: list[tuple[str, object]] = []
         self.model = narrow_combo()
-        self.add = QPushButton("Add files …")
-        self.add.setToolTip("Choose the encoder and the decoder of any SAM export (two ONNX files)")
+        self.manage = QPushButton("Manage …")
+        self.manage.setToolTip(
+            "Get, add, measure and remove models; or drop the two .onnx files of a model here"
+        )
         self.runs_on = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         row = QWidget()
         beside = QHBoxLayout(row)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(4)
         beside.addWidget(self.model, 1)
-        beside.addWidget(self.add)
+        beside.addWidget(self.manage)
         form = narrow_form(self)
         form.addRow("Model", row)
         form.addRow("Runs on", self.runs_on)
         self.model.activated.connect(self._choose)
-        self.add.clicked.connect(self._add_files)
+        self.manage.clicked.connect(self.open_manager)
+        self._drop = FileDrop(self, shelf.add)
         session.changed.connect(self.refresh)
+        shelf.listed.connect(self.list_models)
+        shelf.changed.connect(self._tell)
+        shelf.added.connect(self._use_added)
         self.list_models()
 
     def list_models(self) -> None:
@@ -46,13 +57,13 @@ class ModelPanel(QWidget):
         self._cards = [
             (card.name or card.id, card.id)
             for card in read_catalogue().cards
-            if card.origin == "embedded" or is_downloaded(card)
+            if answers_clicks(card) and (card.origin == "embedded" or is_downloaded(card))
         ]
         self.refresh()
 
     def refresh(self) -> None:
         """Show what the session has."""
-        entries = self._cards + self._local
+        entries = self._cards
         source = self.session.source
         if not any(data == source for _, data in entries):
             entries = [*entries, (str(source), source)]
@@ -65,28 +76,33 @@ class ModelPanel(QWidget):
             self.runs_on.set_full_text(str(where))
             self.runs_on.setToolTip(str(getattr(model, "description", where)))
 
-    def add_files(self, paths: tuple[str, str]) -> None:
-        """Take a pair of files, in either order."""
-        names = " + ".join(path.replace("\\", "/").rsplit("/", 1)[-1] for path in paths)
-        if not any(data == paths for _, data in self._local):
-            self._local.append((names, paths))
-        self.session.choose_model(paths)
+    def open_manager(self, *_: Any) -> None:
+        """Show the model manager."""
+        if self.manager is None:
+            self.manager = ModelManager(self.session, self.shelf, self)
+        self.manager.show()
+        self.manager.raise_()
+        self.manager.activateWindow()
+
+    def shut(self) -> None:
+        """Close the manager and stop what the shelf does."""
+        self.shelf.close()
+        if self.manager is not None:
+            self.manager.close()
+
+    @property
+    def _managing(self) -> bool:
+        return self.manager is not None and self.manager.isVisible()
 
     def _choose(self, index: int) -> None:
         self.session.choose_model(self.model.itemData(index))
 
-    def _add_files(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileNames(
-            self, "Choose the encoder and the decoder", "", "ONNX models (*.onnx)"
-        )
-        if len(chosen) == 1:
-            more, _ = QFileDialog.getOpenFileName(
-                self, "Choose the other file", chosen[0], "ONNX models (*.onnx)"
-            )
-            chosen = [*chosen, more] if more else []
-        if len(chosen) == 2:
-            self.add_files((chosen[0], chosen[1]))
-        elif chosen:
-            self.session.say(
-                f"A model is an encoder and a decoder; {len(chosen)} files were chosen.", "error"
-            )
+    def _tell(self) -> None:
+        """Say what becomes of dropped files, unless the manager says it."""
+        if self.shelf.text and self.shelf.text != self._told and not self._managing:
+            self.session.say(self.shelf.text, "error" if self.shelf.failed else "info")
+        self._told = self.shelf.text
+
+    def _use_added(self, card: Any) -> None:
+        if not self._managing:
+            self.session.choose_model(card.id)

@@ -7,26 +7,25 @@ threads alone; downloads wait in a line of their own, so that they delay nothing
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
 from napari_sam_onnx.models.catalog import read_catalogue
-from napari_sam_onnx.models.disk import size_of
-from napari_sam_onnx.models.download import download
 from napari_sam_onnx.models.fetch import DEFAULT_NETWORK
-from napari_sam_onnx.models.files import bytes_on_disk, find_files, is_downloaded, remove
+from napari_sam_onnx.models.files import bytes_on_disk, is_downloaded, remove
 from napari_sam_onnx.models.local import add_local
 from napari_sam_onnx.models.speed import Speed, measure_speed, read_speeds, remember_speed
 from napari_sam_onnx.models.transfer import DownloadCancelled
+from napari_sam_onnx.plugin.fetching import Fetching
 from napari_sam_onnx.plugin.status import explain
 from napari_sam_onnx.plugin.work import Job, ThreadLane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from napari_sam_onnx.models.cards import ModelCard
     from napari_sam_onnx.models.transfer import Network
@@ -53,48 +52,6 @@ class ShelfEntry:
     here: bool
     nbytes: int = 0
     speed: Speed | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Fetching:
-    """A download that waits or runs. The worker writes, the interface reads."""
-
-    card: ModelCard
-    running: bool = False
-    cancelled: bool = False
-    present: int = 0
-    _files: dict[str, tuple[int, int | None]] = field(default_factory=dict)
-
-    def run(self, network: Network) -> None:
-        """Download; called in the worker."""
-        self.present = sum(size_of(path) for path in find_files(self.card).values())
-        self.running = True
-        download(self.card, self._report, lambda: self.cancelled, network=network)
-
-    @property
-    def done(self) -> int:
-        """Bytes that are here."""
-        return self.present + sum(done for done, _ in list(self._files.values()))
-
-    @property
-    def total(self) -> int | None:
-        """Bytes in all, where the card or the server states them."""
-        if self.card.size is not None:
-            return self.card.size
-        totals = [total for _, total in list(self._files.values())]
-        sources = {file.url or (file.archive and file.archive.url) for file in self.card.files}
-        if self.present or len(totals) < len(sources) or any(n is None for n in totals):
-            return None
-        return sum(n for n in totals if n is not None)
-
-    @property
-    def fraction(self) -> float | None:
-        """From 0 to 1; None where nobody knows the whole."""
-        total = self.total
-        return min(1.0, self.done / total) if total else None
-
-    def _report(self, name: str, done: int, total: int | None) -> None:
-        self._files[name] = done, total
 
 
 class ModelShelf:
@@ -175,9 +132,14 @@ class ModelShelf:
     def cancel(self, model_id: str) -> None:
         """Stop a download; what has arrived is kept and continued by the next one."""
         fetching = self.fetching.get(model_id)
-        if fetching is not None:
-            fetching.cancelled = True
+        if fetching is None:
+            return
+        fetching.cancelled = True
+        if fetching.running:
             self._say(f"Stopping the download of {fetching.card.name} …")
+        else:  # its turn may be long in coming
+            del self.fetching[model_id]
+            self._say(f"{fetching.card.name} waits no longer.")
 
     def remove(self, model_id: str) -> None:
         """Delete a model's files; an added model leaves the list."""
@@ -216,7 +178,10 @@ class ModelShelf:
         copy : bool
             Whether the files go into the data folder.
         """
-        graphs = [path for path in paths if path.suffix.lower() == ".onnx"]
+        graphs = sorted(
+            (path for path in paths if path.suffix.lower() == ".onnx"),
+            key=lambda path: "decoder" in path.stem.lower(),
+        )
         if len(graphs) not in (1, 2):
             self._say(
                 "A model is two .onnx files, an encoder and a decoder, or one that is both; "
@@ -228,7 +193,7 @@ class ModelShelf:
         def take_in() -> ModelCard:
             decoder = graphs[1] if len(graphs) == 2 else None
             chosen = model_id or make_id(graphs)
-            title = name or " + ".join(path.stem for path in graphs)
+            title = name or find_common_name(graphs)
             return add_local(graphs[0], decoder, chosen, name=title, licence=licence, copy=copy)
 
         self._say(f"Opening {' and '.join(path.name for path in graphs)} …")
@@ -296,7 +261,9 @@ class ModelShelf:
 
     def _on_fetched(self, fetching: Fetching, error: Exception | None, *_: Any) -> None:
         card = fetching.card
-        self.fetching.pop(card.id, None)
+        if self.fetching.get(card.id) is not fetching:
+            return  # given up while it waited
+        del self.fetching[card.id]
         if error is None:
             self._after(f"{card.name} is here.")
         elif isinstance(error, DownloadCancelled):
@@ -319,9 +286,19 @@ class ModelShelf:
         self.changed.emit()
 
 
+def find_common_name(graphs: Sequence[Path]) -> str:
+    """Find what the names of files have in common, such as ``vit_t`` of ``vit_t_encoder``."""
+    stems = [path.stem for path in graphs]
+    shortest = min(stems, key=len)
+    same = next((i for i, c in enumerate(shortest) if any(s[i] != c for s in stems)), len(shortest))
+    common = shortest[:same].strip(" ._-")
+    return common if len(common) > 2 else " + ".join(stems)
+
+
 def make_id(graphs: Sequence[Path]) -> str:
-    """Make a free id of the names of files, such as ``vit-t-encoder``."""
-    stem = re.sub(r"[^a-z0-9.]+", "-", graphs[0].stem.lower()).strip("-.") or "model"
+    """Make a free id of the names of files, such as ``vit-t``."""
+    name = find_common_name(graphs).lower()
+    stem = re.sub(r"[^a-z0-9.]+", "-", name)[:56].strip("-.") or "model"
     taken = {card.id for card in read_catalogue().cards}
     chosen, number = stem, 2
     while chosen in taken:
