@@ -282,3 +282,20 @@ def test_shapes_that_a_graph_does_not_state_are_taken_for_open():
 def test_overrides_that_mean_nothing_are_refused(changes, sentence):
     with pytest.raises(ModelError, match=sentence):
         detect_contract(E1, A, changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"decoder": {"pad": "sometimes"}}, "pad = 'sometimes' .*'never', 'without box', 'always'"),
+        ({"channels": "GRB"}, "channels = 'GRB' .*'RGB', 'BGR'"),
+        ({"mean": [1, 2]}, r"mean = \[1, 2\] .*tuple\[float, float, float\]"),
+        ({"batch": 1}, "batch = 1 .*: bool"),
+        ({"size": "large"}, "size = 'large'"),
+        ({"double_below": True}, "double_below = True .*: int"),
+    ],
+    ids=["word", "channels", "length", "no bool", "no pair", "no int"],
+)
+def test_overrides_of_the_wrong_kind_are_refused(changes, sentence):
+    with pytest.raises(ModelError, match=sentence):
+        detect_contract(E1, A, changes)

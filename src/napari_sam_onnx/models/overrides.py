@@ -7,7 +7,8 @@ values; every other key is a field of one of the two rows, alone or as ``"decode
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from napari_sam_onnx.models.contract_rows import DecoderContract, EncoderContract
 from napari_sam_onnx.models.model import ModelError
@@ -65,7 +66,52 @@ def split_overrides(
 
 
 def override(row: _Contract, values: Mapping[str, Any]) -> _Contract:
-    """Replace fields, with lists (from TOML) as tuples."""
-    return replace(
-        row, **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    )
+    """Replace fields of a row.
+
+    Parameters
+    ----------
+    row : EncoderContract or DecoderContract
+    values : mapping of str to value
+        Fields of the row; lists, as TOML has them, count as tuples.
+
+    Raises
+    ------
+    ModelError
+        If a value is of another kind than the field, such as a word that it does not know.
+    """
+    hints = get_type_hints(type(row))
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        given = tuple(value) if isinstance(value, list) else value
+        if not _is_of(given, hints[key]):
+            raise ModelError(
+                f"The override {key} = {value!r} is none of what {key} can be: "
+                f"{_describe(hints[key])}."
+            )
+        changes[key] = given
+    return replace(row, **changes)
+
+
+def _is_of(value: object, hint: Any) -> bool:
+    """Whether a value is of the type that a field states."""
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return value in parts
+    if kind is UnionType:
+        return any(_is_of(value, part) for part in parts)
+    if kind is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if parts[-1] is Ellipsis:
+            return all(_is_of(item, parts[0]) for item in value)
+        return len(value) == len(parts) and all(map(_is_of, value, parts))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is hint  # a bool is no int here
+
+
+def _describe(hint: Any) -> str:
+    parts = get_args(hint)
+    if get_origin(hint) is Literal:
+        return ", ".join(map(repr, parts))
+    return str(hint.__name__ if isinstance(hint, type) and not parts else hint)
