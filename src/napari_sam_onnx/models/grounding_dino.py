@@ -36,8 +36,9 @@ SCORE_THRESHOLD = 0.3
 """The authors' demonstration keeps boxes above 0.3."""
 
 OPEN_SIZES: Mapping[str, tuple[int, int]] = {"pixel_values": (800, 800), "img": (800, 1200)}
-"""Pixels (h, w) for graphs that say they take any: those that the public exports were traced
-at, by the name of the picture's input. At others such graphs fail, or answer wrongly."""
+"""Pixels (h, w) for graphs that say they take any, by the name of the picture's input: what the
+public exports were traced at, as far as their clients' settings tell. At other sizes such
+graphs fail, or answer wrongly."""
 
 SIZE_FILE = "preprocessor_config.json"
 """Hugging Face's settings, whose size counts where the graph states none."""
