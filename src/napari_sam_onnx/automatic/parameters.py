@@ -224,7 +224,7 @@ class ObjectsParameters:
         step=0.05,
     )
     prompt: str = _prompt_field("point")
-    pred_iou_thresh: float = _iou_field(0.5)
+    pred_iou_thresh: float = _iou_field(0.6)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
     min_area: int = _area_fields()[0]
@@ -273,7 +273,7 @@ class BlobsParameters:
         step=0.01,
     )
     prompt: str = _prompt_field("point")
-    pred_iou_thresh: float = _iou_field(0.5)
+    pred_iou_thresh: float = _iou_field(0.6)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
     min_area: int = _area_fields()[0]
