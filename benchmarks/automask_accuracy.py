@@ -76,14 +76,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", default="pebble")
+    parser.add_argument("--model", default=["pebble"], nargs="+", help="an id, or two .onnx files")
     parser.add_argument("--mode", default="objects")
     parser.add_argument("--set", type=read_setting, action="append", default=[], metavar="N=V")
     parser.add_argument("--groups", nargs="*", default=list(UNSEEN_GROUPS), help="none: all")
     parser.add_argument("--limit", type=int, default=10_000, help="pictures of a group")
     parser.add_argument("--overlays", type=Path, help="folder for pictures with outlines")
     arguments = parser.parse_args()
-    model = load_model(arguments.model)
+    named = arguments.model
+    model = load_model(named[0] if len(named) == 1 else named)
     settings = dict(arguments.set)
     found: dict[str, list[tuple[Evaluation, float]]] = defaultdict(list)
     pictures = read_pictures(arguments.data, tuple(arguments.groups), arguments.limit)
