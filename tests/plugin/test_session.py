@@ -431,3 +431,15 @@ def test_models_that_fail_to_load_are_explained(bench: Bench) -> None:
     bench.session.choose_model("missing")
     assert bench.said == "There is no model 'missing'; download it first."
     assert len(bench.session.layers.points.data) == 1
+
+
+def test_pasted_points_show_their_sign(bench: Bench) -> None:
+    bench.open()
+    points = bench.session.layers.points
+    bench.click(*A, positive=False)
+    points.feature_defaults = {"positive": [True]}
+    points.add(np.array([B, C], dtype=float))  # not by a click
+    assert [str(s) for s in points.symbol] == ["cross", "disc", "disc"]
+    np.testing.assert_array_equal(points.face_color, points.border_color)
+    assert (points.face_color[1] == points.face_color[2]).all()
+    assert (points.face_color[0] != points.face_color[1]).any()

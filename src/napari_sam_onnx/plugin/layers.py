@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam_onnx.plugin.convert import box_corners, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.geometry import MARK, geometry_of
@@ -111,6 +112,10 @@ class PromptLayers:
         """Decide what the next click means; no point that exists changes."""
         self.points.selected_data = set()
         self.points.feature_defaults = {SIGN: [positive]}
+        # The new point is then right at once, and `_restyle` has nothing to draw again.
+        self.points.current_symbol = _symbol(positive)
+        self.points.current_face_color = _color(positive)
+        self.points.current_border_color = _color(positive)
 
     def read(self) -> Snapshot:
         """Return all open prompts."""
@@ -167,13 +172,15 @@ class PromptLayers:
 
     def _restyle(self) -> None:
         """Colour and symbol follow the sign, however a point came to be."""
-        positive = np.array(self.points.features[SIGN], dtype=bool)
-        if positive.size:
-            self.points.symbol = np.where(positive, "disc", "cross")
-            color = np.where(positive, POSITIVE_COLOR, NEGATIVE_COLOR)
+        signs = np.array(self.points.features[SIGN], dtype=bool)
+        symbols = [_symbol(sign) for sign in signs]
+        colors = transform_color([_color(sign) for sign in signs]) if signs.size else None
+        if [str(symbol) for symbol in self.points.symbol] != symbols:
+            self.points.symbol = symbols
+        if colors is not None and not np.allclose(self.points.face_color, colors):
             # One colour for both: a border does not keep its width when one zooms.
-            self.points.face_color = color
-            self.points.border_color = color
+            self.points.face_color = colors
+            self.points.border_color = colors
 
     def _write_boxes(self, boxes: tuple[NDArray[np.float64], ...]) -> None:
         if len(boxes) == len(self.boxes.data) and all(map(np.array_equal, boxes, self.boxes.data)):
@@ -188,6 +195,14 @@ class PromptLayers:
                 edge_color=BOX_COLOR,
                 face_color="transparent",
             )
+
+
+def _symbol(positive: bool) -> str:
+    return "disc" if positive else "cross"
+
+
+def _color(positive: bool) -> str:
+    return POSITIVE_COLOR if positive else NEGATIVE_COLOR
 
 
 def prompts_on(
