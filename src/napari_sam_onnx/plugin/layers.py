@@ -67,7 +67,7 @@ class PromptLayers:
             name="SAM points",
             features={SIGN: np.zeros(0, bool)},
             size=max(layer_shape(picture.main)[-2:]) / 50,
-            canvas_size_limits=(13, 18),
+            canvas_size_limits=(10, 15),
             metadata={MARK: {"role": "points"}},
             **geometry,
         )

@@ -40,7 +40,7 @@ class Preview:
         self.layer = Labels(
             self._data,
             name="SAM preview",
-            opacity=0.55,
+            opacity=0.7,
             colormap=DirectLabelColormap(color_dict={None: "transparent", 1: PREVIEW_COLOR}),
             metadata={MARK: {"role": "preview"}},
             **geometry_of(picture),
