@@ -229,8 +229,13 @@ def recolour(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.flo
     return np.clip(x, 0, 255).astype(np.float32)
 
 
-def augment(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Change the looks of a (size, size, 3) crop in 0-255, geometry untouched."""
+def augment(
+    x: NDArray[np.float32], rng: np.random.Generator, mild: bool = False
+) -> NDArray[np.float32]:
+    """Change the looks of a (size, size, 3) crop in 0-255, geometry untouched.
+
+    ``mild`` changes contrast and gamma alone.
+    """
     size = x.shape[0]
     x = np.clip(x, 0, 255)
     if rng.random() < 0.45:
@@ -238,6 +243,8 @@ def augment(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.floa
         x = np.clip((x - lo) / max(float(hi - lo), 4.0), 0, 1) * 255
     if rng.random() < 0.6:
         x = 255 * (x / 255) ** np.float32(np.exp(rng.normal(0, 0.4)))
+    if mild:
+        return x.astype(np.float32)
     x = recolour(x, rng)
     if rng.random() < 0.18:
         x = 255 - x

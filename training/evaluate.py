@@ -189,6 +189,8 @@ def main() -> None:
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--model", type=Path, required=True, help="folder of the ONNX pair")
     p.add_argument("--split", choices=["strict", "final"], default="final")
+    p.add_argument("--part", choices=["held", "trained"], default="held", help="trained: to tune")
+    p.add_argument("--kind", help="only kinds whose name begins so")
     p.add_argument("--simulated", type=Path, help="a cache made with another seed, measured too")
     p.add_argument("--objects", type=int, default=40, help="at most so many prompts per picture")
     p.add_argument("--pictures", type=int, default=1000, help="at most so many per kind and group")
@@ -204,10 +206,13 @@ def main() -> None:
     args = p.parse_args()
     count: dict[tuple[str, str], int] = {}
     pictures = []
-    everything = [q for q in read_real(args.data, args.split) if q.held]
+    real = read_real(args.data, args.split)
+    everything = [q for q in real if bool(q.held) == (args.part == "held")]
     if args.simulated:
         everything += read_simulated(args.simulated)
     for q in everything:
+        if args.kind and not q.kind.startswith(args.kind):
+            continue
         key = (q.kind, q.group)
         count[key] = count.get(key, 0) + 1
         if count[key] <= args.pictures:

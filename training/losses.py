@@ -45,7 +45,7 @@ def mask_loss(logits: Tensor, truth: Tensor, exists: Tensor) -> Tensor:
     both = (p * t).sum((2, 3))
     dice = 1 - (2 * both + 1) / (p.sum((2, 3)) + t.sum((2, 3)) + 1)
     each = 2.0 * bce + dice  # (B, 3)
-    best = each.amin(1) + 0.06 * each.mean(1)
+    best = each.amin(1) + 0.15 * each.mean(1)
     return exists * best + (1 - exists) * bce.mean(1)
 
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx_pair import Array, Embedded, Pair, paste
+from onnx_pair import paste
 from scipy import ndimage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx_pair import Answer, Array, Embedded, Pair
 
 CENTRE_THRESHOLD = 0.3
 IOU_THRESHOLD = 0.5
-OVERLAP = 0.5  # of the smaller mask: more is a duplicate
+OVERLAP = 0.5  # share of a mask that better masks may already hold
+MIN_AREA = 9  # pixels of the picture
 
 
-def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> Array:
-    """Local maxima of the centre map: ``(x, y)`` in the picture's pixels, best first."""
+def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> tuple[Array, Array]:
+    """Find local maxima of the centre map.
+
+    Returns
+    -------
+    points : (N, 2)
+        ``(x, y)`` in the picture's pixels, highest first.
+    heights : (N,)
+    """
     centre = e.maps["objectness"][0, 0]
     h, w = (round(n * s) for n, s in zip(e.shape, e.scale[::-1], strict=True))
     centre = centre[: -(-h // 4), : -(-w // 4)]
@@ -26,7 +35,29 @@ def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> 
     order = np.argsort(-centre[i, j], kind="stable")
     inner = np.stack([4 * j + 2.0, 4 * i + 2.0], 1)[order]
     points = inner / np.asarray(e.scale) - 0.5
-    return np.clip(points, 0, np.array(e.shape[::-1]) - 1.0).astype(np.float32)
+    points = np.clip(points, 0, np.array(e.shape[::-1]) - 1.0)
+    return points.astype(np.float32), centre[i, j][order]
+
+
+def assemble(
+    a: Answer, e: Embedded, use: NDArray[np.bool_], iou_threshold: float, overlap: float
+) -> NDArray[np.int32]:
+    """Paint answers in order of predicted IoU; a mask that is mostly taken already is dropped."""
+    out = np.zeros(e.shape, np.int32)
+    count = 0
+    for k in np.argsort(-a.iou, kind="stable"):
+        if a.iou[k] < iou_threshold:
+            break
+        if not use[k]:
+            continue
+        where, logits = paste(a.logits[k], a.windows[k], e)
+        mask = logits > 0
+        area = int(mask.sum())
+        if area < MIN_AREA or (out[where][mask] > 0).sum() > overlap * area:
+            continue
+        count += 1
+        out[where][mask & (out[where] == 0)] = count
+    return out
 
 
 def automatic(
@@ -35,26 +66,10 @@ def automatic(
     centre_threshold: float = CENTRE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
     overlap: float = OVERLAP,
-    min_area: int = 9,
 ) -> NDArray[np.int32]:
     """Label image of a whole picture."""
-    out = np.zeros(e.shape, np.int32)
-    points = peaks(e, centre_threshold)
+    points, _ = peaks(e, centre_threshold)
     if len(points) == 0:
-        return out
+        return np.zeros(e.shape, np.int32)
     a = pair.decode(e, points[:, None], np.ones((len(points), 1), np.float32))
-    count = 0
-    for k in np.argsort(-a.iou, kind="stable"):
-        if a.iou[k] < iou_threshold:
-            break
-        where, logits = paste(a.logits[k], a.windows[k], e)
-        mask = logits > 0
-        area = int(mask.sum())
-        if area < min_area:
-            continue
-        under = out[where][mask]
-        if (under > 0).sum() > overlap * area:
-            continue
-        count += 1
-        out[where][mask & (out[where] == 0)] = count
-    return out
+    return assemble(a, e, np.ones(len(points), bool), iou_threshold, overlap)

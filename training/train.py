@@ -46,7 +46,7 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
         parts, prompts = [], []
         for k in rng.choice(len(self.pictures), images, p=self.chance):
             image, labels = crop(self.pictures[k], size, rng)
-            image = augment(image, rng)
+            image = augment(image, rng, mild=rng.random() < self.args.mild)
             distance = inner_distance(labels)
             objectness, extent = dense_targets(labels, distance)
             prompts.append(first_prompts(labels, distance, self.args.prompts, rng))
@@ -268,6 +268,7 @@ def main() -> None:
     p.add_argument("--prompts", type=int, default=8, help="per picture")
     p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, of 32n")
     p.add_argument("--simulated", type=float, default=0.4, help="share of simulated pictures")
+    p.add_argument("--mild", type=float, default=0.5, help="share of mildly augmented crops")
     p.add_argument("--threads", type=int, default=1, help="2 only on an idle machine")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)
