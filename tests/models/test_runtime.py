@@ -35,6 +35,17 @@ def test_a_session_tells_what_it_takes_and_gives(path):
     assert session.description == "cpu, 1 thread(s): it was asked for"
 
 
+def test_an_operation_that_the_runtime_lacks_is_not_called_damage(tmp_path):
+    kind, path = onnx.TensorProto.DOUBLE, tmp_path / "new.onnx"
+    x, y = (onnx.helper.make_tensor_value_info(name, kind, [2]) for name in "xy")
+    node = onnx.helper.make_node("Erf", ["x"], ["y"])  # valid, and without a double kernel
+    graph = onnx.helper.make_graph([node], "g", [x], [y])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    with pytest.raises(ModelError, match=r"new\.onnx needs an operation .* lacks; take another"):
+        Session(path, provider="cpu", threads=1)
+
+
 def test_half_precision_inputs_are_fed(tmp_path):
     graph = Graph()
     x = graph.take("x", (2,), "float16")

@@ -314,6 +314,11 @@ def _explain_open_error(path: Path, error: Exception) -> str:
         return f"{path.name} is empty; get the file again."
     if "opset" in lowered or "ir version" in lowered or "ir_version" in lowered:
         return f"{path.name} is newer than the installed onnxruntime; update onnxruntime."
+    if "not_implemented" in lowered or "could not find an implementation" in lowered:
+        return (
+            f"{path.name} needs an operation that the installed onnxruntime lacks; take another "
+            f"export of the model, at full precision if this one is smaller ({_first_line(error)})."
+        )
     return (
         f"{path.name} is not an ONNX file that can be read, or is damaged; get the file again "
         f"({_first_line(error)})."
