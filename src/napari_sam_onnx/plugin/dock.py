@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from napari_sam_onnx.plugin.automatic import Automatic
 from napari_sam_onnx.plugin.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.commits import Commits
+from napari_sam_onnx.plugin.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.comparison import Comparison
 from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.image_panel import ImagePanel
 from napari_sam_onnx.plugin.keys import bind
@@ -52,6 +54,7 @@ class SamDock(QWidget):
         self.commits = Commits(self.session)
         self.automatic = Automatic(self.session)
         self.shelf = ModelShelf(self.session.engine)
+        self.comparison = Comparison(self.session)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._shown: Status | None = None
@@ -64,6 +67,7 @@ class SamDock(QWidget):
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
         self.automatic_panel = AutomaticPanel(self.session, self.automatic)
+        self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -73,6 +77,7 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
+            ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
         ):
             stacked.addWidget(Section(title, panel, folded=folded))
@@ -91,7 +96,8 @@ class SamDock(QWidget):
         self.session.changed.connect(self._refresh)
         self.automatic.made.connect(self._take_made)
         # By then the widgets are gone; only what runs must still be stopped.
-        self.destroyed.connect(partial(_stop, self.session, self.automatic, self.shelf))
+        running = (self.automatic, self.comparison, self.shelf, self.session.lane)
+        self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
         self._refresh()
 
@@ -112,6 +118,7 @@ class SamDock(QWidget):
         self._closed = True
         self._release()
         self.automatic.close()
+        self.comparison.close()
         self.model_panel.shut()
         self.session.close()
 
@@ -139,10 +146,9 @@ class SamDock(QWidget):
             self.commits.labels.choose(layer)
 
 
-def _stop(session: Session, automatic: Automatic, shelf: ModelShelf, *_: Any) -> None:
-    automatic.close()
-    shelf.close()
-    session.lane.close()
+def _stop(running: tuple[Any, ...], *_: Any) -> None:
+    for part in running:
+        part.close()
 
 
 def _first_picture(viewer: napari.Viewer) -> Image | None:

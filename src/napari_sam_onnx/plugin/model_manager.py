@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
 
 from napari_sam_onnx.models.disk import format_bytes
 from napari_sam_onnx.plugin.add_model import AddModelDialog, FileDrop
-from napari_sam_onnx.plugin.model_rows import answers_clicks, describe_model, make_rows
+from napari_sam_onnx.plugin.model_rows import describe_model, make_rows
+from napari_sam_onnx.plugin.model_shelf import answers_clicks
 from napari_sam_onnx.plugin.model_table import ModelView
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ModelManager(QDialog):
         self.details.setTextFormat(Qt.TextFormat.RichText)
         self.details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.details.setMinimumHeight(120)
+        self.details.setMinimumHeight(150)
         self.said = QLabel()
         self.said.setWordWrap(True)
         self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -151,7 +152,7 @@ class ModelManager(QDialog):
             text, color = " ".join(self.shelf.problems), _RED
         self.said.setText(text)
         self.said.setStyleSheet(f"QLabel {{ padding: 4px 8px; border-left: 4px solid {color}; }}")
-        self.said.setVisible(bool(text))
+        self._show_said()
 
     def _tick(self) -> None:
         if not self.isVisible():
@@ -200,6 +201,13 @@ class ModelManager(QDialog):
         text = "" if entry is None else _describe(self.shelf, entry)
         if text != self.details.text():
             self.details.setText(text)
+        self._show_said()
+
+    def _show_said(self) -> None:
+        """Show what was said last, unless the details of the chosen model say it already."""
+        text = self.said.text()
+        told = text == self.shelf.failures.get(self.view.chosen or "")
+        self.said.setVisible(bool(text) and not told)
 
     def _with_chosen(self, act: Any) -> None:
         if self.view.chosen is not None:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from napari_sam_onnx.models.catalog import read_catalogue
-from napari_sam_onnx.models.files import is_downloaded
 from napari_sam_onnx.plugin.add_model import FileDrop
 from napari_sam_onnx.plugin.model_manager import ModelManager
-from napari_sam_onnx.plugin.model_rows import answers_clicks
+from napari_sam_onnx.plugin.model_shelf import list_present
 from napari_sam_onnx.plugin.widgets import ElidedLabel, fill_combo, narrow_combo, narrow_form
 
 if TYPE_CHECKING:
@@ -54,11 +52,7 @@ class ModelPanel(QWidget):
 
     def list_models(self) -> None:
         """Read again which models are on this computer."""
-        self._cards = [
-            (card.name or card.id, card.id)
-            for card in read_catalogue().cards
-            if answers_clicks(card) and (card.origin == "embedded" or is_downloaded(card))
-        ]
+        self._cards = list_present()
         self.refresh()
 
     def refresh(self) -> None:

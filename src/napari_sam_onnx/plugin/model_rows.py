@@ -114,17 +114,12 @@ def describe_state(shelf: ModelShelf, entry: ShelfEntry) -> tuple[str, str, floa
     return "absent", "no", None
 
 
-def answers_clicks(card: ModelCard) -> bool:
-    """Whether a model takes points and boxes; others find boxes, or what a text names."""
-    return not any(file.role in ("language_encoder", "detector") for file in card.files)
-
-
 def describe_licence(card: ModelCard) -> str:
     """Name a licence and say what it means for commercial use."""
     use = {True: "", False: " · non-commercial", None: " · read its terms"}[card.commercial_use]
     if card.licence == "unknown":
         return "unknown"
-    return card.licence + use
+    return card.licence + (use if use.removeprefix(" · ") not in card.licence.lower() else "")
 
 
 def describe_hashes(card: ModelCard) -> str:

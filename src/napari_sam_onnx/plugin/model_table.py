@@ -26,6 +26,8 @@ TEXT_COLORS = {
     "restricted": QColor(214, 122, 24),
 }
 
+_NUMBERS = ("Size", "Speed here")
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _SORT = Qt.ItemDataRole.UserRole
 _ROW = Qt.ItemDataRole.UserRole + 1
 
@@ -61,6 +63,8 @@ class ModelTable(QAbstractTableModel):
         """Name a column."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return COLUMNS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[section] in _NUMBERS:
+            return _RIGHT
         if role == Qt.ItemDataRole.ToolTipRole and COLUMNS[section] == "Speed here":
             return "Milliseconds to encode a plane of 1024 × 1024, and per click; press Measure"
         return None
@@ -76,8 +80,8 @@ class ModelTable(QAbstractTableModel):
             if column == STATE_COLUMN:
                 return TEXT_COLORS.get(row.state)
             return TEXT_COLORS["restricted"] if row.restricted and column == 3 else None
-        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[column] in ("Size", "Speed here"):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[column] in _NUMBERS:
+            return _RIGHT
         if role == _SORT:
             return row.keys[column]
         return row if role == _ROW else None

@@ -221,6 +221,13 @@ class Session:
         self.answer.chosen = (self.answer.chosen + 1) % len(self.answer.candidates)
         self._show(self.answer)
 
+    def adopt(self, mask: Mask) -> None:
+        """Show a mask from elsewhere as the answer to the current prompts."""
+        if self.request is None or not self.request.answerable:
+            self.say("There are no prompts that this mask answers; click on an object.", "error")
+            return
+        self._show(self._answers.add(self.request, mask))
+
     # Requests
 
     def refresh(self, *_: Any) -> None:
