@@ -9,7 +9,7 @@ from napari.layers import Image
 
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.plugin.convert import Plane
-from napari_sam_onnx.plugin.geometry import geometry_of, place
+from napari_sam_onnx.plugin.geometry import geometry_of, name_axis, place
 from napari_sam_onnx.plugin.picture import (
     Picture,
     PlaneStack,
@@ -102,6 +102,11 @@ def test_an_axis_as_channels() -> None:
     np.testing.assert_allclose(geometry["translate"], (0, 11, 0, 0))  # the middle channel
     many = split_axis(Image(np.zeros((8, 4, 4))), 0)
     assert [c.on for c in many.channels] == [True] * 6 + [False] * 2
+
+
+def test_axes_are_named_as_the_viewer_names_them() -> None:
+    plain, named = Image(ramp((2, 4, 6))), Image(ramp((2, 4, 6)), axis_labels=("Z", "Y", "X"))
+    assert [name_axis(layer, 0) for layer in (plain, named)] == ["axis 0", "axis 0 (Z)"]
 
 
 def test_place_follows_turned_and_sheared_layers() -> None:

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam_onnx.automatic import MODES, form_fields
 from napari_sam_onnx.plugin.automatic import Run, modes
+from napari_sam_onnx.plugin.geometry import name_axis
 from napari_sam_onnx.plugin.picture import layer_shape
 from napari_sam_onnx.plugin.widgets import (
     ElidedLabel,
@@ -102,7 +103,7 @@ class AutomaticPanel(QWidget):
         fill_combo(self.scope, entries, bool(axes) and self.scope.currentData() is True)
         links: list[tuple[str, object]] = [("No", None)]
         if picture is not None:
-            links += [(f"Along axis {a} ({picture.main.axis_labels[a]})", a) for a in axes]
+            links += [(f"Along {name_axis(picture.main, a)}", a) for a in axes]
         fill_combo(self.link, links, self.link.currentData())
         if self.link.currentIndex() < 0:
             self.link.setCurrentIndex(0)

@@ -64,6 +64,12 @@ def place(picture: Picture, offset: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(turn(middle), dtype=float)
 
 
+def name_axis(layer: Layer, axis: int) -> str:
+    """Name an axis as the viewer does: by its number, and its label where it has one."""
+    label = layer.axis_labels[axis]
+    return f"axis {axis}" if label == str(axis - layer.ndim) else f"axis {axis} ({label})"
+
+
 def _scale(picture: Picture) -> NDArray[np.float64]:
     scale = np.array(picture.main.scale, dtype=float)
     if picture.channel_axis is not None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.plugin.geometry import role_of
+from napari_sam_onnx.plugin.geometry import name_axis, role_of
 from napari_sam_onnx.plugin.picture import (
     Picture,
     layer_shape,
@@ -116,10 +116,10 @@ class ImagePanel(QWidget):
         offered = picture is not None and not mixed and not picture.main.rgb
         axes: list[tuple[str, object]] = [("No channel axis", None)]
         if offered and picture is not None:
-            labels, shape = picture.main.axis_labels, layer_shape(picture.main)
+            shape = layer_shape(picture.main)
             shown = {picture.main.ndim - 1, picture.main.ndim - 2}
             axes += [
-                (f"Axis {axis} ({labels[axis]}): {length} channels", axis)
+                (f"Along {name_axis(picture.main, axis)}: {length} channels", axis)
                 for axis, length in enumerate(shape)
                 if axis not in shown
             ]
