@@ -165,6 +165,22 @@ def test_padding_points_are_those_of_the_reference(family, opened):
 
 
 @select(clicks=True)
+def test_clicks_are_scaled_as_the_references_scale_them(family, opened, monkeypatch):
+    """(x, y), multiplied by new over old and nothing else; graphs add the half pixel."""
+    model, embedding = opened(family)
+    fed = []
+    run = model._decoder.run
+    monkeypatch.setattr(model._decoder, "run", lambda *args: fed.append(args[0]) or run(*args))
+    model.decode(embedding, [prompt([CLICK])])
+    side = family.decoder.side
+    if family.decoder.points_in_size:  # in pixels of the size that is stated beside
+        side = fed[0][family.decoder.size][0]
+    rows, columns = (side, side) if family.squash else (side * 0.75, side)
+    point = fed[0][family.decoder.points].reshape(-1, 2)[0]
+    np.testing.assert_allclose(point, [40 * columns / 256, 70 * rows / 192], rtol=1e-6)
+
+
+@select(clicks=True)
 def test_a_batch_answers_as_a_loop_does_in_the_order_asked(family, opened):
     model, embedding = opened(family)
     asked = [prompt([(50, 50)]), prompt([(20, 30), (40, 60)]), prompt([(120, 200)])]
