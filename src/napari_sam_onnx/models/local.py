@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.models.card_toml import is_valid_id, write_card
 from napari_sam_onnx.models.cards import ModelCard, ModelFile
@@ -107,6 +107,49 @@ def add_local(
     return find_card(model_id)
 
 
+def add_detector(path: Path, model_id: str, *, name: str = "", licence: str = "") -> ModelCard:
+    """Make a detector of a file on this computer; it stays where it is, with its tokenizer.
+
+    Parameters
+    ----------
+    path : Path
+        Grounding DINO or a YOLOv8-style detector.
+    model_id : str
+        The id to give.
+    name, licence : str, optional
+        For the list.
+
+    Returns
+    -------
+    ModelCard
+        As the list shows it from now on.
+
+    Raises
+    ------
+    ModelError
+        If the id is taken or not usable, or the file is missing or no detector.
+    """
+    from napari_sam_onnx.models.detectors import load_detector
+
+    _refuse_id(model_id)
+    graph = Path(path).expanduser().absolute()
+    load_detector(graph).close()
+    card_file = cards_dir() / f"{model_id}.toml"
+    card = ModelCard(
+        id=model_id,
+        name=name or model_id,
+        family="detector",
+        files=(ModelFile("detector", graph.name, path=graph, **_measure(graph)),),
+        licence=licence or "unknown",
+        hash_source="hashed when the detector was added",
+    )
+    try:
+        write_card(card, card_file)
+    except OSError as error:
+        raise explain_write_error(error, card_file) from error
+    return find_card(model_id)
+
+
 def open_pair(paths: Sequence[Path]) -> str:
     """Open the files of a model to see that they are one; its contract's name."""
     from napari_sam_onnx.models.load import load_model
@@ -189,7 +232,12 @@ def _copy_all(sources: dict[str, Path], folder: Path) -> dict[str, Path]:
 
 def _describe(role: str, path: Path) -> ModelFile:
     """Describe a file for a card; relative where cards and files travel together."""
-    size, sha256 = path.stat().st_size, sha256_of(path)
+    known = _measure(path)
     if cards_dir().parent == data_dir() and data_dir() in path.parents:
         path = Path(os.path.relpath(path, cards_dir()))
-    return ModelFile(role, path.name, path=path, size=size, sha256=sha256)
+    return ModelFile(role, path.name, path=path, **known)
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    """Measure what later loads are held to."""
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}

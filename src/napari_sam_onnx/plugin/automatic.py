@@ -15,6 +15,7 @@ from psygnal import Signal
 from napari_sam_onnx.automatic import MODES
 from napari_sam_onnx.plugin.convert import take_plane
 from napari_sam_onnx.plugin.picture import PlaneStack
+from napari_sam_onnx.plugin.placing import insert_under_prompts
 from napari_sam_onnx.plugin.status import explain
 from napari_sam_onnx.plugin.target import make_target
 from napari_sam_onnx.plugin.work import ThreadStream
@@ -114,7 +115,7 @@ class Automatic:
         self.layer = make_target(
             picture, f"{picture.main.name} automatic", recipe=recipe, link=link
         )
-        self._insert(self.layer)
+        insert_under_prompts(session.viewer, session.layers, self.layer)
         self._started, self.fraction, self.text = monotonic(), None, "Starting …"
         steps = _iterate(
             session.engine, session.source, stack, axes, link, run.mode, run.parameters
@@ -136,17 +137,6 @@ class Automatic:
         """Stop and show nothing more."""
         self.layer = None
         self.cancel()
-
-    def _insert(self, layer: Labels) -> None:
-        """Put a layer under the prompts and leave the user's selection as it is."""
-        viewer, prompts = self.session.viewer, self.session.layers
-        active = viewer.layers.selection.active
-        if prompts is not None and prompts.preview.layer in viewer.layers:
-            viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
-        else:
-            viewer.add_layer(layer)
-        if active is not None:
-            viewer.layers.selection.active = active
 
     def _on_update(self, update: StackUpdate) -> None:
         """Show how far the run has come, and a plane that is finished."""

@@ -15,6 +15,8 @@ from napari_sam_onnx.plugin.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.commits import Commits
 from napari_sam_onnx.plugin.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.comparison import Comparison
+from napari_sam_onnx.plugin.find_panel import FindPanel
+from napari_sam_onnx.plugin.finder import Finder
 from napari_sam_onnx.plugin.geometry import role_of
 from napari_sam_onnx.plugin.image_panel import ImagePanel
 from napari_sam_onnx.plugin.keys import bind
@@ -55,6 +57,7 @@ class SamDock(QWidget):
         self.automatic = Automatic(self.session)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
+        self.finder = Finder(self.session)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._shown: Status | None = None
@@ -62,12 +65,15 @@ class SamDock(QWidget):
 
         self.status = QLabel()
         self.status.setWordWrap(True)
+        # Room for two lines at all times, so that nothing below moves with the sentences.
+        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing() + 10)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.image_panel = ImagePanel(self.session)
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
         self.automatic_panel = AutomaticPanel(self.session, self.automatic)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
+        self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -77,6 +83,7 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
+            ("Find by text", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
         ):
@@ -95,8 +102,9 @@ class SamDock(QWidget):
 
         self.session.changed.connect(self._refresh)
         self.automatic.made.connect(self._take_made)
+        self.finder.made.connect(self._take_made)
         # By then the widgets are gone; only what runs must still be stopped.
-        running = (self.automatic, self.comparison, self.shelf, self.session.lane)
+        running = (self.automatic, self.comparison, self.finder, self.shelf, self.session.lane)
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
         self._refresh()
@@ -119,6 +127,7 @@ class SamDock(QWidget):
         self._release()
         self.automatic.close()
         self.comparison.close()
+        self.finder.close()
         self.model_panel.shut()
         self.session.close()
 

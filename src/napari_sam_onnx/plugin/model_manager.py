@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session import Session
 
 _TICK = 150  # ms between two looks at downloads that run
-_RED, _GREEN, _GRAY = "#e5484d", "#2fa866", "#8a8d91"
+_GRAY = "#8a8d91"
 
 
 class ModelManager(QDialog):
@@ -109,6 +110,10 @@ class ModelManager(QDialog):
     def _buttons(self) -> tuple[QPushButton, ...]:
         return (self.use, self.get, self.cancel, self.measure, self.remove, self.add)
 
+    @property
+    def _red(self) -> str:
+        return self.view.table.error_color
+
     def _arrange(self) -> None:
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.addWidget(self.words, 1)
@@ -136,6 +141,7 @@ class ModelManager(QDialog):
 
     def refresh(self) -> None:
         """Show what the shelf has."""
+        self.view.table.fit_theme(_is_light(self.session.viewer.theme))
         chosen = self.view.chosen
         self.view.table.show_rows(make_rows(self.shelf))
         if chosen != self.view.chosen and chosen is not None:
@@ -147,9 +153,9 @@ class ModelManager(QDialog):
             self._awaited = ""
         self._show_page()
         self._show_chosen()
-        text, color = self.shelf.text, _RED if self.shelf.failed else _GRAY
+        text, color = self.shelf.text, self._red if self.shelf.failed else _GRAY
         if not text and self.shelf.problems:
-            text, color = " ".join(self.shelf.problems), _RED
+            text, color = " ".join(self.shelf.problems), self._red
         self.said.setText(text)
         self.said.setStyleSheet(f"QLabel {{ padding: 4px 8px; border-left: 4px solid {color}; }}")
         self._show_said()
@@ -198,7 +204,7 @@ class ModelManager(QDialog):
         self.cancel.setEnabled(fetching and not self.shelf.fetching[chosen or ""].cancelled)
         self.measure.setEnabled(here and clicks and chosen not in self.shelf.measuring)
         self.remove.setEnabled(entry is not None and not fetching and _is_removable(entry))
-        text = "" if entry is None else _describe(self.shelf, entry)
+        text = "" if entry is None else _describe(self.shelf, entry, self._red)
         if text != self.details.text():
             self.details.setText(text)
         self._show_said()
@@ -275,6 +281,11 @@ def _disconnector(manager: ModelManager, shelf: ModelShelf, session: Session) ->
     return disconnect
 
 
+def _is_light(theme: str) -> bool:
+    """Whether a theme of napari's has a light background."""
+    return bool(sum(get_theme(theme).background.as_rgb_tuple()[:3]) > 3 * 127)
+
+
 def _is_removable(entry: ShelfEntry) -> bool:
     """Whether anything can be deleted: files of ours, or a card that was added."""
     return entry.card.origin == "user" or (entry.card.origin == "catalogue" and entry.nbytes > 0)
@@ -292,14 +303,14 @@ def _name_get(shelf: ModelShelf, entry: ShelfEntry | None) -> str:
     return "Download" if size is None else f"Download {format_bytes(size)}"
 
 
-def _describe(shelf: ModelShelf, entry: ShelfEntry) -> str:
+def _describe(shelf: ModelShelf, entry: ShelfEntry, red: str) -> str:
     """Write the details of a model as rich text."""
     card = entry.card
     lines = [f"<b>{escape(card.name)}</b> &nbsp;<code>{escape(card.id)}</code>"]
     failure = shelf.failures.get(card.id)
     if failure:
-        lines.append(f"<span style='color:{_RED}'>{escape(failure)}</span>")
+        lines.append(f"<span style='color:{red}'>{escape(failure)}</span>")
     if not answers_clicks(card):
-        lines.append("Finds what a text names; choose it in the section “Find by text”.")
+        lines.append("Finds objects, most by a word: choose it in the section “Find by text”.")
     lines += [f"{heading}: {escape(text)}" for heading, text in describe_model(entry)]
     return "<br>".join(lines)

@@ -16,7 +16,8 @@ from psygnal import Signal
 from napari_sam_onnx.models.catalog import read_catalogue
 from napari_sam_onnx.models.fetch import DEFAULT_NETWORK
 from napari_sam_onnx.models.files import bytes_on_disk, is_downloaded, remove
-from napari_sam_onnx.models.local import add_local
+from napari_sam_onnx.models.local import add_detector, add_local
+from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.speed import Speed, measure_speed, read_speeds, remember_speed
 from napari_sam_onnx.models.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.fetching import Fetching
@@ -165,7 +166,7 @@ class ModelShelf:
         *,
         copy: bool = True,
     ) -> None:
-        """Make a model of an encoder and a decoder, or of one file that is both.
+        """Make a model of an encoder and a decoder, of one file that is both, or a detector.
 
         Parameters
         ----------
@@ -194,7 +195,15 @@ class ModelShelf:
             decoder = graphs[1] if len(graphs) == 2 else None
             chosen = model_id or make_id(graphs)
             title = name or find_common_name(graphs)
-            return add_local(graphs[0], decoder, chosen, name=title, licence=licence, copy=copy)
+            try:
+                return add_local(graphs[0], decoder, chosen, name=title, licence=licence, copy=copy)
+            except ModelError as error:
+                if decoder is not None:
+                    raise
+                try:
+                    return add_detector(graphs[0], chosen, name=title, licence=licence)
+                except ModelError:
+                    raise error from None
 
         self._say(f"Opening {' and '.join(path.name for path in graphs)} …")
         self._submit(take_in, self._on_added)
@@ -273,7 +282,8 @@ class ModelShelf:
             self._after(self.failures[card.id], failed=True)
 
     def _on_added(self, card: ModelCard) -> None:
-        self._after(f"{card.name} is added as “{card.id}”, contract {card.contract}.")
+        kind = f"contract {card.contract}" if card.contract else "a detector"
+        self._after(f"{card.name} is added as “{card.id}”, {kind}.")
         self.added.emit(card)
 
     def _after(self, text: str, *, failed: bool = False) -> None:
@@ -304,6 +314,15 @@ def make_id(graphs: Sequence[Path]) -> str:
     while chosen in taken:
         chosen, number = f"{stem}-{number}", number + 1
     return chosen
+
+
+def list_finders() -> list[tuple[str, object]]:
+    """List the models on this computer that find objects by text or all that they know."""
+    return [
+        (card.name or card.id, card.id)
+        for card in read_catalogue().cards
+        if not answers_clicks(card) and is_downloaded(card)
+    ]
 
 
 def list_present() -> list[tuple[str, object]]:

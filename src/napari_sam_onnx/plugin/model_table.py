@@ -14,17 +14,13 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QPainter
     from qtpy.QtWidgets import QStyleOptionViewItem
 
+LICENCE_COLUMN = COLUMNS.index("Licence")
 STATE_COLUMN = COLUMNS.index("On this computer")
 _WIDTHS = (210, 120, 70, 190, 150, 130)
 
-# Readable on napari's dark and on its light background.
 BAR_COLOR = QColor(61, 139, 253)
-TEXT_COLORS = {
-    "failed": QColor(229, 72, 77),
-    "embedded": QColor(47, 168, 102),
-    "here": QColor(47, 168, 102),
-    "restricted": QColor(214, 122, 24),
-}
+_DARK_COLORS = {"failed": "#ff7b80", "here": "#41c47f", "restricted": "#f0a04b"}
+_LIGHT_COLORS = {"failed": "#b3151d", "here": "#12693a", "restricted": "#8a4b00"}
 
 _NUMBERS = ("Size", "Speed here")
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -38,6 +34,16 @@ class ModelTable(QAbstractTableModel):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.rows: list[ModelRow] = []
+        self._colors = _DARK_COLORS
+
+    def fit_theme(self, light: bool) -> None:
+        """Take colours that can be read on a light background, or on a dark one."""
+        self._colors = _LIGHT_COLORS if light else _DARK_COLORS
+
+    @property
+    def error_color(self) -> str:
+        """The colour for what went wrong."""
+        return self._colors["failed"]
 
     def show_rows(self, rows: list[ModelRow]) -> None:
         """Replace the rows; selection and scroll stay where the models are the same."""
@@ -77,9 +83,11 @@ class ModelTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.tips[column]
         if role == Qt.ItemDataRole.ForegroundRole:
+            named = "restricted" if row.restricted and column == LICENCE_COLUMN else None
             if column == STATE_COLUMN:
-                return TEXT_COLORS.get(row.state)
-            return TEXT_COLORS["restricted"] if row.restricted and column == 3 else None
+                named = "here" if row.state == "embedded" else row.state
+            color = self._colors.get(named or "")
+            return None if color is None else QColor(color)
         if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[column] in _NUMBERS:
             return _RIGHT
         if role == _SORT:

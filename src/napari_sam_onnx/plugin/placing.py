@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
+    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.convert import Plane
+    from napari_sam_onnx.plugin.layers import PromptLayers
     from napari_sam_onnx.plugin.picture import Picture
 
 
@@ -78,3 +80,14 @@ def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:
     flat = low == high  # the axes that the box does not extend along
     along = (high > -0.5) & (low < edge)
     return bool(np.where(flat, (low >= -0.5) & (low < edge), along).all())
+
+
+def insert_under_prompts(viewer: ViewerModel, prompts: PromptLayers | None, layer: Layer) -> None:
+    """Put a layer under the prompts and leave the user's selection as it is."""
+    active = viewer.layers.selection.active
+    if prompts is not None and prompts.preview.layer in viewer.layers:
+        viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
+    else:
+        viewer.add_layer(layer)
+    if active is not None:
+        viewer.layers.selection.active = active
