@@ -6,7 +6,7 @@
 DATA holds ``<id>_image.png``, ``<id>_labels.png`` and an ``index.csv`` with the columns ``id``,
 ``kind`` and ``group``, as made of the 2018 Data Science Bowl (BBBC038v1). By default only the
 groups are measured that the embedded model was not trained on (``training/data.py``). Figures are
-means over pictures.
+means over pictures; the IoU is that of all matched objects.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def main() -> None:
             np.mean([evaluation.msa for evaluation, _ in results]),
             np.mean([m.average_precision for m in half]),
             np.mean([m.f1 for m in half]),
-            np.nanmean([m.mean_iou for m in half]),
+            np.mean(np.concatenate([m.iou for m in half]))
+            if any(m.iou.size for m in half)
+            else 0.0,
         )
         count = f"{sum(m.found for m in half)} of {sum(m.expected for m in half)}"
         per_picture = np.median([seconds for _, seconds in results])
