@@ -75,6 +75,13 @@ def test_a_constant_picture_is_mid_gray(value):
     assert (to_rgb(np.full((5, 6), value)) == 128).all()
 
 
+def test_an_empty_channel_adds_nothing_to_a_mixture():
+    picture = np.stack([RAMP, np.full_like(RAMP, 100)])
+    rgb = to_rgb(picture, "CYX", [Channel(0, (1, 0, 0)), Channel(1, (0, 1, 0))])
+    assert rgb[..., 1].max() == 0
+    np.testing.assert_array_equal(rgb[..., 0], to_rgb(RAMP)[..., 0])
+
+
 def test_puncta_on_a_flat_ground_are_seen():
     picture = np.zeros((200, 200), np.uint16)
     picture[100, 100] = 5000

@@ -267,7 +267,8 @@ def to_rgb(
         plane = np.asarray(_take_channel(array, named, channel.index))
         plane = plane if order == ["Y", "X"] else plane.T
         finite = finite or plane.dtype.kind != "f" or bool(np.isfinite(plane).any())
-        shown = _stretch(plane, channel)
+        # One constant channel is mid-gray; in a mixture it has nothing to show.
+        shown = _stretch(plane, channel, constant=0.5 if len(chosen) == 1 else 0.0)
         for sample, amount in enumerate(channel.color):
             if amount:
                 rgb[..., sample] += shown * np.float32(amount)
@@ -276,12 +277,12 @@ def to_rgb(
     return (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def _stretch(plane: NDArray[Any], channel: Channel) -> NDArray[np.float32]:
-    """Map a channel's limits to 0 and its weight; a constant channel is mid-gray."""
+def _stretch(plane: NDArray[Any], channel: Channel, constant: float) -> NDArray[np.float32]:
+    """Map a channel's limits to 0 and its weight; `constant` stands for equal limits."""
     low, high = channel.limits if channel.limits is not None else measure_limits(plane)
     values: NDArray[Any] = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
     if high <= low:
-        shown = np.where(values > high, 1.0, np.where(values < low, 0.0, 0.5))
+        shown = np.where(values > high, 1.0, np.where(values < low, 0.0, constant))
     else:
         shown = np.clip((values - low) / (high - low), 0, 1)
     return np.nan_to_num(shown, nan=0.0).astype(np.float32) * np.float32(channel.weight)
