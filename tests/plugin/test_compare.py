@@ -71,8 +71,9 @@ def test_each_model_answers_and_a_mask_is_taken(qtbot: Any, bench: Bench, panel:
     assert areas[0] == DISC and areas[0] < areas[1] < areas[2] == 3 * DISC
     assert areas[4] == DISC  # the wide ring has one vote, the other discs have one
     facts = [card.facts.text() for card in panel.cards]
-    assert facts[0].startswith("IoU 0.95 · ") and "encoded before" in facts[0]
-    assert facts[2].startswith("IoU 1.00 · ") and "ms +" in facts[2]  # a raw score above 1
+    assert facts[0].startswith("IoU 0.95\nencoded before\ndecode ")
+    assert facts[2].startswith("IoU 1.00\nencode ")  # a raw score above 1
+    assert f"{DISC} px" in panel.cards[0].facts.toolTip()
     assert bench.session.source == "pebble" and bench.session.engine.loaded("pebble")
 
     assert bench.shown == DISC

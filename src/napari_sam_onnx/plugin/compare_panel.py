@@ -43,6 +43,8 @@ class ResultCard(QWidget):
         self.picture.setMinimumHeight(24)
         self.facts = QLabel(describe_answer(result))
         self.facts.setWordWrap(True)
+        if result.answer.mask is not None:
+            self.facts.setToolTip(f"{result.answer.mask.area:,} px; the IoU is the model's guess")
         self.take = QPushButton("Take")
         self.take.setToolTip("Make this mask the preview; N commits it")
         if picture is not None:
@@ -67,6 +69,7 @@ class ComparePanel(QWidget):
         self.models.setToolTip("Models on this computer; tick those to ask")
         self.models.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.models.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.run, self.cancel = QPushButton("Compare"), QPushButton("Cancel")
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -192,10 +195,11 @@ def describe_answer(result: Compared) -> str:
         return answer.problem
     score = answer.mask.predicted_iou
     iou = f"{min(1.0, max(0.0, score)):.2f}" if isfinite(score) else "–"
-    lines = [f"IoU {iou} · {answer.mask.area:,} px"]
+    lines = [f"IoU {iou}"]
     if answer.decode_ms:
-        encoded = "encoded before" if answer.encode_ms is None else format_ms(answer.encode_ms)
-        lines.append(f"{encoded} + {format_ms(answer.decode_ms)}")
+        encode = answer.encode_ms
+        lines.append("encoded before" if encode is None else f"encode {format_ms(encode)}")
+        lines.append(f"decode {format_ms(answer.decode_ms)}")
     return "\n".join(lines)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
 
 
+PADDING = 8  # pixels that napari's style leaves around the text of a label
+
+
 class Section(QWidget):
     """A titled part of the dock that can be folded away.
 
@@ -79,7 +82,8 @@ class ElidedLabel(QLabel):
         self._cut()
 
     def _cut(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._full, self._mode, self.width()))
+        room = self.width() - PADDING
+        self.setText(self.fontMetrics().elidedText(self._full, self._mode, room))
 
 
 def narrow_combo() -> QComboBox:
