@@ -25,6 +25,19 @@ def time_runs(run: Callable[[], object], repeats: int, warm_up: int = 1) -> list
     return seconds
 
 
+def time_processor(run: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of processor time of each run, all threads together.
+
+    On a busy machine this says what the clock would say on a quiet one, where one thread works.
+    """
+    seconds = []
+    for _ in range(repeats):
+        began = time.process_time()
+        run()
+        seconds.append(time.process_time() - began)
+    return seconds
+
+
 def describe_milliseconds(seconds: Sequence[float]) -> list[str]:
     """Median, fastest and slowest, in milliseconds."""
     return [f"{1000 * value:.1f}" for value in (median(seconds), min(seconds), max(seconds))]
