@@ -130,10 +130,6 @@ class OnnxModel:
         ModelError
             If the picture has another shape or type, or the encoder fails.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ModelError(
-                f"A model takes pictures of (H, W, 3) uint8; got {image.shape} {image.dtype}."
-            )
         row = self.contract.encoder
         tensor, input_shape = prepare_plane(image, row)
         outputs = (

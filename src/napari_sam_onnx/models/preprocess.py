@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.geometry import resized_shape
+from napari_sam_onnx.models.model import ModelError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -38,7 +39,16 @@ def prepare_plane(
         uint8 where nothing is normalised or padded, else float32.
     shape : (h, w)
         Pixels of the plane in the tensor, padding not included.
+
+    Raises
+    ------
+    ModelError
+        If the picture has another shape or type.
     """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ModelError(
+            f"A model takes pictures of (H, W, 3) uint8; got {image.shape} {image.dtype}."
+        )
     shape = resized_shape(encoder, (image.shape[0], image.shape[1]))
     picture = resize_bilinear(image, shape, exact=encoder.exact_resize)
     if encoder.channels == "BGR":
