@@ -42,7 +42,8 @@ def test_the_two_commands_are_there(script):
 
 
 def test_the_keys_are_those_of_the_dock():
-    keys = pytest.importorskip("napari_sam_onnx.plugin.keys")
+    from napari_sam_onnx.plugin import keys
+
     table = re.findall(r"^\| (.+?) \| (.+?) \|$", README, flags=re.MULTILINE)
     assert ("Mouse or key", "") not in table
     assert table == [(binding.shown, binding.text) for binding in keys.BINDINGS]
