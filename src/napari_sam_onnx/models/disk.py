@@ -35,7 +35,7 @@ def explain_write_error(error: OSError, path: Path) -> ModelError:
     if error.errno == errno.ENOSPC:
         return ModelError(
             f"The disk is full: {path.name} could not be written to {path.parent}; free some "
-            "space and run the command again."
+            "space and try again."
         )
     return ModelError(f"{path} cannot be written ({error.strerror or error}).")
 

@@ -86,7 +86,7 @@ def fetch(
                 if failures >= network.attempts:
                     raise ModelError(
                         f"{name} could not be downloaded from {urlsplit(address).netloc} "
-                        f"({error}); check the connection and run the command again: "
+                        f"({error}); check the connection and try again: "
                         "it goes on where it stopped."
                     ) from error
             _wait(network.backoff * 2 ** (failures - 1), name, cancel)

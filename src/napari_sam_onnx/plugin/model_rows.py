@@ -101,8 +101,8 @@ def describe_state(shelf: ModelShelf, entry: ShelfEntry) -> tuple[str, str, floa
             return "waiting", "waiting", None
         fraction = fetching.fraction
         if fraction is None:
-            return "getting", f"getting, {format_bytes(fetching.done)}", None
-        return "getting", f"getting, {100 * fraction:.0f} %", fraction
+            return "getting", f"downloading, {format_bytes(fetching.done)}", None
+        return "getting", f"downloading, {100 * fraction:.0f} %", fraction
     if card.id in shelf.failures:
         return "failed", f"failed: {shelf.failures[card.id]}", None
     if card.origin == "embedded":
