@@ -381,6 +381,22 @@ def test_files_dropped_on_the_dock_are_added_and_used(
     panel.shut()
 
 
+def test_the_dock_opens_the_manager_and_takes_it_along(drive: Any, qtbot: Any) -> None:
+    d = drive()
+    panel = d.dock.model_panel
+    assert panel.manager is None
+    qtbot.mouseClick(panel.manage, LEFT)
+    manager = panel.manager
+    d.until(lambda: manager.isVisible() and manager.view.filter.rowCount() > 10)
+    assert manager.view.chosen == "pebble" and manager.use.text() == "In use"
+    d.until(lambda: not d.dock.shelf.busy)
+    qtbot.mouseClick(panel.manage, LEFT)
+    assert panel.manager is manager  # one window, however often it is asked for
+    d.until(lambda: not d.dock.shelf.busy)
+    d.dock.shut()
+    assert not manager.isVisible()
+
+
 @pytest.mark.parametrize(
     ("names", "common"),
     [

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.model_rows import format_ms
-from napari_sam_onnx.plugin.model_shelf import list_present
+from napari_sam_onnx.plugin.present import list_present
 from napari_sam_onnx.plugin.thumbnails import draw_thumbnail, find_region
 from napari_sam_onnx.plugin.widgets import ElidedLabel
 

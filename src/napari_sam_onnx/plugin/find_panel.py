@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.add_model import FileDrop
-from napari_sam_onnx.plugin.model_shelf import list_finders
+from napari_sam_onnx.plugin.present import list_finders
 from napari_sam_onnx.plugin.widgets import fill_combo, narrow_combo, narrow_form
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from qtpy.QtWidgets import (
 from napari_sam_onnx.models.disk import format_bytes
 from napari_sam_onnx.plugin.add_model import AddModelDialog, FileDrop
 from napari_sam_onnx.plugin.model_rows import describe_model, make_rows
-from napari_sam_onnx.plugin.model_shelf import answers_clicks
 from napari_sam_onnx.plugin.model_table import ModelView
+from napari_sam_onnx.plugin.present import answers_clicks
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.add_model import FileDrop
 from napari_sam_onnx.plugin.model_manager import ModelManager
-from napari_sam_onnx.plugin.model_shelf import answers_clicks, list_present
+from napari_sam_onnx.plugin.present import answers_clicks, list_present
 from napari_sam_onnx.plugin.widgets import ElidedLabel, fill_combo, narrow_combo, narrow_form
 
 if TYPE_CHECKING:

@@ -316,29 +316,6 @@ def make_id(graphs: Sequence[Path]) -> str:
     return chosen
 
 
-def list_finders() -> list[tuple[str, object]]:
-    """List the models on this computer that find objects by text or all that they know."""
-    return [
-        (card.name or card.id, card.id)
-        for card in read_catalogue().cards
-        if not answers_clicks(card) and is_downloaded(card)
-    ]
-
-
-def list_present() -> list[tuple[str, object]]:
-    """List the models on this computer that answer clicks: what one reads, and the id."""
-    return [
-        (card.name or card.id, card.id)
-        for card in read_catalogue().cards
-        if answers_clicks(card) and (card.origin == "embedded" or is_downloaded(card))
-    ]
-
-
-def answers_clicks(card: ModelCard) -> bool:
-    """Whether a model takes points and boxes; others find boxes, or what a text names."""
-    return not any(file.role in ("language_encoder", "detector") for file in card.files)
-
-
 def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...]]:
     """Read the catalogue and look for the files; called in a worker."""
     catalogue, speeds = read_catalogue(), read_speeds()
