@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from data import Picture, read_real, read_simulated
 from onnx_pair import Answer, Array, Embedded, Pair, paste
-from propose import automatic
+from propose import CENTRE_THRESHOLD, IOU_THRESHOLD, OVERLAP, automatic
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -196,9 +196,9 @@ def main() -> None:
     p.add_argument("--pictures", type=int, default=1000, help="at most so many per kind and group")
     p.add_argument("--looks", type=int, default=2, help="1: no second look")
     p.add_argument("--scale", type=float, help="instead of the resize rule")
-    p.add_argument("--centre", type=float, default=0.3)
-    p.add_argument("--iou", type=float, default=0.5)
-    p.add_argument("--overlap", type=float, default=0.5)
+    p.add_argument("--centre", type=float, default=CENTRE_THRESHOLD)
+    p.add_argument("--iou", type=float, default=IOU_THRESHOLD)
+    p.add_argument("--overlap", type=float, default=OVERLAP)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--overlays", type=Path)

@@ -33,14 +33,16 @@ def true_iou(logits: Tensor, truth: Tensor, windows: Tensor, area: Tensor, side:
     return (both / union.clamp(min=1.0)).clamp(0, 1)
 
 
-def mask_loss(logits: Tensor, truth: Tensor, exists: Tensor) -> Tensor:
+def mask_loss(logits: Tensor, truth: Tensor, others: Tensor, exists: Tensor) -> Tensor:
     """Cross-entropy plus dice of the best of three masks, a small share of all: (B,).
+
+    Spilling over into a neighbour (``others``, as ``truth``) costs four times as much.
 
     ``exists`` (B,) is 0 for clicks on background, where all masks should be empty.
     """
     t = truth.expand_as(logits)
     bce = F.binary_cross_entropy_with_logits(logits, t, reduction="none")
-    bce = bce.mean((2, 3))
+    bce = (bce * (1 + 3 * others)).mean((2, 3))
     p = torch.sigmoid(logits)
     both = (p * t).sum((2, 3))
     dice = 1 - (2 * both + 1) / (p.sum((2, 3)) + t.sum((2, 3)) + 1)

@@ -34,6 +34,15 @@ class Batch:
     refine: Tensor  # (B,) 1 where the first prompt brings a mask
 
 
+def touching(labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Labels that share a border with another label."""
+    found = []
+    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        on = (a != b) & (a > 0) & (b > 0)
+        found += [a[on], b[on]]
+    return np.unique(np.concatenate(found))
+
+
 def first_prompts(
     labels: NDArray[np.uint16],
     distance: NDArray[np.float32],
@@ -44,7 +53,10 @@ def first_prompts(
     areas = np.bincount(labels.ravel())
     ids = np.flatnonzero(areas >= 14)
     ids = ids[ids > 0]
-    order = rng.permutation(ids) if ids.size else np.array([-1])
+    order = np.array([-1])
+    if ids.size:  # touching objects are the hard ones: ask for them more often
+        chance = np.where(np.isin(ids, touching(labels)), 3.0, 1.0)
+        order = rng.choice(ids, len(ids), replace=False, p=chance / chance.sum())
     out = {
         "coords": np.zeros((count, SLOTS, 2), np.float32),
         "labels": np.full((count, SLOTS), -1, np.float32),
@@ -108,8 +120,10 @@ def collect(each: list[dict[str, NDArray[np.float32]]]) -> Batch:
     return Batch(**joined)
 
 
-def sample_truth(labels: Tensor, target: Tensor, windows: Tensor, m: int, sub: int = 2) -> Tensor:
-    """Truth of each prompt on its window's grid, soft by area.
+def sample_truth(
+    labels: Tensor, target: Tensor, windows: Tensor, m: int, sub: int = 2
+) -> tuple[Tensor, Tensor]:
+    """Sample the truth of each prompt, and its neighbours, on its window's grid, soft by area.
 
     Parameters
     ----------
@@ -121,7 +135,8 @@ def sample_truth(labels: Tensor, target: Tensor, windows: Tensor, m: int, sub: i
 
     Returns
     -------
-    (B, 1, m, m) in 0-1, zero outside of the picture.
+    truth, others : (B, 1, m, m)
+        Shares of the target and of other objects, zero outside of the picture.
     """
     i, h, w = labels.shape
     b = windows.shape[0]
@@ -132,8 +147,10 @@ def sample_truth(labels: Tensor, target: Tensor, windows: Tensor, m: int, sub: i
     inside = ((x >= 0) & (x < w))[:, None, :] & ((y >= 0) & (y < h))[:, :, None]
     flat = y.clamp(0, h - 1)[:, :, None] * w + x.clamp(0, w - 1)[:, None, :]
     got = labels.reshape(i, -1).gather(1, flat.reshape(i, -1)).reshape(b, m * sub, m * sub)
-    truth = ((got == target[:, None, None]) & inside).float()
-    return F.avg_pool2d(truth[:, None], sub)
+    mine = got == target[:, None, None]
+    both = torch.stack([mine & inside, ~mine & (got > 0) & inside], 1).float()
+    truth, others = F.avg_pool2d(both, sub).chunk(2, 1)
+    return truth, others
 
 
 def perturbed_mask(batch: Batch, labels: Tensor, m: int) -> tuple[Tensor, Tensor]:
@@ -145,7 +162,7 @@ def perturbed_mask(batch: Batch, labels: Tensor, m: int) -> tuple[Tensor, Tensor
     centre = (box[:, :2] + box[:, 2:]) / 2 + side * 0.1 * torch.randn(b, 2)
     window = torch.cat([centre - side * scale / 2, centre + side * scale / 2], 1)
     slip = side * 0.06 * torch.randn(b, 2)
-    truth = sample_truth(labels, batch.target, window + torch.cat([slip, slip], 1), m, 1)
+    truth, _ = sample_truth(labels, batch.target, window + torch.cat([slip, slip], 1), m, 1)
     noise = F.interpolate(torch.randn(b, 1, 7, 7), size=(m, m), mode="bicubic")
     soft = F.avg_pool2d(truth, 9, 1, 4)
     logits = (soft - 0.5) * 12 + 2.0 * noise + 1.5 * torch.randn(b, 1, 1, 1)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx_pair import Answer, Array, Embedded, Pair
 
-CENTRE_THRESHOLD = 0.3
-IOU_THRESHOLD = 0.5
+CENTRE_THRESHOLD = 0.4
+IOU_THRESHOLD = 0.6
 OVERLAP = 0.5  # share of a mask that better masks may already hold
 MIN_AREA = 9  # pixels of the picture
 

@@ -96,9 +96,9 @@ def step_loss(
                 batch.coords, batch.labels, logits, window, use, hint,
             )  # fmt: skip
         masks, iou, window = masks.float(), iou.float(), window.detach()
-        truth = sample_truth(labels, batch.target, window, m)
+        truth, others = sample_truth(labels, batch.target, window, m)
         exists = (batch.target > 0).float()
-        loss = mask_loss(masks, truth, exists).mean()
+        loss = mask_loss(masks, truth, others, exists).mean()
         good = true_iou(masks.detach(), truth, window, batch.area, labels.shape[-1])
         rate = nn.functional.smooth_l1_loss(iou, good, beta=0.1)
         total = total + (loss + rate) * (1.0 if r == 0 else 0.6)
