@@ -162,7 +162,7 @@ def tiny_pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_download_shows_how_far_it_is_and_arrives(open_manager: Any, server: Any) -> None:
-    hands = open_manager(make_card(server, "small", pause=0.004))
+    hands = open_manager(make_card(server, "small", pause=0.02))  # two seconds
     manager = hands.manager
     assert hands.ids == ["pebble", "small"]
     assert hands.cell("pebble") == "embedded" and hands.cell("small") == "no"
