@@ -89,6 +89,9 @@ def write(
             dynamo=False,
         )
     model = onnx.load(path)
+    for value in model.graph.output:
+        if 0 not in axes[value.name]:  # the tracer invents a name for a batch of one
+            value.type.tensor_type.shape.dim[0].dim_value = 1
     model.producer_name = "napari-sam-onnx pebble"
     facts = {"model": "pebble", "grid": str(GRID), "multiple": str(MULTIPLE)}
     helper.set_model_props(model, facts)
