@@ -176,7 +176,7 @@ FRAME = Frame(np.array([2.0, 2.0]), True, np.zeros(4, np.float32))
 
 def test_peaks_become_points_boxes_and_scores_best_first():
     centers = np.zeros((24, 32), np.float32)
-    centers[3, 4], centers[3, 5], centers[10, 20], centers[15, 2] = 0.6, 0.5, 0.9, 0.25
+    centers[3, 4], centers[3, 5], centers[10, 20], centers[15, 2] = 0.6, 0.5, 0.9, 0.05
     found = find_proposals(embedding_of(centers), FRAME)
     np.testing.assert_allclose(found.scores, [0.9, 0.6])
     # Cell (10, 20) is centred on input pixels (41.5, 81.5), on plane pixels (20.5, 40.5).

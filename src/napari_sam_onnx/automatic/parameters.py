@@ -216,7 +216,7 @@ class ObjectsParameters:
     """One prompt for each object that the model's own encoder saw."""
 
     min_confidence: float = declare(
-        0.3,
+        0.4,
         "Objects that the model is less sure to have seen are not looked at.",
         label="Minimum confidence",
         min=0.0,

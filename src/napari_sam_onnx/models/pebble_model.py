@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.feeds import Question
     from napari_sam_onnx.models.geometry import Frame
 
-CENTER_THRESHOLD = 0.3
-"""Probability above which a peak of the centre map is an object."""
+CENTER_THRESHOLD = 0.1
+"""Probability below which a peak of the centre map is no proposal; who asks chooses above it."""
 
 _STRIDE = 4  # of the encoder's maps of centres and extents
 
