@@ -170,9 +170,9 @@ class DecoderM(torch.nn.Module):
         prompts = self.model.prompt_encoder
         clicks = prompts._embed_points(points, labels, pad=False)  # (1, P, N, C)
         corners = prompts._embed_boxes(boxes + 0.0)  # (1, boxes, 3, C); added to in place
-        count = clicks.shape[1]  # boxes are as many, or none
-        each = corners.shape[1] * 3 // count
-        sparse = torch.cat([clicks, corners.reshape(1, count, each, clicks.shape[3])], dim=2)
+        # Boxes are as many as prompts, or none; a computed size would be frozen by the tracer.
+        corners = corners.reshape(1, clicks.shape[1], -1, clicks.shape[3])
+        sparse = torch.cat([clicks, corners], dim=2)
         dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(
             1, -1, coarse.shape[2], coarse.shape[3]
         )
