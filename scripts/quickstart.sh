@@ -23,4 +23,4 @@ say "Installing napari-sam-onnx into $env"
 "$env/bin/napari-sam-onnx" evaluate "$results/nuclei_labels.tif" sample_data/nuclei_truth.tif
 say "Labels:  $results/nuclei_labels.tif"
 say "Overlay: $results/nuclei_overlay.png"
-say "napari:  $env/bin/napari, then Plugins > Segment Anything ONNX"
+say "napari:  $env/bin/napari, then Plugins > Segment Anything (napari-sam-onnx)"
