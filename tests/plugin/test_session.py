@@ -408,8 +408,8 @@ def test_pebble_on_the_sample_nuclei() -> None:
         object_ = truth == region.label
         overlaps.append(np.sum(mask & object_) / np.sum(mask | object_))
         bench.commits.accept()
-    assert np.median(overlaps) > 0.4
-    assert len(bench.ids) >= 10
+    assert np.median(overlaps) > 0.8
+    assert len(bench.ids) == len(found) == 12
     bench.session.close()
 
 
