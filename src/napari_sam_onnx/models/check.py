@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.masks import mask_from_low_res
+from napari_sam_onnx.masks import Mask, mask_from_low_res, measure_iou
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError, make_prompts
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding
-    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models.onnx_model import OnnxModel
     from napari_sam_onnx.prompts import Prompts
 
@@ -124,7 +123,7 @@ def check_model(model: OnnxModel, image: NDArray[np.uint8] | None = None) -> Mod
     best = int(answer.best[0])
     score = float(answer.predicted_iou[0, best])
     mask = mask_from_low_res(answer.mask(0, best), shape, score)
-    disc_iou = None if truth is None else _measure_iou(mask, truth)
+    disc_iou = None if truth is None else measure_iou(mask, Mask.from_array(truth))
     row = model.contract
     return ModelReport(
         contract=row.name,
@@ -164,11 +163,6 @@ def _make_prompt(model: OnnxModel, shape: tuple[int, int], where: Sequence[float
     reach = min(_RADIUS, min(shape) / 4)
     y, x = where
     return make_prompts(box=(y - reach, x - reach, y + reach, x + reach), plane_shape=shape)
-
-
-def _measure_iou(mask: Mask, truth: NDArray[np.bool_]) -> float:
-    plane = np.asarray(mask, bool)
-    return float((plane & truth).sum() / max((plane | truth).sum(), 1))
 
 
 def _find(

@@ -179,11 +179,3 @@ def keep_boxes(
     kept = suppress_overlapping(corners, scores, NMS_IOU)[:MOST_BOXES]
     boxes = corners[kept] - 0.5  # edges to pixel centres at integers
     return Proposals((boxes[:, :2] + boxes[:, 2:]) / 2, boxes, scores[kept])
-
-
-def check_plane(rgb: NDArray[np.uint8]) -> None:
-    """Refuse what is no plane of (H, W, 3) uint8."""
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or not rgb.size:
-        raise ModelError(
-            f"A detector takes pictures of (H, W, 3) uint8; got {rgb.shape} {rgb.dtype}."
-        )

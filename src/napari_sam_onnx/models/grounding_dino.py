@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.contracts import IMAGENET_MEAN, IMAGENET_STD, EncoderContract
-from napari_sam_onnx.models.detectors import check_plane, keep_boxes
+from napari_sam_onnx.models.detectors import keep_boxes
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.preprocess import prepare_plane
 from napari_sam_onnx.models.sam3_masks import sigmoid
@@ -126,10 +126,9 @@ class GroundingDino:
         ModelError
             If the graph fails.
         """
-        check_plane(rgb)
         phrases = split_phrases(text)
-        plane_shape = rgb.shape[0], rgb.shape[1]
         tensor, shape = prepare_plane(rgb, self._row())
+        plane_shape = rgb.shape[0], rgb.shape[1]
         picture = {self._picture.name: tensor, "pixel_mask": np.ones((1, *shape), np.int64)}
         corners, scores = [], []
         for phrase in phrases:

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.contracts import EncoderContract
 
 
+def check_plane(image: NDArray[np.uint8]) -> None:
+    """Refuse what is no plane of (H, W, 3) uint8.
+
+    Raises
+    ------
+    ModelError
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ModelError(
+            f"A model takes pictures of (H, W, 3) uint8; got {image.shape} {image.dtype}."
+        )
+
+
 def prepare_plane(
     image: NDArray[np.uint8], encoder: EncoderContract
 ) -> tuple[NDArray[Any], tuple[int, int]]:
@@ -45,10 +58,7 @@ def prepare_plane(
     ModelError
         If the picture has another shape or type.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ModelError(
-            f"A model takes pictures of (H, W, 3) uint8; got {image.shape} {image.dtype}."
-        )
+    check_plane(image)
     shape = resized_shape(encoder, (image.shape[0], image.shape[1]))
     picture = resize_bilinear(image, shape, exact=encoder.exact_resize)
     if encoder.channels == "BGR":

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.models.detectors import check_plane, keep_boxes
+from napari_sam_onnx.models.detectors import keep_boxes
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.preprocess import resize_bilinear
+from napari_sam_onnx.models.preprocess import check_plane, resize_bilinear
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
