@@ -189,8 +189,8 @@ def _prompt_field(default: str) -> Any:
     )
 
 
-def _area_fields() -> tuple[Any, Any]:
-    smallest = declare(
+def _min_area_field() -> Any:
+    return declare(
         10,
         "Smaller objects are left out.",
         label="Smallest object",
@@ -199,7 +199,10 @@ def _area_fields() -> tuple[Any, Any]:
         step=1,
         unit="px²",
     )
-    largest = declare(
+
+
+def _max_area_field() -> Any:
+    return declare(
         0,
         "Larger objects are left out; 0 sets no limit.",
         label="Largest object",
@@ -208,7 +211,6 @@ def _area_fields() -> tuple[Any, Any]:
         step=1,
         unit="px²",
     )
-    return smallest, largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +229,8 @@ class ObjectsParameters:
     pred_iou_thresh: float = _iou_field(0.6)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
-    min_area: int = _area_fields()[0]
-    max_area: int = _area_fields()[1]
+    min_area: int = _min_area_field()
+    max_area: int = _max_area_field()
     points_per_batch: int = _batch_field()
 
     def __post_init__(self) -> None:
@@ -276,8 +278,8 @@ class BlobsParameters:
     pred_iou_thresh: float = _iou_field(0.6)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
-    min_area: int = _area_fields()[0]
-    max_area: int = _area_fields()[1]
+    min_area: int = _min_area_field()
+    max_area: int = _max_area_field()
     points_per_batch: int = _batch_field()
 
     def __post_init__(self) -> None:
