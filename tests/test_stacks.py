@@ -1,7 +1,9 @@
 import threading
 
+import dask.array as dask_array
 import numpy as np
 import pytest
+import zarr
 from scipy import ndimage
 
 from napari_sam_onnx.automatic import ParameterError
@@ -143,7 +145,6 @@ def test_a_lazy_stack_is_read_plane_by_plane():
 
 
 def test_dask_planes_are_loaded_one_at_a_time_and_not_twice_at_once():
-    dask_array = pytest.importorskip("dask.array")
     stack = np.repeat(moving(), 10, axis=0)  # 40 planes
     lock, loads, alive = threading.Lock(), [], []
 
@@ -171,7 +172,6 @@ def test_dask_planes_are_loaded_one_at_a_time_and_not_twice_at_once():
 
 
 def test_results_go_to_a_memmap_or_zarr_array(tmp_path):
-    zarr = pytest.importorskip("zarr")
     stack = moving()
     expected = automask_stack(stack, ComponentModel(), "ZYX")
     file = np.memmap(tmp_path / "labels.raw", np.uint32, "w+", shape=stack.shape)
