@@ -5,8 +5,8 @@
 
 DATA holds ``<id>_image.png``, ``<id>_labels.png`` and an ``index.csv`` with the columns ``id``,
 ``kind`` and ``group``, as made of the 2018 Data Science Bowl (BBBC038v1). By default only the
-groups are measured that the embedded model was not trained on (``training/data.py``). Figures are
-means over pictures; the IoU is that of all matched objects.
+groups are measured that the embedded model was not trained on (``training/split.toml``). Figures
+are means over pictures; the IoU is that of all matched objects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,16 +34,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.evaluate import Evaluation
 
-UNSEEN_GROUPS = (
-    "256x320_fluorescence_gray_g0",
-    "256x320_fluorescence_gray_g1",
-    "260x347_fluorescence_gray_g0",
-    "360x360_fluorescence_gray_g1",
-    "360x360_fluorescence_gray_g2",
-    "512x640_fluorescence_gray_g1",
-    "520x696_fluorescence_gray_g3",
-    "256x320_HE_pink_rgb_g1",
-)
+SPLIT = Path(__file__).parents[1] / "training" / "split.toml"
 
 
 def read_pictures(
@@ -79,7 +71,9 @@ def main() -> None:
     parser.add_argument("--model", default=["pebble"], nargs="+", help="an id, or two .onnx files")
     parser.add_argument("--mode", default="objects")
     parser.add_argument("--set", type=read_setting, action="append", default=[], metavar="N=V")
-    parser.add_argument("--groups", nargs="*", default=list(UNSEEN_GROUPS), help="none: all")
+    parser.add_argument(
+        "--groups", nargs="*", help="default: those unseen in training"
+    )
     parser.add_argument("--limit", type=int, default=10_000, help="pictures of a group")
     parser.add_argument("--overlays", type=Path, help="folder for pictures with outlines")
     arguments = parser.parse_args()
@@ -87,7 +81,10 @@ def main() -> None:
     model = load_model(named[0] if len(named) == 1 else named)
     settings = dict(arguments.set)
     found: dict[str, list[tuple[Evaluation, float]]] = defaultdict(list)
-    pictures = read_pictures(arguments.data, tuple(arguments.groups), arguments.limit)
+    groups = arguments.groups
+    if groups is None:
+        groups = tomllib.loads(SPLIT.read_text(encoding="utf-8"))["held"]
+    pictures = read_pictures(arguments.data, tuple(groups), arguments.limit)
     for name, kind, picture, truth in pictures:
         began = time.perf_counter()
         labels = automask(picture, model, arguments.mode, **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from model import DETAIL_STRIDE, FEATURE_STRIDE, STEPS
 from torch import Tensor
 
 
@@ -76,3 +77,40 @@ def dense_loss(
     iou = both / (w1 * h1 + w2 * h2 - both + 1.0)
     boxes = ((near + (1 - iou)) * inside).sum() / (inside.sum() + 1.0)
     return maps, boxes
+
+
+def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor) -> Tensor:
+    """Loss of the maps that only training has: same object or not, foreground, borders.
+
+    Pairs of cells in two different objects, which are rare and decide whether touching objects
+    come apart, count eight times.
+
+    Parameters
+    ----------
+    kinship : (I, 8, h, w)
+        Logits at stride 4, a channel per step of ``STEPS``.
+    outline : (I, 2, 2h, 2w)
+        Logits of foreground and of borders at stride 2.
+    labels : (I, 4h, 4w)
+    """
+    cell = labels[:, FEATURE_STRIDE // 2 :: FEATURE_STRIDE, FEATURE_STRIDE // 2 :: FEATURE_STRIDE]
+    h, w = cell.shape[1:]
+    total = kinship.new_zeros(())
+    for k, (dy, dx) in enumerate(STEPS):
+        left = max(0, -dx)
+        a = cell[:, : h - dy, left : w - max(0, dx)]
+        b = cell[:, dy:, left + dx : left + dx + a.shape[2]]
+        same = ((a == b) & (a > 0)).float()
+        apart = ((a != b) & (a > 0) & (b > 0)).float()
+        logits = kinship[:, k, : h - dy, left : w - max(0, dx)]
+        bce = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
+        total = total + (bce * (1 + 7 * apart)).mean()
+    fine = labels[:, DETAIL_STRIDE // 2 :: DETAIL_STRIDE, DETAIL_STRIDE // 2 :: DETAIL_STRIDE]
+    border = torch.zeros_like(fine, dtype=torch.bool)
+    down, across = fine[:, 1:] != fine[:, :-1], fine[:, :, 1:] != fine[:, :, :-1]
+    border[:, 1:] |= down
+    border[:, :-1] |= down
+    border[:, :, 1:] |= across
+    border[:, :, :-1] |= across
+    target = torch.stack([fine > 0, border], 1).float()
+    return total / len(STEPS) + F.binary_cross_entropy_with_logits(outline, target)

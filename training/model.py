@@ -22,6 +22,8 @@ GRID = 48  # side of the decoder's grid
 MARGIN = 1.6  # window side over the longer side of the expected object
 MIN_WINDOW = 20.0  # pixels
 BIG = 1e6
+# Neighbours (rows, columns) of a cell at stride 4 that may belong to the same object.
+STEPS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 3), (3, 0), (3, 3), (3, -3))
 
 
 def conv(cin: int, cout: int, k: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -73,22 +75,22 @@ class Encoder(nn.Module):
         super().__init__()
         self.stem = conv(3, 16, 3, 2)
         self.s2 = conv(16, 16)
-        self.s4 = nn.Sequential(conv(16, 40, 3, 2), Residual(40))
-        self.s8 = nn.Sequential(conv(40, 80, 3, 2), Residual(80), Residual(80))
+        self.s4 = nn.Sequential(conv(16, 32, 3, 2), Residual(32))
+        self.s8 = nn.Sequential(conv(32, 80, 3, 2), Residual(80), Residual(80))
         self.s16 = nn.Sequential(conv(80, 128, 3, 2), Residual(128), Residual(128))
         self.s32 = nn.Sequential(conv(128, 176, 3, 2), Residual(176), Residual(176, 2))
         self.l32, self.l16 = conv(176, 96, 1), conv(128, 96, 1)
         self.u16 = conv(96, 96)
         self.l8, self.d8 = conv(80, 80, 1), conv(96, 80, 1)
         self.u8 = conv(80, 80)
-        self.l4, self.d4 = conv(40, 48, 1), conv(80, 48, 1)
+        self.l4, self.d4 = conv(32, 48, 1), conv(80, 48, 1)
         self.u4 = conv(48, 48)
         self.d2, self.l2 = nn.Conv2d(48, DETAIL, 1), nn.Conv2d(16, DETAIL, 1)
         self.features = nn.Conv2d(48, FEATURES, 1)
         self.context = nn.Conv2d(96, CONTEXT, 1)
-        self.head = conv(48, 48)
-        self.objectness = nn.Conv2d(48, 2, 1)
-        self.extent = nn.Conv2d(48, 4, 1)
+        self.head = conv(48, 32)
+        self.objectness = nn.Conv2d(32, 2, 1)
+        self.extent = nn.Conv2d(32, 4, 1)
         nn.init.constant_(self.objectness.bias, -2.0)  # type: ignore[arg-type]
         nn.init.zeros_(self.extent.weight)
         nn.init.constant_(self.extent.bias, 2.5)  # type: ignore[arg-type]
@@ -234,6 +236,35 @@ def mask_box(logits: Tensor, window: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return origin + lo * cell, origin + hi * cell, cols.amax(1) > 0
 
 
+def agreement(extent: Tensor, window: Tensor, expected: Tensor) -> Tensor:
+    """IoU of the box that every cell predicts for its own object with the expected box.
+
+    Cells of a touching neighbour predict the neighbour's box and so stand out.
+
+    Parameters
+    ----------
+    extent : (B, 4, n, n)
+        Sampled over the window: distances to the left, top, right and bottom in pixels.
+    window, expected : (B, 4)
+
+    Returns
+    -------
+    (B, 1, n, n)
+    """
+    n = extent.shape[-1]
+    steps = (torch.arange(n, device=extent.device).float() + 0.5) / n
+    side = window[:, 2:3] - window[:, :1]
+    x = (window[:, :1] + side * steps)[:, None, :]
+    y = (window[:, 1:2] + side * steps)[:, :, None]
+    left, top, right, bottom = extent.unbind(1)
+    x0, y0, x1, y1 = (v[:, None, None] for v in expected.unbind(1))
+    width = torch.minimum(x + right, x1) - torch.maximum(x - left, x0)
+    height = torch.minimum(y + bottom, y1) - torch.maximum(y - top, y0)
+    both = width.clamp(min=0.0) * height.clamp(min=0.0)
+    union = (left + right) * (top + bottom) + (x1 - x0) * (y1 - y0) - both
+    return (both / (union + 1.0))[:, None]
+
+
 class Decoder(nn.Module):
     """A small U-Net on a fixed grid over the window of each prompt."""
 
@@ -242,7 +273,7 @@ class Decoder(nn.Module):
         c0, c1, c2, c3 = 24, 48, 80, 112
         self.e0 = conv(DETAIL + 9, c0)
         self.down1 = conv(c0, c1, 3, 2)
-        self.e1 = nn.Sequential(conv(c1 + FEATURES + 8, c1), Residual(c1))
+        self.e1 = nn.Sequential(conv(c1 + FEATURES + 9, c1), Residual(c1))
         self.down2 = conv(c1, c2, 3, 2)
         self.e2 = conv(c2 + CONTEXT, c2)
         self.film = nn.Sequential(nn.Linear(2 * FEATURES + 3, 64), nn.ReLU(), nn.Linear(64, 2 * c2))
@@ -256,7 +287,11 @@ class Decoder(nn.Module):
         self.like_pos = nn.Linear(FEATURES, FEATURES)
         self.like_neg = nn.Linear(FEATURES, FEATURES)
         self.iou = nn.Sequential(nn.Linear(c3 + c1 + 4 + MASKS, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.seen = nn.Conv2d(MASKS, 32, 4, 4)  # masks at the scale of y2
+        self.judge = nn.Sequential(conv(c2 + 32, 64), conv(64, 64, 3, 2))
+        self.verdict = nn.Linear(128, MASKS)
         nn.init.constant_(self.masks.bias, -1.0)  # type: ignore[arg-type]
+        nn.init.zeros_(self.verdict.weight)
 
     def window(
         self,
@@ -274,7 +309,7 @@ class Decoder(nn.Module):
 
         Returns
         -------
-        window : (B, 4), centre of the expected object : (B, 1, 2), box : (B, 4), has_box : (B,)
+        window : (B, 4), box of the expected object : (B, 4), given box : (B, 4), has_box : (B,)
         """
         pos, corner = labels == 1, labels >= 2
         any_pos = pos.any(1, keepdim=True)
@@ -305,7 +340,7 @@ class Decoder(nn.Module):
         centre = (lo + hi) / 2
         side = ((hi - lo).amax(1, keepdim=True) * MARGIN + 4.0).clamp(min=MIN_WINDOW)
         window = torch.cat([centre - side / 2, centre + side / 2], 1)
-        return window, centre[:, None], torch.cat([blo, bhi], 1), has_box
+        return window, torch.cat([lo, hi], 1), torch.cat([blo, bhi], 1), has_box
 
     def forward(
         self,
@@ -346,7 +381,7 @@ class Decoder(nn.Module):
             mask_window,
             torch.tensor([0.0, 0.0, 1.0, 1.0], device=coords.device).expand_as(mask_window),
         )
-        window, centre, box, has_box = self.window(
+        window, expected, box, has_box = self.window(
             extent, coords, point_labels, mask_input, mask_window, has_mask_input, hint
         )
         side = window[:, 2:3] - window[:, :1]  # (B, 1)
@@ -380,6 +415,7 @@ class Decoder(nn.Module):
 
         pos, neg = (point_labels == 1).float(), (point_labels == 0).float()
         at_points, _ = gather_cells(features, coords, FEATURE_STRIDE)  # (B, N, C)
+        centre = (expected[:, None, :2] + expected[:, None, 2:]) / 2
         at_centre, _ = gather_cells(features, centre, FEATURE_STRIDE)
         n_pos, n_neg = pos.sum(1, keepdim=True), neg.sum(1, keepdim=True)
         f_pos = (at_points * pos[..., None]).sum(1) / n_pos.clamp(min=1.0)
@@ -393,6 +429,8 @@ class Decoder(nn.Module):
         for f, layer in ((f_pos, self.like_pos), (f_neg, self.like_neg)):
             product = f1 * layer(f)[:, :, None, None]
             like.append(product.reshape(-1, 4, FEATURES // 4, m // 2, m // 2).mean(2))
+        around = roi_sample(extent, window, m // 2, FEATURE_STRIDE)
+        like.append(agreement(around, window, expected))
         y1 = self.e1(torch.cat([self.down1(y0), f1, *like], 1))
         f2 = roi_sample(context, window, m // 4, CONTEXT_STRIDE)
         y2 = self.e2(torch.cat([self.down2(y1), f2], 1))
@@ -404,10 +442,14 @@ class Decoder(nn.Module):
         y1 = self.u1(y1 + up(self.to1(y2)))
         y0 = self.u0(y0 + up(self.to0(y1)))
         masks = self.masks(y0)
-        return masks, self.rate(masks.detach(), y3, y1), window
+        return masks, self.rate(masks.detach(), y3, y2, y1), window
 
-    def rate(self, masks: Tensor, deep: Tensor, fine: Tensor) -> Tensor:
-        """Predict the IoU of each mask from pooled features and the mask's own statistics."""
+    def rate(self, masks: Tensor, deep: Tensor, middle: Tensor, fine: Tensor) -> Tensor:
+        """Predict the IoU of each mask.
+
+        Two opinions are added: one from pooled features and the mask's own statistics, one from
+        convolutions that see the masks upon the features, where borders do or do not fit.
+        """
         p = torch.sigmoid(masks.float())
         small = F.avg_pool2d(p, 2)  # (B, 3, m/2, m/2)
         area = small.mean((2, 3))
@@ -421,13 +463,21 @@ class Decoder(nn.Module):
         stats = torch.stack([area, stable, doubt, rim], -1)  # (B, 3, 4)
         wide = deep.mean((2, 3))[:, None].expand(-1, MASKS, -1)
         which = torch.eye(MASKS, device=masks.device)[None] + torch.zeros_like(stats[..., :1])
-        return torch.sigmoid(self.iou(torch.cat([wide, inside, stats, which], -1))[..., 0])
+        pooled = self.iou(torch.cat([wide, inside, stats, which], -1))[..., 0]
+        z = self.judge(torch.cat([middle, self.seen(2 * p - 1)], 1))
+        return torch.sigmoid(pooled + self.verdict(torch.cat([z.mean((2, 3)), z.amax((2, 3))], 1)))
 
 
 class Pebble(nn.Module):
-    """Encoder and decoder together, as they are trained."""
+    """Encoder and decoder together, as they are trained.
+
+    ``kinship`` and ``outline`` are read off the encoder's maps in training alone: whether
+    neighbouring cells belong to the same object, and foreground and borders at stride 2.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
         self.decoder = Decoder()
+        self.kinship = nn.Conv2d(FEATURES, len(STEPS), 1)
+        self.outline = nn.Conv2d(DETAIL, 2, 1)

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from data import Where
     from numpy.typing import NDArray
 
-SLOTS = 6  # two box corners and four clicks
+SLOTS = 8  # two box corners, four clicks, two clicks on neighbours
 SPARE = 8  # further points inside each object, for corrections outside of the window
 
 
@@ -43,13 +44,43 @@ def touching(labels: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return np.unique(np.concatenate(found))
 
 
+def neighbours(
+    labels: NDArray[np.uint16],
+    distance: NDArray[np.float32],
+    objects: list[Where | None],
+    target: int,
+) -> NDArray[np.float32]:
+    """Deepest points ``(x, y)`` of up to two objects that lie nearest to the target's box."""
+    rows, columns = objects[target - 1]
+    side = max(rows.stop - rows.start, columns.stop - columns.start)
+    gaps = {}
+    for k, where in enumerate(objects, 1):
+        if where is None or k == target:
+            continue
+        dy = max(where[0].start - rows.stop, rows.start - where[0].stop, 0)
+        dx = max(where[1].start - columns.stop, columns.start - where[1].stop, 0)
+        if max(dy, dx) < 0.3 * side:
+            gaps[k] = dy + dx
+    points = []
+    for k in sorted(gaps, key=gaps.__getitem__)[:2]:
+        where = objects[k - 1]
+        depth = distance[where] * (labels[where] == k)
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        points.append((x + where[1].start, y + where[0].start))
+    return np.array(points, np.float32).reshape(-1, 2)
+
+
 def first_prompts(
     labels: NDArray[np.uint16],
     distance: NDArray[np.float32],
+    objects: list[Where | None],
     count: int,
     rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float32]]:
-    """Draw ``count`` prompts on one picture; the fields of ``Batch`` as arrays."""
+    """Draw ``count`` prompts on one picture; the fields of ``Batch`` as arrays.
+
+    ``objects`` are the rows and columns of label k + 1 at place k.
+    """
     areas = np.bincount(labels.ravel())
     ids = np.flatnonzero(areas >= 14)
     ids = ids[ids > 0]
@@ -78,7 +109,9 @@ def first_prompts(
                     break
             out["coords"][k, 2], out["labels"][k, 2] = (x, y), 1
             continue
-        ys, xs = np.nonzero(labels == target)
+        where = objects[target - 1]
+        ys, xs = np.nonzero(labels[where] == target)
+        ys, xs = ys + where[0].start, xs + where[1].start
         depth = distance[ys, xs].astype(np.float64)
         u = rng.random()
         if u < 0.45:
@@ -97,6 +130,10 @@ def first_prompts(
         u = rng.random()
         if u < 0.62 or u > 0.92:
             out["coords"][k, 2], out["labels"][k, 2] = click, 1
+        if u < 0.15:  # as automatic masks ask: not the neighbours
+            others = neighbours(labels, distance, objects, target)
+            out["coords"][k, 6 : 6 + len(others)] = others
+            out["labels"][k, 6 : 6 + len(others)] = 0
         if 0.62 <= u < 0.92:
             sides = np.tile(box[2:] - box[:2], 2)
             loose = rng.uniform(0, 0.2) * sides * np.array([-1, -1, 1, 1])

@@ -303,7 +303,8 @@ def main() -> None:
         rng = np.random.default_rng([args.seed, k])
         made = [picture(kind, rng) for _ in range(args.count)]
         images, labels = (np.stack(x) for x in zip(*made, strict=True))
-        np.savez_compressed(args.out / f"{kind}.npz", images=images, labels=labels, kind=kind)
+        path = args.out / f"{kind}_{args.seed}.npz"
+        np.savez_compressed(path, images=images, labels=labels, kind=kind)
         print(f"{kind}: {args.count} pictures, {sum(int(x.max()) for x in labels)} objects")
 
 

@@ -18,9 +18,11 @@ import torch
 from data import Picture, augment, crop, dense_targets, inner_distance, read_real, read_simulated
 from data import weights as sampling_weights
 from export import export
-from losses import dense_loss, mask_loss, true_iou
+from losses import dense_loss, mask_loss, neighbour_loss, true_iou
 from model import GRID, Pebble, normalise
+from muon import Muon
 from prompts import Batch, collect, correct, first_prompts, perturbed_mask, sample_truth
+from scipy import ndimage
 from torch import Tensor, nn
 from torch import multiprocessing as mp
 from torch.utils.data import DataLoader, IterableDataset
@@ -47,9 +49,9 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
         for k in rng.choice(len(self.pictures), images, p=self.chance):
             image, labels = crop(self.pictures[k], size, rng)
             image = augment(image, rng, mild=rng.random() < self.args.mild)
-            distance = inner_distance(labels)
-            objectness, extent = dense_targets(labels, distance)
-            prompts.append(first_prompts(labels, distance, self.args.prompts, rng))
+            distance, objects = inner_distance(labels), ndimage.find_objects(labels)
+            objectness, extent = dense_targets(labels, distance, objects)
+            prompts.append(first_prompts(labels, distance, objects, self.args.prompts, rng))
             parts.append((image.transpose(2, 0, 1), labels.astype(np.int32), objectness, extent))
         arrays = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
         return (*arrays, collect(prompts))
@@ -77,10 +79,12 @@ def step_loss(
     with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
         x = normalise(image).contiguous(memory_format=torch.channels_last)
         detail, features, context, found, spread = model.encoder(x)
+        kinship, outline = model.kinship(features), model.outline(detail)
     spread = spread.float()
     maps, boxes = dense_loss(found.float(), spread, objectness, extent)
-    stats = {"maps": maps.item(), "boxes": boxes.item()}
-    total = 2.0 * maps + 0.5 * boxes
+    kin = neighbour_loss(kinship.float(), outline.float(), labels)
+    stats = {"maps": maps.item(), "boxes": boxes.item(), "kin": kin.item()}
+    total = 2.0 * maps + 0.5 * boxes + 0.5 * kin
     spread = spread.detach()
 
     n, m = batch.area.shape[0], GRID
@@ -159,6 +163,23 @@ class Middle:
                 mine.copy_(ours)
 
 
+def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
+    """Muon for the convolutions, unless told otherwise; AdamW for the rest."""
+    inner = [p for p in model.parameters() if args.muon and p.ndim == 4 and p.shape[0] > 8]
+    taken = {id(p) for p in inner}
+    others = [p for p in model.parameters() if id(p) not in taken]
+    groups = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.02},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+    ]
+    if inner:
+        optimisers.append(Muon(inner, args.lr, weight_decay=0.02))
+    return optimisers
+
+
 def save(path: Path, state: dict[str, object]) -> None:
     """Write beside, then rename."""
     torch.save(state, path.with_suffix(".tmp"))
@@ -181,10 +202,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
     if args.start:
         model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
     ema = copy.deepcopy(model)
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+    optimisers = make_optimisers(model, args)
     step, spent = 0, 0.0
     args.run.mkdir(parents=True, exist_ok=True)
     last = args.run / "last.pt"
@@ -192,7 +210,8 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         state = torch.load(last, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, was in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(was)
         step, spent = state["step"], state["spent"]
     if middle:
         with torch.no_grad():
@@ -208,23 +227,25 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         done = spent / (60 * args.minutes)
         if first and (time.time() - saved > 120 or done >= 1):
             nets = {"model": model.state_dict(), "ema": ema.state_dict()}
-            save(last, {**nets, "optimiser": optimiser.state_dict(), "step": step, "spent": spent})
+            states = [o.state_dict() for o in optimisers]
+            save(last, {**nets, "optimisers": states, "step": step, "spent": spent})
             saved = time.time()
         if done >= 1:
             break
-        for group in optimiser.param_groups:
+        for group in (g for o in optimisers for g in o.param_groups):
             group["lr"] = rate_at(done, args.lr)
         *data, batch = next(loader)
         data = tuple(t.to(device) for t in data)
         batch = Batch(**{k: getattr(batch, k).to(device) for k in Batch.__slots__})
         loss, stats = step_loss(model, data, batch, args, 1.0 if args.start else done)
-        optimiser.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         if not torch.isfinite(norm):
             print("skipped a step: the gradient is not finite", flush=True)
             continue
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         step += 1
         if middle and step % middle.every == 0:
             middle.meet(model)
@@ -264,6 +285,7 @@ def main() -> None:
     p.add_argument("--split", choices=["strict", "final"], default="final")
     p.add_argument("--minutes", type=float, default=60)
     p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--muon", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--images", type=int, default=6, help="per step, at the first of --sizes")
     p.add_argument("--prompts", type=int, default=8, help="per picture")
     p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, of 32n")

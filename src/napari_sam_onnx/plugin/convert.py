@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.masks import Mask
-
 T = TypeVar("T", bound=np.generic)
 
 
@@ -142,12 +140,6 @@ def box_vertices(corners: ArrayLike, plane: Plane) -> NDArray[np.float64]:
     """Return the four vertices ``(4, D)`` of a box ``(y0, x0, y1, x1)``, in data coordinates."""
     y0, x0, y1, x1 = np.asarray(corners, dtype=float)
     return from_plane([(y0, x0), (y0, x1), (y1, x1), (y1, x0)], plane)
-
-
-def mask_indices(mask: Mask, plane: Plane) -> tuple[NDArray[np.intp], ...]:
-    """Where the pixels of a mask of a plane lie in the layer: one index array per axis."""
-    rows, columns = np.nonzero(mask.crop)
-    return pixel_indices(rows + mask.origin[0], columns + mask.origin[1], plane)
 
 
 def pixel_indices(
