@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CENTRE_THRESHOLD = 0.4
 IOU_THRESHOLD = 0.6
 OVERLAP = 0.5  # share of a mask that better masks may already hold
+SAME_OBJECT = 0.7  # IoU of the boxes of two peaks above which they are one object
 MIN_AREA = 9  # pixels of the picture
 
 
@@ -36,7 +37,22 @@ def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> 
     inner = np.stack([4 * j + 2.0, 4 * i + 2.0], 1)[order]
     points = inner / np.asarray(e.scale) - 0.5
     points = np.clip(points, 0, np.array(e.shape[::-1]) - 1.0)
-    return points.astype(np.float32), centre[i, j][order]
+    reach = e.maps["extent"][0][:, i[order], j[order]].T  # left, top, right, bottom
+    single = distinct(np.concatenate([inner - reach[:, :2], inner + reach[:, 2:]], 1))
+    return points[single].astype(np.float32), centre[i, j][order][single]
+
+
+def distinct(boxes: Array) -> NDArray[np.bool_]:
+    """Tell which boxes (N, 4), best first, overlap no better one by more than ``SAME_OBJECT``."""
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    stays = np.ones(len(boxes), bool)
+    for k in range(len(boxes)):
+        if stays[k]:
+            lo = np.maximum(boxes[k, :2], boxes[k + 1 :, :2])
+            hi = np.minimum(boxes[k, 2:], boxes[k + 1 :, 2:])
+            both = np.clip(hi - lo, 0, None).prod(1)
+            stays[k + 1 :] &= both <= SAME_OBJECT * (area[k] + area[k + 1 :] - both)
+    return stays
 
 
 def assemble(

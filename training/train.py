@@ -15,126 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data import Picture, augment, crop, dense_targets, inner_distance, read_real, read_simulated
-from data import weights as sampling_weights
+from crops import Crops
+from data import read_real, read_simulated
 from export import export
-from losses import dense_loss, mask_loss, neighbour_loss, true_iou
-from model import GRID, Pebble, normalise
+from model import Pebble
 from muon import Muon
-from prompts import Batch, collect, correct, first_prompts, perturbed_mask, sample_truth
-from scipy import ndimage
-from torch import Tensor, nn
+from prompts import Batch
+from step import step_loss
 from torch import multiprocessing as mp
-from torch.utils.data import DataLoader, IterableDataset
-
-
-class Crops(IterableDataset):  # type: ignore[type-arg]
-    """Endless augmented crops with their targets and first prompts, one batch at a time."""
-
-    def __init__(self, pictures: list[Picture], args: argparse.Namespace, start: int) -> None:
-        self.pictures, self.args, self.start = pictures, args, start
-        self.chance = sampling_weights(pictures, args.simulated)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        info = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self.args.seed, self.start, info.id if info else 0])
-        while True:
-            size = int(rng.choice(self.args.sizes))
-            images = max(2, round(self.args.images * (self.args.sizes[0] / size) ** 2))
-            yield self.batch(rng, size, images)
-
-    def batch(self, rng: np.random.Generator, size: int, images: int) -> tuple[object, ...]:
-        """Return pictures, labels, dense targets, prompts."""
-        parts, prompts = [], []
-        for k in rng.choice(len(self.pictures), images, p=self.chance):
-            image, labels = crop(self.pictures[k], size, rng)
-            image = augment(image, rng, mild=rng.random() < self.args.mild)
-            distance, objects = inner_distance(labels), ndimage.find_objects(labels)
-            objectness, extent = dense_targets(labels, distance, objects)
-            prompts.append(first_prompts(labels, distance, objects, self.args.prompts, rng))
-            parts.append((image.transpose(2, 0, 1), labels.astype(np.int32), objectness, extent))
-        arrays = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
-        return (*arrays, collect(prompts))
-
-
-def take(batch: Batch, keep: Tensor) -> Batch:
-    """Return some of the prompts."""
-    return Batch(**{k: getattr(batch, k)[keep] for k in Batch.__slots__})
-
-
-def hints(batch: Batch, share: float) -> Tensor:
-    """Return true boxes, shaken, for a share of the prompts; NaN for the others."""
-    sides = (batch.box[:, 2:] - batch.box[:, :2]).repeat(1, 2)
-    boxes = batch.box + sides * 0.1 * torch.randn_like(batch.box)
-    use = torch.rand(len(boxes), 1, device=boxes.device) < share
-    return torch.where(use, boxes, torch.full_like(boxes, math.nan))
-
-
-def step_loss(
-    model: Pebble, data: tuple[Tensor, ...], batch: Batch, args: argparse.Namespace, done: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one step: dense maps, first answers, and up to three rounds of corrections."""
-    image, labels, objectness, extent = data
-    device = image.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
-        x = normalise(image).contiguous(memory_format=torch.channels_last)
-        detail, features, context, found, spread = model.encoder(x)
-        kinship, outline = model.kinship(features), model.outline(detail)
-    spread = spread.float()
-    maps, boxes = dense_loss(found.float(), spread, objectness, extent)
-    kin = neighbour_loss(kinship.float(), outline.float(), labels)
-    stats = {"maps": maps.item(), "boxes": boxes.item(), "kin": kin.item()}
-    total = 2.0 * maps + 0.5 * boxes + 0.5 * kin
-    spread = spread.detach()
-
-    n, m = batch.area.shape[0], GRID
-    logits, window = (t.to(device) for t in perturbed_mask(batch, labels, m))
-    use = batch.refine.clone()
-    rounds = 1 + int(np.random.choice(4, p=[0.35, 0.3, 0.2, 0.15]))
-    share = max(0.2, 1 - 12 * done)
-    for r in range(rounds):
-        hint = hints(batch, share) if r == 0 else None
-        with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
-            masks, iou, window = model.decoder(
-                detail.float(), features.float(), context.float(), spread,
-                batch.coords, batch.labels, logits, window, use, hint,
-            )  # fmt: skip
-        masks, iou, window = masks.float(), iou.float(), window.detach()
-        truth, others = sample_truth(labels, batch.target, window, m)
-        exists = (batch.target > 0).float()
-        loss = mask_loss(masks, truth, others, exists).mean()
-        good = true_iou(masks.detach(), truth, window, batch.area, labels.shape[-1])
-        rate = nn.functional.smooth_l1_loss(iou, good, beta=0.1)
-        total = total + (loss + rate) * (1.0 if r == 0 else 0.6)
-        best = iou.detach().argmax(1)
-        rows = torch.arange(len(best), device=device)
-        real = exists > 0
-        got = good[rows, best]
-        clicks = real & (batch.labels[:, 0] < 0) & (batch.refine == 0)
-        if r == 0:
-            stats |= {"mask": loss.item(), "rate": (iou - good).abs().mean().item()}
-            if clicks.any():
-                stats["click"] = got[clicks].mean().item()
-            if (batch.labels[:, 0] > 0).any():
-                stats["box"] = got[batch.labels[:, 0] > 0].mean().item()
-        else:
-            stats[f"round{r}"] = got[real].mean().item()
-        if r + 1 == rounds:
-            break
-        chosen = masks.detach()[rows, best][:, None]
-        if r == 0:  # corrections for half of the prompts of every picture
-            per = n // image.shape[0]
-            keep = (rows % per) < per // 2
-            batch, chosen = take(batch, keep), chosen[keep]
-            window, truth = window[keep], truth[keep]
-        before = batch.labels.clone()
-        correct(batch, 3 + r, chosen[:, 0] > 0, truth[:, 0], window)
-        look = torch.rand(len(before), device=device) < 0.15  # second look: no new click
-        batch.labels = torch.where(look[:, None], before, batch.labels)
-        with_mask = look | (torch.rand(len(before), device=device) < 0.9)
-        logits, use = chosen, with_mask.float()
-    stats["total"] = total.item()
-    return total, stats
+from torch import nn
+from torch.utils.data import DataLoader
 
 
 def rate_at(done: float, peak: float) -> float:
@@ -291,6 +181,7 @@ def main() -> None:
     p.add_argument("--sizes", type=int, nargs="+", default=[256], help="crop sides, of 32n")
     p.add_argument("--simulated", type=float, default=0.4, help="share of simulated pictures")
     p.add_argument("--mild", type=float, default=0.5, help="share of mildly augmented crops")
+    p.add_argument("--crowd", type=float, default=0.5, help="share of crops with copied objects")
     p.add_argument("--threads", type=int, default=1, help="2 only on an idle machine")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)

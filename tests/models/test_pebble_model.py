@@ -185,6 +185,16 @@ def test_peaks_become_points_boxes_and_scores_best_first():
     assert len(found) == 2
 
 
+def test_peaks_of_one_box_are_one_object():
+    centers = np.zeros((24, 32), np.float32)
+    centers[3, 4], centers[5, 4], centers[3, 20] = 0.6, 0.7, 0.5
+    # Boxes of 20 by 24 input pixels, 8 apart, share 2/3 of each: their IoU is 0.5.
+    assert len(find_proposals(embedding_of(centers), FRAME)) == 3
+    # Five times as large they share 14/15; the more certain one stays.
+    found = find_proposals(embedding_of(centers, extent=30.0), FRAME)
+    np.testing.assert_allclose(found.scores, [0.7, 0.5])
+
+
 def test_peaks_in_the_padding_are_left_out():
     centers = np.zeros((24, 32), np.float32)
     centers[21, 3] = 0.9  # input row 85.5 of 76

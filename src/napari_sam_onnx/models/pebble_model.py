@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.embedding import LowResMask, Proposals
+from napari_sam_onnx.masks import suppress_overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CENTER_THRESHOLD = 0.1
 """Probability below which a peak of the centre map is no proposal; who asks chooses above it."""
+
+SAME_OBJECT = 0.7
+"""IoU of two proposed boxes above which they are one object, seen at two of its peaks."""
 
 _STRIDE = 4  # of the encoder's maps of centres and extents
 
@@ -85,7 +89,7 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
     Returns
     -------
     Proposals
-        Peaks of the centre map, most certain first.
+        Peaks of the centre map, most certain first, one for each object.
     """
     input_height, input_width = embedding.input_shape
     rows = -(-input_height // _STRIDE)
@@ -98,13 +102,14 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
     row, column, x, y = row[inside], column[inside], x[inside], y[inside]
     scores = centers[row, column]
     left, top, right, bottom = np.asarray(embedding.tensors["extent"])[0][:, row, column]
-    order = np.argsort(-scores, kind="stable")
     corner_0 = frame.points_to_plane(np.stack([x - left, y - top], axis=1))
     corner_1 = frame.points_to_plane(np.stack([x + right, y + bottom], axis=1))
+    boxes = np.concatenate([corner_0, corner_1], axis=1).astype(np.float64)
+    kept = suppress_overlapping(boxes, scores, SAME_OBJECT)
     return Proposals(
-        frame.points_to_plane(np.stack([x, y], axis=1))[order],
-        np.concatenate([corner_0, corner_1], axis=1)[order].astype(np.float64),
-        scores[order].astype(np.float32),
+        frame.points_to_plane(np.stack([x, y], axis=1))[kept],
+        boxes[kept],
+        scores[kept].astype(np.float32),
     )
 
 
