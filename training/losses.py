@@ -34,12 +34,15 @@ def true_iou(logits: Tensor, truth: Tensor, windows: Tensor, area: Tensor, side:
     return (both / union.clamp(min=1.0)).clamp(0, 1)
 
 
-def mask_loss(logits: Tensor, truth: Tensor, others: Tensor, exists: Tensor) -> Tensor:
-    """Cross-entropy plus dice of the best of three masks, a small share of all: (B,).
+def mask_loss(
+    logits: Tensor, truth: Tensor, others: Tensor, exists: Tensor, chosen: Tensor
+) -> Tensor:
+    """Cross-entropy plus dice of the best mask and of the one that is shown; a little of all: (B,).
 
     Spilling over into a neighbour (``others``, as ``truth``) costs four times as much.
 
-    ``exists`` (B,) is 0 for clicks on background, where all masks should be empty.
+    ``exists`` (B,) is 0 for clicks on background, where all masks should be empty; ``chosen`` (B,)
+    is the mask with the highest predicted IoU.
     """
     t = truth.expand_as(logits)
     bce = F.binary_cross_entropy_with_logits(logits, t, reduction="none")
@@ -48,7 +51,8 @@ def mask_loss(logits: Tensor, truth: Tensor, others: Tensor, exists: Tensor) -> 
     both = (p * t).sum((2, 3))
     dice = 1 - (2 * both + 1) / (p.sum((2, 3)) + t.sum((2, 3)) + 1)
     each = 2.0 * bce + dice  # (B, 3)
-    best = each.amin(1) + 0.15 * each.mean(1)
+    shown = each.gather(1, chosen[:, None])[:, 0]
+    best = 0.8 * each.amin(1) + 0.4 * shown + 0.1 * each.mean(1)
     return exists * best + (1 - exists) * bce.mean(1)
 
 

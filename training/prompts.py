@@ -130,7 +130,7 @@ def first_prompts(
         u = rng.random()
         if u < 0.62 or u > 0.92:
             out["coords"][k, 2], out["labels"][k, 2] = click, 1
-        if u < 0.15:  # as automatic masks ask: not the neighbours
+        if u < 0.15:  # the neighbours are said to be others
             others = neighbours(labels, distance, objects, target)
             out["coords"][k, 6 : 6 + len(others)] = others
             out["labels"][k, 6 : 6 + len(others)] = 0

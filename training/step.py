@@ -61,11 +61,11 @@ def step_loss(
         masks, iou, window = masks.float(), iou.float(), window.detach()
         truth, others = sample_truth(labels, batch.target, window, m)
         exists = (batch.target > 0).float()
-        loss = mask_loss(masks, truth, others, exists).mean()
+        best = iou.detach().argmax(1)
+        loss = mask_loss(masks, truth, others, exists, best).mean()
         good = true_iou(masks.detach(), truth, window, batch.area, labels.shape[-1])
         rate = nn.functional.smooth_l1_loss(iou, good, beta=0.1)
         total = total + (loss + rate) * (1.0 if r == 0 else 0.6)
-        best = iou.detach().argmax(1)
         rows = torch.arange(len(best), device=device)
         real = exists > 0
         got = good[rows, best]
