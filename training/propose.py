@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnx_pair import Answer, Array, Embedded, Pair
 
 CENTRE_THRESHOLD = 0.4
-IOU_THRESHOLD = 0.6
+IOU_THRESHOLD = 0.65
 OVERLAP = 0.5  # share of a mask that better masks may already hold
 SAME_OBJECT = 0.7  # IoU of the boxes of two peaks above which they are one object
 MIN_AREA = 9  # pixels of the picture

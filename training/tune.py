@@ -41,7 +41,7 @@ def main() -> None:
             runs.append((e, heights, answer, q.labels))
     print(f"{len(runs)} pictures: centre, predicted IoU, overlap, mSA, AP@0.5")
     for centre, iou, overlap in itertools.product(
-        (0.15, 0.25, 0.35, 0.5), (0.4, 0.5, 0.6, 0.7), (0.3, 0.5)
+        (0.3, 0.4, 0.5), (0.5, 0.6, 0.65, 0.7), (0.3, 0.5)
     ):
         scores = [
             matching(assemble(a, e, h > centre, iou, overlap), truth) for e, h, a, truth in runs

@@ -226,7 +226,7 @@ class ObjectsParameters:
         step=0.05,
     )
     prompt: str = _prompt_field("point")
-    pred_iou_thresh: float = _iou_field(0.6)
+    pred_iou_thresh: float = _iou_field(0.65)
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
     min_area: int = _min_area_field()
