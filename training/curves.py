@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 
 PANELS = {
     "mean IoU on training crops": ["click", "box", "round1", "round2", "round3"],
-    "losses": ["mask", "maps", "boxes"],
+    "losses": ["mask", "maps", "boxes", "kin"],
     "error of the predicted IoU": ["rate"],
 }
 
@@ -45,8 +45,10 @@ def main() -> None:
         for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
             for k, name in enumerate(names):
                 points = [(start + r["minutes"], r[name]) for r in rows if name in r]
-                label = name if log == args.logs[0] else None
-                axis.plot(*zip(*points, strict=True), color=f"C{k}", label=label, lw=1)
+                if points:
+                    known = axis.get_legend_handles_labels()[1]
+                    label = None if name in known else name
+                    axis.plot(*zip(*points, strict=True), color=f"C{k}", label=label, lw=1)
             axis.set(title=title, xlabel="minutes")
             axis.axvline(start, color="0.85", lw=0.8, zorder=0)
         start += rows[-1]["minutes"]
