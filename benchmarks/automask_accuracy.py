@@ -71,9 +71,7 @@ def main() -> None:
     parser.add_argument("--model", default=["pebble"], nargs="+", help="an id, or two .onnx files")
     parser.add_argument("--mode", default="objects")
     parser.add_argument("--set", type=read_setting, action="append", default=[], metavar="N=V")
-    parser.add_argument(
-        "--groups", nargs="*", help="default: those unseen in training"
-    )
+    parser.add_argument("--groups", nargs="*", help="default: those unseen in training")
     parser.add_argument("--limit", type=int, default=10_000, help="pictures of a group")
     parser.add_argument("--overlays", type=Path, help="folder for pictures with outlines")
     arguments = parser.parse_args()
