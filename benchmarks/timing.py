@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def time_runs(run: Callable[[], object], repeats: int, warm_up: int = 1) -> list[float]:
-    """Seconds of each run, after some that do not count."""
+def time_runs(
+    run: Callable[[], object],
+    repeats: int,
+    warm_up: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """Seconds of each run by a clock, after some that do not count."""
     for _ in range(warm_up):
         run()
     seconds = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = clock()
         run()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(clock() - began)
     return seconds
 
 
@@ -30,12 +35,7 @@ def time_processor(run: Callable[[], object], repeats: int) -> list[float]:
 
     On a busy machine this says what the clock would say on a quiet one, where one thread works.
     """
-    seconds = []
-    for _ in range(repeats):
-        began = time.process_time()
-        run()
-        seconds.append(time.process_time() - began)
-    return seconds
+    return time_runs(run, repeats, 0, time.process_time)
 
 
 def describe_milliseconds(seconds: Sequence[float]) -> list[str]:
