@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnx_pair import Answer, Array, Embedded, Pair
 
 CENTRE_THRESHOLD = 0.4
-IOU_THRESHOLD = 0.65
+SCORE_THRESHOLD = 0.55  # predicted IoU times foreground
 OVERLAP = 0.5  # share of a mask that better masks may already hold
 SAME_OBJECT = 0.7  # IoU of the boxes of two peaks above which they are one object
 MIN_AREA = 9  # pixels of the picture
@@ -55,21 +55,39 @@ def distinct(boxes: Array) -> NDArray[np.bool_]:
     return stays
 
 
+def seen_under(mask: NDArray[np.bool_], where: tuple[slice, slice], e: Embedded) -> float:
+    """Mean foreground under a mask; a cell takes the highest value of its 3 x 3 neighbourhood."""
+    h, w = (round(n * s) for n, s in zip(e.shape, e.scale[::-1], strict=True))
+    seen = e.maps["objectness"][0, 1, : -(-h // 4), : -(-w // 4)]
+    seen = ndimage.maximum_filter(seen, 3, mode="constant")
+    i, j = (
+        ((np.arange(span.start, span.stop) + 0.5) * s / 4).astype(int)
+        for span, s in zip(where, e.scale[::-1], strict=True)
+    )
+    under = seen[np.ix_(i.clip(0, seen.shape[0] - 1), j.clip(0, seen.shape[1] - 1))][mask]
+    return float(under.mean()) if under.size else 0.0
+
+
 def assemble(
-    a: Answer, e: Embedded, use: NDArray[np.bool_], iou_threshold: float, overlap: float
+    a: Answer, e: Embedded, use: NDArray[np.bool_], threshold: float, overlap: float
 ) -> NDArray[np.int32]:
-    """Paint answers in order of predicted IoU; a mask that is mostly taken already is dropped."""
-    out = np.zeros(e.shape, np.int32)
-    count = 0
-    for k in np.argsort(-a.iou, kind="stable"):
-        if a.iou[k] < iou_threshold:
-            break
-        if not use[k]:
-            continue
+    """Paint answers, the best rated first; a mask that is mostly taken already is dropped.
+
+    The rating is the predicted IoU times the foreground under the mask: the decoder believes
+    that there is an object where it is asked, the encoder does not.
+    """
+    found = []
+    for k in np.flatnonzero(use & (a.iou >= threshold)):
         where, logits = paste(a.logits[k], a.windows[k], e)
         mask = logits > 0
+        found.append((a.iou[k] * seen_under(mask, where, e), where, mask))
+    out = np.zeros(e.shape, np.int32)
+    count = 0
+    for rating, where, mask in sorted(found, key=lambda f: -f[0]):
         area = int(mask.sum())
-        if area < MIN_AREA or (out[where][mask] > 0).sum() > overlap * area:
+        if rating < threshold or area < MIN_AREA:
+            continue
+        if (out[where][mask] > 0).sum() > overlap * area:
             continue
         count += 1
         out[where][mask & (out[where] == 0)] = count
@@ -80,7 +98,7 @@ def automatic(
     pair: Pair,
     e: Embedded,
     centre_threshold: float = CENTRE_THRESHOLD,
-    iou_threshold: float = IOU_THRESHOLD,
+    threshold: float = SCORE_THRESHOLD,
     overlap: float = OVERLAP,
 ) -> NDArray[np.int32]:
     """Label image of a whole picture."""
@@ -88,4 +106,4 @@ def automatic(
     if len(points) == 0:
         return np.zeros(e.shape, np.int32)
     a = pair.decode(e, points[:, None], np.ones((len(points), 1), np.float32))
-    return assemble(a, e, np.ones(len(points), bool), iou_threshold, overlap)
+    return assemble(a, e, np.ones(len(points), bool), threshold, overlap)

@@ -115,11 +115,17 @@ class Proposals:
         The extent of each object, ``(y0, x0, y1, x1)`` in plane pixels.
     scores : (N,) float32
         How certain, 0 to 1.
+    foreground : (h, w) float32, optional
+        Probability that a cell of the plane belongs to any object, 0 to 1.
+    cell : (2,) float64, optional
+        Height and width of these cells in plane pixels; the first begins at the plane's corner.
     """
 
     points: NDArray[np.float64]
     boxes: NDArray[np.float64]
     scores: NDArray[np.float32]
+    foreground: NDArray[np.float32] | None = None
+    cell: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.points)

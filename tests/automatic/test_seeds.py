@@ -12,6 +12,7 @@ from napari_sam_onnx.automatic import ParameterError, iterate_masks, make_parame
 from napari_sam_onnx.automatic.blobs import find_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.objects import foreground_in
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.embedding import LowResMasks, Proposals
 from napari_sam_onnx.image import ImageError
@@ -84,14 +85,42 @@ def test_the_background_of_a_grid_is_no_object():
 
 def test_answers_that_are_poor_small_or_large_are_left_out():
     model = ComponentModel()
-    assert not generate_masks(PICTURE, model, "objects", pred_iou_thresh=0.96)
-    assert len(generate_masks(PICTURE, model, "objects", pred_iou_thresh=0.95)) == 3
+    assert not generate_masks(PICTURE, model, "objects", score_thresh=0.96)
+    assert len(generate_masks(PICTURE, model, "objects", score_thresh=0.95)) == 3
     area = int((TRUTH == 1).sum())
     assert len(generate_masks(PICTURE, model, "objects", min_area=area)) == 3
     assert not generate_masks(PICTURE, model, "objects", min_area=area + 1)
     assert not generate_masks(PICTURE, model, "objects", max_area=area - 1)
     assert len(generate_masks(PICTURE, model, "objects", max_area=area)) == 3
     assert len(generate_masks(PICTURE, model, "objects", stability_score_thresh=1.0)) == 3
+
+
+class Doubtful(ComponentModel):
+    """Sees its objects in cells of 10 × 20 px, the lower one as half background."""
+
+    def propose(self, embedding):
+        foreground = np.ones((6, 5), np.float32)
+        foreground[3:] = 0.5
+        return replace(super().propose(embedding), foreground=foreground, cell=np.array([10, 20]))
+
+
+def test_what_the_encoder_takes_for_background_counts_for_less():
+    rows = [m.bbox[0] for m in generate_masks(PICTURE, Doubtful(), "objects", score_thresh=0.4)]
+    assert rows == [7, 12, 32]  # the doubtful one is the last, though found second
+    sure = generate_masks(PICTURE, Doubtful(), "objects", score_thresh=0.95 * 0.5 + 0.001)
+    assert [m.bbox[0] for m in sure] == [7, 12]
+    assert all(m.predicted_iou == np.float32(0.95) for m in sure)  # the model's own, unchanged
+
+
+def test_the_foreground_under_a_mask_is_a_mean_over_its_pixels():
+    mask = Mask(crop=np.array([[True, True, True, False]]), origin=(9, 18), shape=(60, 100))
+    found = Doubtful().propose(Doubtful().encode(np.zeros((60, 100, 3), np.uint8)))
+    cells = np.zeros((6, 5), np.float32)
+    cells[0, 0], cells[0, 1] = 0.25, 1.0  # columns 18 and 19, then 20
+    assert foreground_in(mask, replace(found, foreground=cells)) == pytest.approx(0.5)
+    beyond = replace(found, foreground=cells[:1, :1])  # the plane may end inside a cell
+    assert foreground_in(mask, beyond) == 0.25
+    assert foreground_in(mask, replace(found, foreground=None)) == 1
 
 
 def test_a_box_per_object_keeps_the_order_and_the_count():

@@ -195,6 +195,20 @@ def test_peaks_of_one_box_are_one_object():
     np.testing.assert_allclose(found.scores, [0.7, 0.5])
 
 
+def test_the_foreground_comes_along_without_the_padding():
+    embedding = embedding_of(np.zeros((24, 32), np.float32))
+    seen = embedding.tensors["objectness"][0, 1]
+    seen[5, 6] = 0.8
+    seen[18, 24] = seen[19, 0] = 0.9  # column 24 is the last of 100 / 4; row 19 is padding
+    found = find_proposals(embedding, FRAME)
+    assert found.foreground.shape == (19, 25)
+    np.testing.assert_allclose(found.cell, [2, 2])  # 4 input pixels
+    expected = np.zeros((19, 25), np.float32)
+    expected[4:7, 5:8] = 0.8
+    expected[17:, 23:] = 0.9
+    np.testing.assert_array_equal(found.foreground, expected)
+
+
 def test_peaks_in_the_padding_are_left_out():
     centers = np.zeros((24, 32), np.float32)
     centers[21, 3] = 0.9  # input row 85.5 of 76

@@ -137,7 +137,8 @@ def iterate_blobs(
     prompts = [_point_at(blob, shape, parameters.prompt == "point+box") for blob in blobs]
     yield Progress(0, len(prompts), "objects")
     embedding = Segmenter(model, cache).set_rgb(rgb)
-    return (yield from iterate_seeds(model, embedding, prompts, parameters))
+    least = parameters.pred_iou_thresh
+    return (yield from iterate_seeds(model, embedding, prompts, parameters, least))
 
 
 def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int], with_box: bool) -> Prompts:

@@ -6,12 +6,14 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.masks import mask_from_low_res
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
     from napari_sam_onnx.embedding import Embedding
@@ -106,21 +108,36 @@ def iterate_seeds(
     embedding: Embedding,
     prompts: Sequence[Prompts],
     parameters: ObjectsParameters | BlobsParameters,
+    least: float,
+    rate: Callable[[Mask], float] = lambda mask: mask.predicted_iou,
 ) -> Masks:
     """Decode one object per seed, and keep one mask per object.
+
+    Parameters
+    ----------
+    model : Model
+    embedding : Embedding
+    prompts : sequence of Prompts
+    parameters : ObjectsParameters or BlobsParameters
+    least : float
+        What a mask must be rated to be kept; 0 keeps all.
+    rate : callable
+        Rates a mask, at most with its predicted IoU, so that only masks that can stay are upscaled.
 
     Returns
     -------
     list of Mask
-        By descending predicted IoU.
+        The best rated first.
     """
     accept = Filter(
-        parameters.pred_iou_thresh,
+        least,
         parameters.stability_score_thresh,
         parameters.min_area,
         parameters.max_area,
     )
     batch = parameters.points_per_batch
     masks = yield from iterate_prompts(model, embedding, prompts, batch, accept)
-    scores = [mask.predicted_iou for mask in masks]
-    return [masks[i] for i in suppress_duplicates(masks, scores, parameters.max_overlap)]
+    ratings = np.array([rate(mask) for mask in masks], np.float32)
+    good = np.flatnonzero(ratings >= least) if least > 0 else np.arange(len(masks))
+    kept = [masks[i] for i in good]
+    return [kept[i] for i in suppress_duplicates(kept, ratings[good], parameters.max_overlap)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.decode import Masks, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
@@ -11,11 +13,12 @@ from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import ObjectsParameters
     from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.embedding import Proposals
+    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
 
 
@@ -42,4 +45,20 @@ def iterate_objects(
         make_prompts([point], box=box if with_box else None, plane_shape=embedding.plane_shape)
         for point, box in zip(found.points[sure], found.boxes[sure], strict=True)
     ]
-    return (yield from iterate_seeds(model, embedding, prompts, parameters))
+
+    def rate(mask: Mask) -> float:
+        return mask.predicted_iou * foreground_in(mask, found)
+
+    least = parameters.score_thresh
+    return (yield from iterate_seeds(model, embedding, prompts, parameters, least, rate))
+
+
+def foreground_in(mask: Mask, found: Proposals) -> float:
+    """Mean foreground under a mask; 1 where the model sees none apart from its objects."""
+    if found.foreground is None or found.cell is None:
+        return 1.0
+    places = (
+        np.clip(((np.arange(span.start, span.stop) + 0.5) / size).astype(np.intp), 0, last - 1)
+        for span, size, last in zip(mask.slices, found.cell, found.foreground.shape, strict=True)
+    )
+    return float(found.foreground[np.ix_(*places)][mask.crop].mean())

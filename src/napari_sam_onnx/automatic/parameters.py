@@ -226,7 +226,15 @@ class ObjectsParameters:
         step=0.05,
     )
     prompt: str = _prompt_field("point")
-    pred_iou_thresh: float = _iou_field(0.65)
+    score_thresh: float = declare(
+        0.55,
+        "Masks are rated by the predicted IoU times the mean foreground that the model sees under "
+        "them; those rated lower are left out; 0 keeps all.",
+        label="Minimum score",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
     stability_score_thresh: float = _stability_field(0.0)
     max_overlap: float = _overlap_field()
     min_area: int = _min_area_field()

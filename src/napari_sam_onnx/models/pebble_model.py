@@ -89,12 +89,14 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
     Returns
     -------
     Proposals
-        Peaks of the centre map, most certain first, one for each object.
+        Peaks of the centre map, most certain first, one for each object, and the foreground.
+        A cell at an object's rim is half background; so each takes the highest value of its
+        neighbourhood, lest small objects count for less.
     """
     input_height, input_width = embedding.input_shape
     rows = -(-input_height // _STRIDE)
     columns = -(-input_width // _STRIDE)
-    centers = np.asarray(embedding.tensors["objectness"])[0, 0, :rows, :columns]
+    centers, foreground = np.asarray(embedding.tensors["objectness"])[0, :, :rows, :columns]
     peaks = (centers >= _maximum_of_neighbours(centers)) & (centers > CENTER_THRESHOLD)
     row, column = np.nonzero(peaks)
     x, y = _STRIDE * column + 1.5, _STRIDE * row + 1.5
@@ -110,6 +112,8 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
         frame.points_to_plane(np.stack([x, y], axis=1))[kept],
         boxes[kept],
         scores[kept].astype(np.float32),
+        _maximum_of_neighbours(foreground),
+        _STRIDE / frame.scale,
     )
 
 
