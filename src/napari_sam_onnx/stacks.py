@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_sam_onnx.automatic.generate import choose_mode, iterate_labels, load
+from napari_sam_onnx.automatic.choose import choose_parameters
+from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.parameters import make_parameters
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import ImageError, check_axes, fix_limits, to_rgb
@@ -171,7 +172,7 @@ def iterate_stack(
             continue
         rgb = to_rgb(plane, plane_axes, shown)
         if settings is None:
-            settings = make_parameters(choose_mode(made, rgb, kept), **parameters)
+            settings = choose_parameters(made, rgb, kept, parameters)
         steps = iterate_labels(rgb, made, settings, cache=kept)
         while True:
             try:

@@ -57,7 +57,18 @@ def test_without_a_mode_the_grid_stands_in_for_a_model_that_proposes_nothing():
         automask(PICTURE, model, "objects")
 
 
-def test_without_a_mode_a_plane_that_the_model_shrinks_is_looked_at_in_tiles():
+@pytest.mark.parametrize(
+    ("side", "radius", "settings", "tiles"),
+    [
+        pytest.param(1500, 14, {}, set(), id="hardly shrunk"),
+        pytest.param(1600, 14, {}, {1024}, id="shrunk"),
+        pytest.param(600, 9, {}, {512}, id="small objects"),
+        pytest.param(600, 9, {"tile_side": 256, "tile_overlap": 64}, {256}, id="told which tiles"),
+        pytest.param(600, 14, {}, set(), id="larger objects"),
+        pytest.param(512, 9, {}, set(), id="small objects, small plane"),
+    ],
+)
+def test_without_a_mode_tiles_are_for_what_is_shrunk_or_small(side, radius, settings, tiles):
     class Small(ComponentModel):
         """Sees 1100 px at most."""
 
@@ -68,12 +79,14 @@ def test_without_a_mode_a_plane_that_the_model_shrinks_is_looked_at_in_tiles():
             seen = tuple(min(side, 1100) for side in image.shape[:2])
             return replace(super().encode(image), input_shape=seen)
 
-    for side, tiles in ((1500, set()), (1600, {(1024, 1024)})):
-        model = Small()
-        model.shapes.clear()
-        picture = draw_discs((side, side), [(20, 20), (side - 30, side - 30)], 8)
-        assert automask(picture, model).max() == 2
-        assert model.shapes == {(side, side)} | tiles
+    picture = draw_discs((side, side), [(20, 20), (side - 30, side - 30)], radius)
+    assert automask(picture, Small(), **settings).max() == 2
+    assert Small.shapes == {(side, side)} | {(tile, tile) for tile in tiles}
+
+
+def test_without_a_mode_a_plane_without_objects_is_no_riddle():
+    picture = draw_discs((600, 600), [(20, 20)], 9)
+    assert not automask(picture, ComponentModel(threshold=255)).any()
 
 
 def test_the_background_of_a_grid_is_no_object():

@@ -4,10 +4,10 @@ The package is called *automatic* so that the function `napari_sam_onnx.automask
 never compete for one name.
 """
 
+from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.declare import ParameterError, form_fields
 from napari_sam_onnx.automatic.generate import (
     automask,
-    choose_mode,
     generate_masks,
     iterate_labels,
     iterate_masks,
@@ -36,7 +36,7 @@ __all__ = [
     "Progress",
     "TiledParameters",
     "automask",
-    "choose_mode",
+    "choose_parameters",
     "form_fields",
     "generate_masks",
     "iterate_labels",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
+from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.grid import iterate_grid
 from napari_sam_onnx.automatic.objects import iterate_objects
@@ -21,7 +22,6 @@ from napari_sam_onnx.automatic.tiles import iterate_tiles
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.labels import paint_masks
-from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
-
-# A plane that a model sees smaller than this part of its size is better looked at in tiles.
-DETAIL = 0.7
 
 
 def iterate_masks(
@@ -101,29 +98,6 @@ def iterate_masks(
             return (yield from iterate_tiles(rgb, parameters, inside))
 
 
-def choose_mode(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
-    """Name the mode that suits a model and the size of a plane.
-
-    Parameters
-    ----------
-    model : Model
-    rgb : (H, W, 3) uint8
-        A plane; its embedding is put into the cache.
-    cache : EmbeddingCache
-
-    Returns
-    -------
-    str
-        ``"grid"`` where the model proposes no objects by itself; ``"tiled"`` where it does but sees
-        the plane at less than `DETAIL` of its size; else ``"objects"``.
-    """
-    embedding = Segmenter(model, cache).set_rgb(rgb)
-    if model.propose(embedding) is None:
-        return "grid"
-    shrunk = max(embedding.input_shape) < DETAIL * max(embedding.plane_shape)
-    return "tiled" if shrunk else "objects"
-
-
 def load(model: Model | str) -> Model:
     """Return a model itself, or the one with that id."""
     if not isinstance(model, str):
@@ -185,7 +159,7 @@ def generate_masks(
     mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
         Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
         that the model proposes, blobs found in the picture, boxes that are given, or one of these
-        in each tile of a large plane. None: what `choose_mode` says.
+        in each tile of a large plane. None: what `choose_parameters` says.
     axes, channels
         See `napari_sam_onnx.to_rgb`.
     boxes
@@ -261,7 +235,7 @@ def _prepare(
     made = load(model)
     kept = EmbeddingCache(max_bytes=0) if cache is None else cache
     if settings is None:
-        settings = make_parameters(choose_mode(made, rgb, kept), **values)
+        settings = choose_parameters(made, rgb, kept, values)
     return rgb, made, settings, kept
 
 

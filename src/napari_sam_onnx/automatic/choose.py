@@ -1,0 +1,71 @@
+"""Which mode suits a model and a plane, where nobody has chosen one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam_onnx.automatic.parameters import ObjectsParameters, make_parameters
+from napari_sam_onnx.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.embedding import Proposals
+    from napari_sam_onnx.models import Model
+
+DETAIL = 0.7
+"""A plane that a model sees smaller than this part of its size is better looked at in tiles."""
+
+SMALL = 24.0
+"""Where the median object is smaller than this, in pixels, small tiles show it enlarged."""
+
+SMALL_TILE = 512
+"""Side of the tiles for small objects; models enlarge them, the embedded one twice."""
+
+
+def choose_parameters(
+    model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache, values: dict[str, Any]
+) -> Parameters:
+    """Choose the mode that suits a model and what it sees on a plane.
+
+    Parameters
+    ----------
+    model : Model
+    rgb : (H, W, 3) uint8
+        A plane; its embedding is put into the cache.
+    cache : EmbeddingCache
+    values : dict
+        Settings of the mode that were given; they win.
+
+    Returns
+    -------
+    settings : Parameters
+        ``grid`` where the model proposes no objects by itself. Where it does, ``tiled`` if the
+        objects are smaller than `SMALL` on a plane larger than `SMALL_TILE`, or if the model sees
+        the plane at less than `DETAIL` of its size; else ``objects``.
+
+    Raises
+    ------
+    ParameterError
+        If the mode has no such setting, or a value is out of range.
+    """
+    embedding = Segmenter(model, cache).set_rgb(rgb)
+    found = model.propose(embedding)
+    if found is None:
+        return make_parameters("grid", **values)
+    if max(embedding.plane_shape) > SMALL_TILE and 0 < median_side(found) < SMALL:
+        return make_parameters("tiled", **{"tile_side": SMALL_TILE, **values})
+    shrunk = max(embedding.input_shape) < DETAIL * max(embedding.plane_shape)
+    return make_parameters("tiled" if shrunk else "objects", **values)
+
+
+def median_side(found: Proposals) -> float:
+    """Median over the certain objects of the geometric mean of their boxes' sides, in pixels."""
+    boxes = found.boxes[found.scores >= ObjectsParameters().min_confidence]
+    if not len(boxes):
+        return 0.0
+    return float(np.median(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))))
