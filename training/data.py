@@ -150,7 +150,7 @@ def input_scale(height: int, width: int) -> float:
     longest = max(height, width)
     if longest <= 512:
         return 2.0
-    return min(1.0, 1024 / longest)
+    return min(1.0, 2048 / longest)
 
 
 def mirror(labels: NDArray[np.uint16], bottom: int, right: int) -> NDArray[np.uint16]:

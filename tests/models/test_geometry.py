@@ -43,8 +43,9 @@ def test_the_longest_side_is_scaled_and_the_other_rounded(shape, expected):
         ((256, 300), (512, 600)),
         ((512, 40), (1024, 80)),
         ((513, 40), (513, 40)),
-        ((1024, 700), (1024, 700)),
-        ((2048, 1000), (1024, 500)),
+        ((2048, 1000), (2048, 1000)),
+        ((2049, 1000), (2048, 1000)),
+        ((4096, 1000), (2048, 500)),
     ],
 )
 def test_pebble_doubles_small_planes_and_shrinks_large_ones(shape, expected):

@@ -89,7 +89,7 @@ ENCODERS: Mapping[str, EncoderContract] = {
             layout="HWC",
             batched=False,
             resize="bounded",
-            size=(1024, 1024),
+            size=(2048, 2048),
             double_below=512,
         ),
     )
