@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from data import Picture, read_real, read_simulated
 from onnx_pair import Answer, Array, Embedded, Pair, paste
-from propose import CENTRE_THRESHOLD, OVERLAP, SCORE_THRESHOLD, automatic
+from propose import CENTRE_THRESHOLD, OVERLAP, SCORE_THRESHOLD, automatic, encode
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def measure(pair: Pair, pictures: list[Picture], args: argparse.Namespace) -> li
     rows = []
     for p in pictures:
         rng = np.random.default_rng(args.seed)
-        e = pair.encode(p.image, args.scale)
+        e = encode(pair, p.image, args.scale)
         scores = prompt_scores(pair, e, p.labels, rng, args.objects)
         labels = automatic(pair, e, args.centre, args.score, args.overlap)
         match = matching(labels, p.labels)

@@ -16,10 +16,22 @@ CENTRE_THRESHOLD = 0.4
 SCORE_THRESHOLD = 0.55  # predicted IoU times foreground
 OVERLAP = 0.5  # share of a mask that better masks may already hold
 SAME_OBJECT = 0.7  # IoU of the boxes of two peaks above which they are one object
+SMALL = 24.0  # pixels; see ``encode``
 MIN_AREA = 9  # pixels of the picture
 
 
-def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> tuple[Array, Array]:
+def encode(pair: Pair, image: NDArray[np.uint8], scale: float | None = None) -> Embedded:
+    """Encode by the resize rule (or as told); enlarged where the objects turn out to be small."""
+    e = pair.encode(image, scale)
+    longest = max(image.shape[:2])
+    if scale is None and longest > 512 and 2 * longest <= 2048:
+        _, _, sides = peaks(e)
+        if len(sides) and np.median(sides) < SMALL:
+            return pair.encode(image, 2.0)
+    return e
+
+
+def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD) -> tuple[Array, Array, Array]:
     """Find local maxima of the centre map.
 
     Returns
@@ -27,11 +39,13 @@ def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> 
     points : (N, 2)
         ``(x, y)`` in the picture's pixels, highest first.
     heights : (N,)
+    sides : (N,)
+        Geometric mean of the two sides of the object's box, in the picture's pixels.
     """
     centre = e.maps["objectness"][0, 0]
     h, w = (round(n * s) for n, s in zip(e.shape, e.scale[::-1], strict=True))
     centre = centre[: -(-h // 4), : -(-w // 4)]
-    top = ndimage.maximum_filter(centre, 2 * radius + 1, mode="constant") == centre
+    top = ndimage.maximum_filter(centre, 3, mode="constant") == centre
     i, j = np.nonzero(top & (centre > threshold))
     order = np.argsort(-centre[i, j], kind="stable")
     inner = np.stack([4 * j + 2.0, 4 * i + 2.0], 1)[order]
@@ -39,7 +53,8 @@ def peaks(e: Embedded, threshold: float = CENTRE_THRESHOLD, radius: int = 1) -> 
     points = np.clip(points, 0, np.array(e.shape[::-1]) - 1.0)
     reach = e.maps["extent"][0][:, i[order], j[order]].T  # left, top, right, bottom
     single = distinct(np.concatenate([inner - reach[:, :2], inner + reach[:, 2:]], 1))
-    return points[single].astype(np.float32), centre[i, j][order][single]
+    sides = np.sqrt(((reach[:, :2] + reach[:, 2:]) / np.asarray(e.scale)).prod(1))
+    return points[single].astype(np.float32), centre[i, j][order][single], sides[single]
 
 
 def distinct(boxes: Array) -> NDArray[np.bool_]:
@@ -102,7 +117,7 @@ def automatic(
     overlap: float = OVERLAP,
 ) -> NDArray[np.int32]:
     """Label image of a whole picture."""
-    points, _ = peaks(e, centre_threshold)
+    points, _, _ = peaks(e, centre_threshold)
     if len(points) == 0:
         return np.zeros(e.shape, np.int32)
     a = pair.decode(e, points[:, None], np.ones((len(points), 1), np.float32))

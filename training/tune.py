@@ -15,7 +15,7 @@ import numpy as np
 from data import read_real
 from evaluate import matching
 from onnx_pair import Pair
-from propose import assemble, peaks
+from propose import assemble, encode, peaks
 
 
 def main() -> None:
@@ -34,8 +34,8 @@ def main() -> None:
         count[q.group] = count.get(q.group, 0) + 1
         if count[q.group] > args.pictures:
             continue
-        e = pair.encode(q.image, args.scale)
-        points, heights = peaks(e, 0.1)
+        e = encode(pair, q.image, args.scale)
+        points, heights, _ = peaks(e, 0.1)
         if len(points):
             answer = pair.decode(e, points[:, None], np.ones((len(points), 1), np.float32))
             runs.append((e, heights, answer, q.labels))

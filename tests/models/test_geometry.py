@@ -72,18 +72,18 @@ def test_windows_go_there_and_back():
 
 def test_a_padded_frame_reaches_beyond_the_plane_and_a_squashed_one_does_not():
     encoder = ENCODERS["E1"]
-    padded = find_frame(Contract(encoder, DECODERS["A"], MappingProxyType({})), (500, 1000))
+    contract = Contract(encoder, DECODERS["A"], MappingProxyType({}))
+    padded = find_frame(contract, (500, 1000), (512, 1024))
     np.testing.assert_allclose(padded.window, [0, 0, 1000, 1000])
-    squashed = find_frame(
-        Contract(ENCODERS["E13"], DECODERS["J"], MappingProxyType({})), (500, 1000)
-    )
+    contract = Contract(ENCODERS["E13"], DECODERS["J"], MappingProxyType({}))
+    squashed = find_frame(contract, (500, 1000), (1024, 1024))
     np.testing.assert_allclose(squashed.window, [0, 0, 500, 1000])
     np.testing.assert_allclose(squashed.scale, [2.048, 1.024])
 
 
 def test_pebbles_frame_follows_the_resized_plane():
-    np.testing.assert_allclose(find_frame(PEBBLE, (100, 200)).scale, [2, 2])
-    np.testing.assert_allclose(find_frame(PEBBLE, (800, 900)).scale, [1, 1])
+    np.testing.assert_allclose(find_frame(PEBBLE, (100, 200), (200, 400)).scale, [2, 2])
+    np.testing.assert_allclose(find_frame(PEBBLE, (800, 900), (800, 900)).scale, [1, 1])
 
 
 def test_a_mask_in_its_own_window_is_handed_on_untouched():

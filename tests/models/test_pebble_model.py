@@ -7,9 +7,10 @@ import pytest
 
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models.contracts import ENCODERS
 from napari_sam_onnx.models.feeds import Question
 from napari_sam_onnx.models.geometry import Frame
-from napari_sam_onnx.models.pebble_model import find_proposals, look_again
+from napari_sam_onnx.models.pebble_model import find_proposals, look_again, look_closer
 from napari_sam_onnx.prompts import make_prompts
 
 SHAPE = (100, 140)
@@ -154,6 +155,47 @@ def test_the_runner_asks_once_more_and_keeps_the_rest(pebble, plane, monkeypatch
     assert [flags.tolist() for flags in asked] == [[0, 0], [1]]
     np.testing.assert_allclose(answer.windows[0], (20, 20, 60, 60))
     assert not (answer.logits[0, :, 0] > 0).any()
+
+
+# ---- a closer look of the encoder ---------------------------------------------------------
+
+
+def test_a_plane_of_small_objects_is_encoded_once_more_at_twice_the_size(pebble):
+    def draw(radius):
+        y, x = np.indices((600, 640))
+        gray = np.random.default_rng(0).normal(20, 3, y.shape)
+        for cy in range(50, 600, 100):
+            for cx in range(50, 640, 90):
+                gray[np.hypot(y - cy, x - cx) < radius] += 120
+        return np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+    assert pebble.encode(draw(16)).input_shape == (600, 640)
+    closer = pebble.encode(draw(6))
+    assert closer.input_shape == (1200, 1280)
+    answer = pebble.decode(closer, [make_prompts([(250, 320)], plane_shape=(600, 640))])
+    y0, x0, y1, x1 = answer.windows[0]
+    assert y0 < 244 and y1 > 257 and x0 < 314 and x1 > 327 and y1 - y0 < 40
+    found = pebble.propose(closer)
+    assert np.abs(found.points - (250, 320)).max(axis=1).min() < 2
+
+
+@pytest.mark.parametrize(
+    ("extent", "shape", "scale", "expected"),
+    [
+        pytest.param(7.0, (76, 100), 1, (152, 200), id="23 px"),
+        pytest.param(8.0, (76, 100), 1, None, id="26 px"),
+        pytest.param(7.0, (38, 50), 2, None, id="enlarged already"),
+        pytest.param(7.0, (1025, 100), 1, None, id="too large to be doubled"),
+    ],
+)
+def test_what_is_looked_at_more_closely(extent, shape, scale, expected):
+    frame = Frame(np.array([scale, scale], float), True, np.zeros(4, np.float32))
+    centers = np.zeros((24, 32), np.float32)
+    centers[3, 4], centers[12, 20] = 0.6, 0.5
+    seen = embedding_of(centers, extent, shape, scale)
+    assert look_closer(seen, frame, ENCODERS["EP"]) == expected
+    unsure = embedding_of(centers / 2, extent, shape, scale)
+    assert look_closer(unsure, frame, ENCODERS["EP"]) is None
 
 
 # ---- proposals ----------------------------------------------------------------------------

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam_onnx.automatic.parameters import ObjectsParameters, make_parameters
 from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.cache import EmbeddingCache
-    from napari_sam_onnx.embedding import Proposals
     from napari_sam_onnx.models import Model
 
 DETAIL = 0.7
@@ -44,9 +42,9 @@ def choose_parameters(
     Returns
     -------
     settings : Parameters
-        ``grid`` where the model proposes no objects by itself. Where it does, ``tiled`` if the
-        objects are smaller than `SMALL` on a plane larger than `SMALL_TILE`, or if the model sees
-        the plane at less than `DETAIL` of its size; else ``objects``.
+        ``grid`` where the model proposes no objects by itself. Where it does, ``tiled`` if it
+        sees the plane at less than `DETAIL` of its size, or if the plane is larger than
+        `SMALL_TILE` and its objects are smaller than `SMALL`; else ``objects``.
 
     Raises
     ------
@@ -57,15 +55,9 @@ def choose_parameters(
     found = model.propose(embedding)
     if found is None:
         return make_parameters("grid", **values)
-    if max(embedding.plane_shape) > SMALL_TILE and 0 < median_side(found) < SMALL:
+    side = max(embedding.plane_shape)
+    typical = found.median_side(ObjectsParameters().min_confidence)
+    if side > SMALL_TILE and 0 < typical < SMALL:
         return make_parameters("tiled", **{"tile_side": SMALL_TILE, **values})
-    shrunk = max(embedding.input_shape) < DETAIL * max(embedding.plane_shape)
+    shrunk = max(embedding.input_shape) < DETAIL * side
     return make_parameters("tiled" if shrunk else "objects", **values)
-
-
-def median_side(found: Proposals) -> float:
-    """Median over the certain objects of the geometric mean of their boxes' sides, in pixels."""
-    boxes = found.boxes[found.scores >= ObjectsParameters().min_confidence]
-    if not len(boxes):
-        return 0.0
-    return float(np.median(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))))

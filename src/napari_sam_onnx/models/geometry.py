@@ -90,7 +90,9 @@ def resized_shape(encoder: EncoderContract, plane_shape: tuple[int, int]) -> tup
     return longest_side_shape(plane_shape, max(size))
 
 
-def find_frame(contract: Contract, plane_shape: tuple[int, int]) -> Frame:
+def find_frame(
+    contract: Contract, plane_shape: tuple[int, int], input_shape: tuple[int, int]
+) -> Frame:
     """Lay a plane into a model's frame.
 
     Parameters
@@ -99,6 +101,8 @@ def find_frame(contract: Contract, plane_shape: tuple[int, int]) -> Frame:
         The model's rows.
     plane_shape : (H, W)
         Pixels of the plane.
+    input_shape : (h, w)
+        Pixels that it had in the encoder's input, padding not included.
     """
     decoder, encoder = contract.decoder, contract.encoder
     side = decoder.prompt_size
@@ -106,7 +110,7 @@ def find_frame(contract: Contract, plane_shape: tuple[int, int]) -> Frame:
     if decoder.frame == "plane":
         content = np.array([side, side], float)
     elif decoder.frame == "window":
-        content = np.asarray(resized_shape(encoder, plane_shape), float)
+        content = np.asarray(input_shape, float)
     elif encoder.resize == "squash" and encoder.size is not None:
         content = np.asarray(encoder.size, float) * (side / max(encoder.size))
     else:  # the prompts' square may be larger than the encoder's, as for EfficientViT-SAM

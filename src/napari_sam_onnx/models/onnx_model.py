@@ -18,7 +18,7 @@ from napari_sam_onnx.embedding import Embedding, LowResMasks
 from napari_sam_onnx.models.feeds import ask, build_feeds, group
 from napari_sam_onnx.models.geometry import find_frame
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.pebble_model import find_proposals, look_again
+from napari_sam_onnx.models.pebble_model import find_proposals, look_again, look_closer
 from napari_sam_onnx.models.preprocess import prepare_plane
 
 if TYPE_CHECKING:
@@ -130,8 +130,16 @@ class OnnxModel:
         ModelError
             If the picture has another shape or type, or the encoder fails.
         """
+        embedding = self._encode(image)
+        if not self.contract.decoder.centers:
+            return embedding
+        closer = look_closer(embedding, self._frame(embedding), self.contract.encoder)
+        return self._encode(image, closer) if closer else embedding
+
+    def _encode(self, image: NDArray[np.uint8], shape: tuple[int, int] | None = None) -> Embedding:
+        """Encode a plane in a size, or in the one that suits it."""
         row = self.contract.encoder
-        tensor, input_shape = prepare_plane(image, row)
+        tensor, input_shape = prepare_plane(image, row, shape)
         outputs = (
             {row.input: tensor} if self._encoder is None else self._encoder.run({row.input: tensor})
         )
@@ -160,7 +168,7 @@ class OnnxModel:
         """
         self._check(embedding)
         decoder = self.contract.decoder
-        frame = find_frame(self.contract, embedding.plane_shape)
+        frame = self._frame(embedding)
         questions = [ask(prompt, decoder, frame) for prompt in prompts]
         if not questions:
             raise ModelError("There are no prompts to answer; give at least one.")
@@ -190,8 +198,7 @@ class OnnxModel:
         self._check(embedding)
         if not self.contract.decoder.centers:
             return None
-        frame = find_frame(self.contract, embedding.plane_shape)
-        return find_proposals(embedding, frame)
+        return find_proposals(embedding, self._frame(embedding))
 
     def warm_up(self) -> None:
         """Run once on an empty picture, so that the first real one does not wait."""
@@ -210,6 +217,9 @@ class OnnxModel:
         if self._encoder is not None:
             self._encoder.close()
         self._decoder.close()
+
+    def _frame(self, embedding: Embedding) -> Frame:
+        return find_frame(self.contract, embedding.plane_shape, embedding.input_shape)
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model_id != self._id:

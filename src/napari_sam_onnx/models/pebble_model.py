@@ -1,6 +1,6 @@
-"""What pebble does beyond a SAM decoder: a second look, and proposals.
+"""What pebble does beyond a SAM decoder: proposals, and second looks of encoder and decoder.
 
-Its masks cover a window around the object instead of the whole plane; both functions
+Its masks cover a window around the object instead of the whole plane; all functions
 follow the algorithms of ``pebble/MODEL_CARD.md``.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.models.contracts import EncoderContract
     from napari_sam_onnx.models.feeds import Question
     from napari_sam_onnx.models.geometry import Frame
 
@@ -29,7 +30,41 @@ CENTER_THRESHOLD = 0.1
 SAME_OBJECT = 0.7
 """IoU of two proposed boxes above which they are one object, seen at two of its peaks."""
 
+CERTAIN = 0.4
+"""Probability of a peak from which on its object counts for what is small."""
+
+SMALL = 24.0
+"""Side in pixels below which objects are looked at enlarged."""
+
 _STRIDE = 4  # of the encoder's maps of centres and extents
+
+
+def look_closer(
+    embedding: Embedding, frame: Frame, encoder: EncoderContract
+) -> tuple[int, int] | None:
+    """Say in which larger size a plane of small objects is to be encoded once more.
+
+    Planes are enlarged twice at most: beyond that there is no more to be seen.
+
+    Parameters
+    ----------
+    embedding : Embedding
+    frame : Frame
+        Where the plane lies in the encoder's input.
+    encoder : EncoderContract
+        Its `size` bounds what may enter.
+
+    Returns
+    -------
+    (h, w) or None
+        Twice the size, where the median object is smaller than `SMALL` there.
+    """
+    height, width = 2 * embedding.plane_shape[0], 2 * embedding.plane_shape[1]
+    enlarged = embedding.input_shape != embedding.plane_shape
+    if enlarged or encoder.size is None or max(height, width) > max(encoder.size):
+        return None
+    side = find_proposals(embedding, frame).median_side(CERTAIN)
+    return (height, width) if 0 < side < SMALL else None
 
 
 def look_again(

@@ -35,7 +35,7 @@ def check_plane(image: NDArray[np.uint8]) -> None:
 
 
 def prepare_plane(
-    image: NDArray[np.uint8], encoder: EncoderContract
+    image: NDArray[np.uint8], encoder: EncoderContract, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[Any], tuple[int, int]]:
     """Turn a plane into the tensor that an encoder takes.
 
@@ -45,6 +45,8 @@ def prepare_plane(
         RGB, 0…255.
     encoder : EncoderContract
         What the encoder expects.
+    shape : (h, w), optional
+        Pixels to give the plane; by the encoder's own rule where omitted.
 
     Returns
     -------
@@ -59,7 +61,8 @@ def prepare_plane(
         If the picture has another shape or type.
     """
     check_plane(image)
-    shape = resized_shape(encoder, (image.shape[0], image.shape[1]))
+    if shape is None:
+        shape = resized_shape(encoder, (image.shape[0], image.shape[1]))
     picture = resize_bilinear(image, shape, exact=encoder.exact_resize)
     if encoder.channels == "BGR":
         picture = picture[..., ::-1]
