@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from data import Picture, read_real, read_simulated
 from onnx_pair import Answer, Array, Embedded, Pair, paste
-from propose import CENTRE_THRESHOLD, OVERLAP, SCORE_THRESHOLD, automatic, encode
+from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD, automatic, encode
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def measure(pair: Pair, pictures: list[Picture], args: argparse.Namespace) -> li
         rng = np.random.default_rng(args.seed)
         e = encode(pair, p.image, args.scale)
         scores = prompt_scores(pair, e, p.labels, rng, args.objects)
-        labels = automatic(pair, e, args.centre, args.score, args.overlap)
+        labels = automatic(pair, e, args.centre, args.rating, args.overlap)
         match = matching(labels, p.labels)
         row = {
             "name": p.name,
@@ -197,7 +197,7 @@ def main() -> None:
     p.add_argument("--looks", type=int, default=2, help="1: no second look")
     p.add_argument("--scale", type=float, help="instead of the resize rule")
     p.add_argument("--centre", type=float, default=CENTRE_THRESHOLD)
-    p.add_argument("--score", type=float, default=SCORE_THRESHOLD)
+    p.add_argument("--rating", type=float, default=RATING_THRESHOLD)
     p.add_argument("--overlap", type=float, default=OVERLAP)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnx_pair import Answer, Array, Embedded, Pair
 
 CENTRE_THRESHOLD = 0.4
-SCORE_THRESHOLD = 0.55  # predicted IoU times foreground
+RATING_THRESHOLD = 0.55  # predicted IoU times foreground
 OVERLAP = 0.5  # share of a mask that better masks may already hold
 SAME_OBJECT = 0.7  # IoU of the boxes of two peaks above which they are one object
 SMALL = 24.0  # pixels; see ``encode``
@@ -113,7 +113,7 @@ def automatic(
     pair: Pair,
     e: Embedded,
     centre_threshold: float = CENTRE_THRESHOLD,
-    threshold: float = SCORE_THRESHOLD,
+    threshold: float = RATING_THRESHOLD,
     overlap: float = OVERLAP,
 ) -> NDArray[np.int32]:
     """Label image of a whole picture."""

@@ -39,15 +39,15 @@ def main() -> None:
         if len(points):
             answer = pair.decode(e, points[:, None], np.ones((len(points), 1), np.float32))
             runs.append((e, heights, answer, q.labels))
-    print(f"{len(runs)} pictures: centre, score, overlap, mSA, AP@0.5")
-    for centre, score, overlap in itertools.product(
+    print(f"{len(runs)} pictures: centre, rating, overlap, mSA, AP@0.5")
+    for centre, rating, overlap in itertools.product(
         (0.3, 0.4, 0.5), (0.5, 0.55, 0.6, 0.65), (0.3, 0.5)
     ):
         scores = [
-            matching(assemble(a, e, h > centre, score, overlap), truth) for e, h, a, truth in runs
+            matching(assemble(a, e, h > centre, rating, overlap), truth) for e, h, a, truth in runs
         ]
         mean = np.mean(scores, 0)
-        print(f"{centre} {score} {overlap} {mean.mean():.3f} {mean[0]:.3f}")
+        print(f"{centre} {rating} {overlap} {mean.mean():.3f} {mean[0]:.3f}")
 
 
 if __name__ == "__main__":

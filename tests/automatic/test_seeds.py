@@ -98,8 +98,8 @@ def test_the_background_of_a_grid_is_no_object():
 
 def test_answers_that_are_poor_small_or_large_are_left_out():
     model = ComponentModel()
-    assert not generate_masks(PICTURE, model, "objects", score_thresh=0.96)
-    assert len(generate_masks(PICTURE, model, "objects", score_thresh=0.95)) == 3
+    assert not generate_masks(PICTURE, model, "objects", min_rating=0.96)
+    assert len(generate_masks(PICTURE, model, "objects", min_rating=0.95)) == 3
     area = int((TRUTH == 1).sum())
     assert len(generate_masks(PICTURE, model, "objects", min_area=area)) == 3
     assert not generate_masks(PICTURE, model, "objects", min_area=area + 1)
@@ -118,9 +118,9 @@ class Doubtful(ComponentModel):
 
 
 def test_what_the_encoder_takes_for_background_counts_for_less():
-    rows = [m.bbox[0] for m in generate_masks(PICTURE, Doubtful(), "objects", score_thresh=0.4)]
+    rows = [m.bbox[0] for m in generate_masks(PICTURE, Doubtful(), "objects", min_rating=0.4)]
     assert rows == [7, 12, 32]  # the doubtful one is the last, though found second
-    sure = generate_masks(PICTURE, Doubtful(), "objects", score_thresh=0.95 * 0.5 + 0.001)
+    sure = generate_masks(PICTURE, Doubtful(), "objects", min_rating=0.95 * 0.5 + 0.001)
     assert [m.bbox[0] for m in sure] == [7, 12]
     assert all(m.predicted_iou == np.float32(0.95) for m in sure)  # the model's own, unchanged
 

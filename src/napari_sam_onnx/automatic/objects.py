@@ -49,7 +49,7 @@ def iterate_objects(
     def rate(mask: Mask) -> float:
         return mask.predicted_iou * foreground_in(mask, found)
 
-    least = parameters.score_thresh
+    least = parameters.min_rating
     return (yield from iterate_seeds(model, embedding, prompts, parameters, least, rate))
 
 

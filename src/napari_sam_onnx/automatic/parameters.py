@@ -226,11 +226,11 @@ class ObjectsParameters:
         step=0.05,
     )
     prompt: str = _prompt_field("point")
-    score_thresh: float = declare(
+    min_rating: float = declare(
         0.55,
         "Masks are rated by the predicted IoU times the mean foreground that the model sees under "
         "them; those rated lower are left out; 0 keeps all.",
-        label="Minimum score",
+        label="Minimum rating",
         min=0.0,
         max=1.0,
         step=0.05,
