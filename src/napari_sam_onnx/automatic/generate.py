@@ -71,7 +71,7 @@ def iterate_masks(
     Returns
     -------
     list of Mask
-        The generator's value. Order: descending predicted IoU (``grid``: the reference's);
+        The generator's value. Order: the best rated first (``grid``: the reference's);
         with boxes that of the boxes.
     """
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
@@ -174,7 +174,7 @@ def generate_masks(
     Returns
     -------
     list of Mask
-        By descending predicted IoU; with ``grid`` in the order of SAM's own generator.
+        The best rated first; with ``grid`` in the order of SAM's own generator.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def automask(
     Returns
     -------
     (H, W) uint32
-        Labels by descending predicted IoU; see `iterate_labels`.
+        The i-th mask of `generate_masks` has label i; see `iterate_labels`.
     """
     rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
     return cast(
