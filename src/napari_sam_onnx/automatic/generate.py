@@ -211,7 +211,7 @@ def automask(
     Returns
     -------
     (H, W) uint32
-        The i-th mask of `generate_masks` has label i; see `iterate_labels`.
+        Labels in the order of `generate_masks`; see `iterate_labels`.
     """
     rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
     return cast(
