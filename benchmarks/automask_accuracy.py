@@ -18,6 +18,7 @@ import csv
 import time
 import tomllib
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,8 +96,12 @@ def main() -> None:
     parser.add_argument("--overlays", type=Path, help="folder for pictures with outlines")
     arguments = parser.parse_args()
     named = arguments.model
-    model = load_model(named[0] if len(named) == 1 else named)
     settings = dict(arguments.set)
+    if arguments.mode == "watershed":
+        who, find = "no model", watershed_labels
+    else:
+        model = load_model(named[0] if len(named) == 1 else named)
+        who, find = model.id, partial(automask, model=model, mode=arguments.mode, **settings)
     found: dict[str, list[tuple[Evaluation, float]]] = defaultdict(list)
     groups = arguments.groups
     if groups is None:
@@ -104,17 +109,13 @@ def main() -> None:
     pictures = read_pictures(arguments.data, tuple(groups), arguments.limit)
     for name, kind, picture, truth in pictures:
         began = time.perf_counter()
-        if arguments.mode == "watershed":
-            labels = watershed_labels(picture)
-        else:
-            labels = automask(picture, model, arguments.mode, **settings)
+        labels = find(picture)
         seconds = time.perf_counter() - began
         evaluation = evaluate_labels(labels, truth)
         for row in (kind, "all"):
             found[row].append((evaluation, seconds))
         if arguments.overlays:
             save_overlay(arguments.overlays / f"{name}.png", picture, labels)
-    who = "no model" if arguments.mode == "watershed" else model.id
     print(f"{who}, mode {arguments.mode}, {settings or 'default settings'}")
     rows = []
     for kind, results in sorted(found.items(), key=lambda item: (item[0] == "all", item[0])):

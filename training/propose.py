@@ -70,16 +70,22 @@ def distinct(boxes: Array) -> NDArray[np.bool_]:
     return stays
 
 
-def seen_under(mask: NDArray[np.bool_], where: tuple[slice, slice], e: Embedded) -> float:
-    """Mean foreground under a mask; a cell takes the highest value of its 3 x 3 neighbourhood."""
+def foreground(e: Embedded) -> Array:
+    """Foreground of the picture's cells, the highest value of each 3 x 3 neighbourhood."""
     h, w = (round(n * s) for n, s in zip(e.shape, e.scale[::-1], strict=True))
     seen = e.maps["objectness"][0, 1, : -(-h // 4), : -(-w // 4)]
-    seen = ndimage.maximum_filter(seen, 3, mode="constant")
+    return ndimage.maximum_filter(seen, 3, mode="constant")
+
+
+def seen_under(
+    mask: NDArray[np.bool_], where: tuple[slice, slice], seen: Array, scale: tuple[float, float]
+) -> float:
+    """Mean foreground (``seen``) under a mask of a picture that was scaled by (x, y)."""
     i, j = (
-        ((np.arange(span.start, span.stop) + 0.5) * s / 4).astype(int)
-        for span, s in zip(where, e.scale[::-1], strict=True)
+        ((np.arange(span.start, span.stop) + 0.5) * s / 4).astype(int).clip(0, last - 1)
+        for span, s, last in zip(where, scale[::-1], seen.shape, strict=True)
     )
-    under = seen[np.ix_(i.clip(0, seen.shape[0] - 1), j.clip(0, seen.shape[1] - 1))][mask]
+    under = seen[np.ix_(i, j)][mask]
     return float(under.mean()) if under.size else 0.0
 
 
@@ -91,11 +97,11 @@ def assemble(
     The rating is the predicted IoU times the foreground under the mask: the decoder believes
     that there is an object where it is asked, the encoder does not.
     """
-    found = []
+    seen, found = foreground(e), []
     for k in np.flatnonzero(use & (a.iou >= threshold)):
         where, logits = paste(a.logits[k], a.windows[k], e)
         mask = logits > 0
-        found.append((a.iou[k] * seen_under(mask, where, e), where, mask))
+        found.append((a.iou[k] * seen_under(mask, where, seen, e.scale), where, mask))
     out = np.zeros(e.shape, np.int32)
     count = 0
     for rating, where, mask in sorted(found, key=lambda f: -f[0]):

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CERTAIN = 0.4
+"""Score from which on a proposed object counts for how large objects are."""
+
+SMALL = 24.0
+"""Side in plane pixels below which objects are better seen enlarged."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
     """The encoder's tensors for one plane.
@@ -131,12 +138,14 @@ class Proposals:
     def __len__(self) -> int:
         return len(self.points)
 
-    def median_side(self, least: float) -> float:
-        """Median object's side in plane pixels: the geometric mean of its box's two.
+    @property
+    def small(self) -> bool:
+        """Whether the median object is smaller than `SMALL`; False where none is certain.
 
-        Only objects with a score of at least `least` count; 0 where there are none.
+        An object's side is the geometric mean of its box's two, in plane pixels; objects with a
+        score of at least `CERTAIN` count.
         """
-        boxes = self.boxes[self.scores >= least]
+        boxes = self.boxes[self.scores >= CERTAIN]
         if not len(boxes):
-            return 0.0
-        return float(np.median(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))))
+            return False
+        return bool(0 < np.median(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))) < SMALL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.automatic.parameters import ObjectsParameters, make_parameters
+from napari_sam_onnx.automatic.parameters import make_parameters
 from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 DETAIL = 0.7
 """A plane that a model sees smaller than this part of its size is better looked at in tiles."""
-
-SMALL = 24.0
-"""Where the median object is smaller than this, in pixels, small tiles show it enlarged."""
 
 SMALL_TILE = 512
 """Side of the tiles for small objects; models enlarge them, the embedded one twice."""
@@ -44,7 +41,7 @@ def choose_parameters(
     settings : Parameters
         ``grid`` where the model proposes no objects by itself. Where it does, ``tiled`` if it
         sees the plane at less than `DETAIL` of its size, or if the plane is larger than
-        `SMALL_TILE` and its objects are smaller than `SMALL`; else ``objects``.
+        `SMALL_TILE` and its objects are small (`Proposals.small`); else ``objects``.
 
     Raises
     ------
@@ -56,8 +53,7 @@ def choose_parameters(
     if found is None:
         return make_parameters("grid", **values)
     side = max(embedding.plane_shape)
-    typical = found.median_side(ObjectsParameters().min_confidence)
-    if side > SMALL_TILE and 0 < typical < SMALL:
+    if side > SMALL_TILE and found.small:
         return make_parameters("tiled", **{"tile_side": SMALL_TILE, **values})
     shrunk = max(embedding.input_shape) < DETAIL * side
     return make_parameters("tiled" if shrunk else "objects", **values)

@@ -30,12 +30,6 @@ CENTER_THRESHOLD = 0.1
 SAME_OBJECT = 0.7
 """IoU of two proposed boxes above which they are one object, seen at two of its peaks."""
 
-CERTAIN = 0.4
-"""Probability of a peak from which on its object counts for what is small."""
-
-SMALL = 24.0
-"""Side in pixels below which objects are looked at enlarged."""
-
 _STRIDE = 4  # of the encoder's maps of centres and extents
 
 
@@ -57,14 +51,13 @@ def look_closer(
     Returns
     -------
     (h, w) or None
-        Twice the size, where the median object is smaller than `SMALL` there.
+        Twice the size, where the proposed objects are small.
     """
     height, width = 2 * embedding.plane_shape[0], 2 * embedding.plane_shape[1]
     enlarged = embedding.input_shape != embedding.plane_shape
     if enlarged or encoder.size is None or max(height, width) > max(encoder.size):
         return None
-    side = find_proposals(embedding, frame).median_side(CERTAIN)
-    return (height, width) if 0 < side < SMALL else None
+    return (height, width) if find_proposals(embedding, frame).small else None
 
 
 def look_again(
