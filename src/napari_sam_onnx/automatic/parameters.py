@@ -14,18 +14,15 @@ from napari_sam_onnx.automatic.declare import (
     declare,
     form_fields,
 )
-
-
-def _batch_field() -> Any:
-    return declare(
-        64,
-        "Prompts decoded at once. More is faster and takes more memory.",
-        label="Prompts per batch",
-        min=1,
-        max=1024,
-        step=1,
-        advanced=True,
-    )
+from napari_sam_onnx.automatic.shared_fields import (
+    batch_field,
+    iou_field,
+    max_area_field,
+    min_area_field,
+    overlap_field,
+    prompt_field,
+    stability_field,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,7 @@ class GridParameters:
         step=1,
         advanced=True,
     )
-    points_per_batch: int = _batch_field()
+    points_per_batch: int = batch_field()
     # One (N, 2) grid per crop layer, (y, x) as fractions of the crop, instead of points_per_side.
     point_grids: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
@@ -143,76 +140,6 @@ class GridParameters:
             raise ParameterError("point_grids holds (y, x) pairs as fractions from 0 to 1.")
 
 
-def _iou_field(default: float) -> Any:
-    return declare(
-        default,
-        "Masks that the model itself rates lower are left out; 0 keeps all.",
-        label="Minimum predicted IoU",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-
-
-def _stability_field(default: float) -> Any:
-    return declare(
-        default,
-        "Masks whose outline shifts with the threshold more than this allows are left out; "
-        "0 keeps all.",
-        label="Minimum stability",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-
-
-def _overlap_field() -> Any:
-    return declare(
-        0.5,
-        "Of two masks that share more than this part (of their union, or of the smaller one) "
-        "the better one stays.",
-        label="Overlap allowed",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-
-
-def _prompt_field(default: str) -> Any:
-    return declare(
-        default,
-        "What the model is asked with: the centre of each object alone, so that it judges the size "
-        "by itself, or also a box of the size that was found.",
-        label="Prompt with",
-        choices=("point", "point+box"),
-        advanced=True,
-    )
-
-
-def _min_area_field() -> Any:
-    return declare(
-        10,
-        "Smaller objects are left out.",
-        label="Smallest object",
-        min=0,
-        max=100_000_000,
-        step=1,
-        unit="px²",
-    )
-
-
-def _max_area_field() -> Any:
-    return declare(
-        0,
-        "Larger objects are left out; 0 sets no limit.",
-        label="Largest object",
-        min=0,
-        max=100_000_000,
-        step=1,
-        unit="px²",
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ObjectsParameters:
     """One prompt for each object that the model's own encoder saw."""
@@ -225,7 +152,7 @@ class ObjectsParameters:
         max=1.0,
         step=0.05,
     )
-    prompt: str = _prompt_field("point")
+    prompt: str = prompt_field("point")
     min_rating: float = declare(
         0.55,
         "Masks are rated by the predicted IoU times the mean foreground that the model sees under "
@@ -235,11 +162,11 @@ class ObjectsParameters:
         max=1.0,
         step=0.05,
     )
-    stability_score_thresh: float = _stability_field(0.0)
-    max_overlap: float = _overlap_field()
-    min_area: int = _min_area_field()
-    max_area: int = _max_area_field()
-    points_per_batch: int = _batch_field()
+    stability_score_thresh: float = stability_field(0.0)
+    max_overlap: float = overlap_field()
+    min_area: int = min_area_field()
+    max_area: int = max_area_field()
+    points_per_batch: int = batch_field()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -282,13 +209,13 @@ class BlobsParameters:
         max=1.0,
         step=0.01,
     )
-    prompt: str = _prompt_field("point")
-    pred_iou_thresh: float = _iou_field(0.6)
-    stability_score_thresh: float = _stability_field(0.0)
-    max_overlap: float = _overlap_field()
-    min_area: int = _min_area_field()
-    max_area: int = _max_area_field()
-    points_per_batch: int = _batch_field()
+    prompt: str = prompt_field("point")
+    pred_iou_thresh: float = iou_field(0.6)
+    stability_score_thresh: float = stability_field(0.0)
+    max_overlap: float = overlap_field()
+    min_area: int = min_area_field()
+    max_area: int = max_area_field()
+    points_per_batch: int = batch_field()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -303,8 +230,8 @@ class BlobsParameters:
 class BoxesParameters:
     """One prompt for each box that is given, or for each object of a label image."""
 
-    pred_iou_thresh: float = _iou_field(0.0)
-    stability_score_thresh: float = _stability_field(0.0)
+    pred_iou_thresh: float = iou_field(0.0)
+    stability_score_thresh: float = stability_field(0.0)
     max_overlap: float = declare(
         1.0,
         "Of two masks that share more than this part (of their union, or of the smaller one) "
@@ -314,7 +241,7 @@ class BoxesParameters:
         max=1.0,
         step=0.05,
     )
-    points_per_batch: int = _batch_field()
+    points_per_batch: int = batch_field()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -348,7 +275,7 @@ class TiledParameters:
         step=16,
         unit="px",
     )
-    max_overlap: float = _overlap_field()
+    max_overlap: float = overlap_field()
     # The settings of the mode inside; its defaults where None.
     inner_parameters: GridParameters | ObjectsParameters | BlobsParameters | None = None
 
