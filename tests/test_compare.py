@@ -8,8 +8,9 @@ import pytest
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.compare import CompareError, ModelAnswer, compare_models, ensemble
 from napari_sam_onnx.embedding import LowResMask
-from napari_sam_onnx.masks import Mask, mask_from_low_res, measure_iou
+from napari_sam_onnx.masks import Mask, measure_iou
 from napari_sam_onnx.prompts import PromptError, make_prompts
+from napari_sam_onnx.upscale import mask_from_low_res
 from tests.fakes import ComponentModel, draw_discs
 
 SHAPE = (40, 60)

@@ -1,17 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.labels import (
-    LARGEST_LABEL,
-    LabelError,
-    commit_mask,
-    count_overlaps,
-    free_label,
-    link_labels,
-    match_pairs,
-    measure_areas,
-    paint_masks,
-)
+from napari_sam_onnx.labels import LARGEST_LABEL, LabelError, commit_mask, free_label, paint_masks
+from napari_sam_onnx.linking import count_overlaps, link_labels, match_pairs, measure_areas
 from napari_sam_onnx.masks import Mask
 
 SHAPE = (12, 20)

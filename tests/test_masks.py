@@ -4,15 +4,9 @@ from scipy import ndimage
 from skimage.transform import resize
 
 from napari_sam_onnx.embedding import LowResMask
-from napari_sam_onnx.masks import (
-    Mask,
-    mask_from_low_res,
-    measure_iou,
-    measure_overlap,
-    measure_stability,
-    suppress_overlapping,
-    upscale_region,
-)
+from napari_sam_onnx.masks import Mask, measure_iou, measure_overlap
+from napari_sam_onnx.nms import suppress_overlapping
+from napari_sam_onnx.upscale import mask_from_low_res, measure_stability, upscale_region
 
 rng = np.random.default_rng(0)
 

@@ -23,8 +23,8 @@ import transformers
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from napari_sam_onnx.models import grounding_dino
-from napari_sam_onnx.models.detectors import load_detector
+from napari_sam_onnx.models.text import grounding_dino
+from napari_sam_onnx.models.text.detectors import load_detector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,15 +16,10 @@ import numpy as np
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key
 from napari_sam_onnx.embedding import LowResMask
-from napari_sam_onnx.masks import (
-    Mask,
-    candidate_masks,
-    crop_to_object,
-    mask_from_low_res,
-    upscale_region,
-)
+from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError
+from napari_sam_onnx.upscale import candidate_masks, mask_from_low_res, upscale_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.labels import count_overlaps, match_pairs, measure_areas
+from napari_sam_onnx.linking import count_overlaps, match_pairs, measure_areas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key
 from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.masks import Mask, candidate_masks
 from napari_sam_onnx.prompts import PromptError, make_prompts
+from napari_sam_onnx.upscale import candidate_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.prompts import Prompts
 

@@ -1,6 +1,6 @@
 """One small pair for each family of exports, and what a client must do with it.
 
-A new row in ``models/contracts.py`` gets its entry here; every test of the runner then runs
+A new row in ``models/onnx/contracts.py`` gets its entry here; every test of the runner then runs
 on it. What is expected is written out, not read from the row.
 """
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from napari_sam_onnx.models import ModelCard, ModelError, load, load_model
-from napari_sam_onnx.models.cards import ModelFile
+from napari_sam_onnx.models.store.cards import ModelFile
 from napari_sam_onnx.prompts import make_prompts
 from tests.models.families import E12, FAMILIES, I
 from tests.models.onnx_graph import Graph
@@ -149,7 +149,7 @@ def test_two_of_a_kind_are_refused(tiny_sam_pair):
 def test_files_of_two_models_are_refused_and_closed(tiny_sam_pair, build_pair, monkeypatch):
     closed = []
     monkeypatch.setattr(
-        "napari_sam_onnx.models.runtime.Session.close", lambda self: closed.append(self.path)
+        "napari_sam_onnx.models.onnx.runtime.Session.close", lambda self: closed.append(self.path)
     )
     _, other = build_pair(E12, I)
     with pytest.raises(ModelError, match="do not fit: the decoder needs high_res_feats_0"):

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam_onnx.plugin.commits import Commits
-from napari_sam_onnx.plugin.engine import Engine
-from napari_sam_onnx.plugin.session import Session
+from napari_sam_onnx.plugin.session.commits import Commits
+from napari_sam_onnx.plugin.session.engine import Engine
+from napari_sam_onnx.plugin.session.session import Session
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_sam_onnx.plugin.work import Job
+    from napari_sam_onnx.plugin.session.lanes import Job
 
 CENTERS = ((30, 30), (30, 80), (75, 55))
 RADIUS = 10

@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_sam_onnx.plugin.dock import SamDock
-from napari_sam_onnx.plugin.engine import Engine
+from napari_sam_onnx.plugin.session.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

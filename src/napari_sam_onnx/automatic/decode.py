@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.masks import mask_from_low_res
+from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,9 +16,10 @@ import numpy as np
 from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops, move_mask
 from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.masks import mask_from_low_res, suppress_overlapping
+from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
 from napari_sam_onnx.segmenter import Segmenter
+from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

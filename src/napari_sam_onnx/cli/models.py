@@ -7,11 +7,11 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from napari_sam_onnx.models.cards import ModelCard, ModelFile
-from napari_sam_onnx.models.catalog import find_card, read_catalogue
-from napari_sam_onnx.models.disk import format_bytes
-from napari_sam_onnx.models.files import bytes_on_disk, find_files, is_downloaded, remove
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
+from napari_sam_onnx.models.store.disk import format_bytes
+from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
 
 models_app = typer.Typer(
     no_args_is_help=True,
@@ -82,7 +82,7 @@ def info(model_id: ModelId) -> None:
 @models_app.command()
 def download(model_id: ModelId) -> None:
     """Download a model. Ctrl+C keeps what has arrived; the next run goes on from there."""
-    from napari_sam_onnx.models.download import download as fetch_model
+    from napari_sam_onnx.models.store.download import download as fetch_model
 
     card = find_card(model_id)
     if is_downloaded(card):
@@ -127,7 +127,7 @@ def add(
     ] = False,
 ) -> None:
     """Add a model from files on this computer; the files are opened first to see if they fit."""
-    from napari_sam_onnx.models.local import add_local
+    from napari_sam_onnx.models.add import add_local
 
     chosen = model_id or encoder.stem.lower().replace(" ", "-").replace("_", "-")
     card = add_local(encoder, decoder, chosen, name=name, licence=licence, copy=not in_place)

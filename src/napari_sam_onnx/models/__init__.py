@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.models.cards import ModelCard
-    from napari_sam_onnx.models.catalog import find_card, list_models
-    from napari_sam_onnx.models.detectors import BoxProposer, load_detector
     from napari_sam_onnx.models.load import load_model
-    from napari_sam_onnx.models.load_text import TextModel, load_text_model
     from napari_sam_onnx.models.model import Model, ModelError
-    from napari_sam_onnx.models.onnx_model import OnnxModel
+    from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
+    from napari_sam_onnx.models.store.cards import ModelCard
+    from napari_sam_onnx.models.store.catalog import find_card, list_models
+    from napari_sam_onnx.models.text.detectors import BoxProposer, load_detector
+    from napari_sam_onnx.models.text.load_text import TextModel, load_text_model
 
 __all__ = [
     "BoxProposer",
@@ -29,17 +29,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BoxProposer": "detectors",
+    "BoxProposer": "text.detectors",
     "Model": "model",
-    "ModelCard": "cards",
+    "ModelCard": "store.cards",
     "ModelError": "model",
-    "OnnxModel": "onnx_model",
-    "TextModel": "load_text",
-    "find_card": "catalog",
-    "list_models": "catalog",
-    "load_detector": "detectors",
+    "OnnxModel": "onnx.onnx_model",
+    "TextModel": "text.load_text",
+    "find_card": "store.catalog",
+    "list_models": "store.catalog",
+    "load_detector": "text.detectors",
     "load_model": "load",
-    "load_text_model": "load_text",
+    "load_text_model": "text.load_text",
 }
 
 

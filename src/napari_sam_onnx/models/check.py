@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.masks import Mask, mask_from_low_res, measure_iou
+from napari_sam_onnx.masks import Mask, measure_iou
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError, make_prompts
+from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding
-    from napari_sam_onnx.models.onnx_model import OnnxModel
+    from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
     from napari_sam_onnx.prompts import Prompts
 
 BATCH = 16

@@ -8,18 +8,18 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.models.cards import ModelCard
-from napari_sam_onnx.models.catalog import find_card
-from napari_sam_onnx.models.detect import detect_contract, is_decoder, stated_fields
-from napari_sam_onnx.models.files import locate
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx_model import OnnxModel
+from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
+from napari_sam_onnx.models.store.cards import ModelCard
+from napari_sam_onnx.models.store.catalog import find_card
+from napari_sam_onnx.models.store.files import locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_sam_onnx.models.detect import Contract
-    from napari_sam_onnx.models.runtime import Session
+    from napari_sam_onnx.models.onnx.detect import Contract
+    from napari_sam_onnx.models.onnx.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -70,8 +70,8 @@ def load_model(
     True
     """
     # ONNX Runtime is imported only here, so that commands which open no model start at once
-    from napari_sam_onnx.models.probes import probe_decoder
-    from napari_sam_onnx.models.runtime import Session
+    from napari_sam_onnx.models.onnx.probes import probe_decoder
+    from napari_sam_onnx.models.onnx.runtime import Session
 
     name, paths, stated = _resolve(source)
     changes = {**stated, **(overrides or {})}

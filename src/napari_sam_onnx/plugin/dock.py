@@ -10,29 +10,29 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sam_onnx.plugin.automatic import Automatic
-from napari_sam_onnx.plugin.automatic_panel import AutomaticPanel
-from napari_sam_onnx.plugin.commits import Commits
-from napari_sam_onnx.plugin.compare_panel import ComparePanel
-from napari_sam_onnx.plugin.comparison import Comparison
-from napari_sam_onnx.plugin.find_panel import FindPanel
-from napari_sam_onnx.plugin.finder import Finder
-from napari_sam_onnx.plugin.geometry import role_of
-from napari_sam_onnx.plugin.image_panel import ImagePanel
 from napari_sam_onnx.plugin.keys import bind
-from napari_sam_onnx.plugin.model_panel import ModelPanel
-from napari_sam_onnx.plugin.model_shelf import ModelShelf
-from napari_sam_onnx.plugin.prompt_panel import PromptPanel, make_key_help
-from napari_sam_onnx.plugin.session import Session
-from napari_sam_onnx.plugin.widgets import Section
+from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
+from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.panels.find_panel import FindPanel
+from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
+from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
+from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
+from napari_sam_onnx.plugin.panels.widgets import Section
+from napari_sam_onnx.plugin.runs.automatic import Automatic
+from napari_sam_onnx.plugin.runs.comparison import Comparison
+from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.session.commits import Commits
+from napari_sam_onnx.plugin.session.session import Session
+from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
 
-    from napari_sam_onnx.plugin.engine import Engine
-    from napari_sam_onnx.plugin.layers import PromptLayers
+    from napari_sam_onnx.plugin.layers.prompts import PromptLayers
+    from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.status import Status
 
 COLORS = {"info": "#8a8d91", "busy": "#3d8bfd", "ready": "#2fa866", "error": "#e5484d"}

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-    from napari_sam_onnx.plugin.commits import Commits
-    from napari_sam_onnx.plugin.session import Session
+    from napari_sam_onnx.plugin.session.commits import Commits
+    from napari_sam_onnx.plugin.session.session import Session
 
 # Shorter movements between press and release are a click; napari's own points use the same.
 DRAG_PIXELS = 5

@@ -1,0 +1,243 @@
+"""Add models from files that the user has: checked, copied, and given a card.
+
+External weights are found by reading what a graph says about them, never by guessing names,
+and travel with it under their own names.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
+from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
+from napari_sam_onnx.models.store.disk import ensure_space, explain_write_error
+from napari_sam_onnx.models.store.integrity import sha256_of
+from napari_sam_onnx.models.store.places import cards_dir, data_dir, models_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Check = Callable[["Sequence[Path]"], str]
+"""Opens the files of a model and says which contract they follow, or raises ModelError."""
+
+# TensorProto.external_data: the entry whose key is "location" and whose value is a file name
+# of up to 127 bytes (field numbers and wire types of onnx.proto3)
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
+
+
+def add_local(
+    encoder: Path,
+    decoder: Path | None,
+    model_id: str,
+    *,
+    name: str = "",
+    licence: str = "",
+    copy: bool = True,
+    check: Check | None = None,
+) -> ModelCard:
+    """Make a model of files on this computer.
+
+    Parameters
+    ----------
+    encoder : Path
+        The encoder, or the one file that is both.
+    decoder : Path or None
+        The decoder.
+    model_id : str
+        The id to give; lower-case letters, digits, ``.``, ``-``, ``_``.
+    name, licence : str, optional
+        For the list; the id and "unknown" where omitted.
+    copy : bool
+        Whether the files go into the data folder. Otherwise they stay where they are, and
+        the model is refused once they change.
+    check : callable, optional
+        Opens the files and returns the contract; `open_pair` where omitted.
+
+    Returns
+    -------
+    ModelCard
+        As the list shows it from now on.
+
+    Raises
+    ------
+    ModelError
+        If the id is taken or not usable, a file is missing, the files are no model, or they
+        cannot be copied. Nothing is left behind then.
+    """
+    _refuse_id(model_id)
+    graphs = {"encoder": encoder, "decoder": decoder} if decoder else {"model": encoder}
+    sources: dict[str, Path] = {}
+    for role, path in graphs.items():
+        graph = Path(path).expanduser().absolute()
+        if not graph.is_file():
+            raise ModelError(f"There is no file {path}.")
+        sources[role] = graph
+        for i, beside in enumerate(find_external_data(graph)):
+            sources[f"{role}_data{i + 1 if i else ''}"] = beside
+    contract = (check or open_pair)([sources[role] for role in graphs])
+    folder = models_dir() / model_id
+    card_file = cards_dir() / f"{model_id}.toml"
+    try:
+        paths = _copy_all(sources, folder) if copy else sources
+        files = tuple(_describe(role, path) for role, path in paths.items())
+        card = ModelCard(
+            id=model_id,
+            name=name or model_id,
+            family="added",
+            files=files,
+            contract=contract,
+            licence=licence or "unknown",
+            hash_source="hashed when the model was added",
+        )
+        write_card(card, card_file)
+    except (OSError, ModelError) as error:
+        if copy:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise explain_write_error(error, card_file) from error
+        raise
+    return find_card(model_id)
+
+
+def add_detector(path: Path, model_id: str, *, name: str = "", licence: str = "") -> ModelCard:
+    """Make a detector of a file on this computer; it stays where it is, with its tokenizer.
+
+    Parameters
+    ----------
+    path : Path
+        Grounding DINO or a YOLOv8-style detector.
+    model_id : str
+        The id to give.
+    name, licence : str, optional
+        For the list.
+
+    Returns
+    -------
+    ModelCard
+        As the list shows it from now on.
+
+    Raises
+    ------
+    ModelError
+        If the id is taken or not usable, or the file is missing or no detector.
+    """
+    from napari_sam_onnx.models.text.detectors import load_detector
+
+    _refuse_id(model_id)
+    graph = Path(path).expanduser().absolute()
+    load_detector(graph).close()
+    card_file = cards_dir() / f"{model_id}.toml"
+    card = ModelCard(
+        id=model_id,
+        name=name or model_id,
+        family="detector",
+        files=(ModelFile("detector", graph.name, path=graph, **_measure(graph)),),
+        licence=licence or "unknown",
+        hash_source="hashed when the detector was added",
+    )
+    try:
+        write_card(card, card_file)
+    except OSError as error:
+        raise explain_write_error(error, card_file) from error
+    return find_card(model_id)
+
+
+def open_pair(paths: Sequence[Path]) -> str:
+    """Open the files of a model to see that they are one; its contract's name."""
+    from napari_sam_onnx.models.load import load_model
+
+    model = load_model(paths)
+    try:
+        return model.contract.name
+    finally:
+        model.close()
+
+
+def find_external_data(graph: Path) -> list[Path]:
+    """List the files with a graph's external weights.
+
+    Parameters
+    ----------
+    graph : Path
+        An ONNX file.
+
+    Returns
+    -------
+    list of Path
+        In the order of their first use; empty where the graph holds its weights.
+
+    Raises
+    ------
+    ModelError
+        If one is missing, or lies elsewhere than beside the graph.
+    """
+    if graph.stat().st_size == 0:
+        return []
+    names: dict[str, None] = {}
+    with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for match in _LOCATION.finditer(data):
+            raw = data[match.end() : match.end() + match[1][0]]
+            names.setdefault(raw.decode("utf-8", errors="replace"))
+    found = []
+    for name in names:
+        if Path(name).name != name:
+            raise ModelError(f"{graph.name} wants weights from '{name}'; they must lie beside it.")
+        path = graph.with_name(name)
+        if not path.is_file():
+            raise ModelError(
+                f"{graph.name} keeps its weights in '{name}', which is not beside it; put it "
+                f"into {graph.parent} under that name."
+            )
+        found.append(path)
+    return found
+
+
+def _refuse_id(model_id: str) -> None:
+    if not is_valid_id(model_id):
+        raise ModelError(
+            f"'{model_id}' cannot be an id; use lower-case letters, digits, '.', '-' and '_'."
+        )
+    if any(card.id == model_id for card in read_catalogue().cards):
+        raise ModelError(f"There is already a model '{model_id}'; choose another id.")
+    if (cards_dir() / f"{model_id}.toml").exists():
+        raise ModelError(f"{cards_dir() / f'{model_id}.toml'} exists; choose another id.")
+
+
+def _copy_all(sources: dict[str, Path], folder: Path) -> dict[str, Path]:
+    """Copy each graph with its data into a folder of its own, so that names cannot clash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    needed = sum(path.stat().st_size for path in sources.values())
+    ensure_space(folder, needed, "the model")
+    copies = {}
+    for role, path in sources.items():
+        target = folder / role.split("_data")[0] / path.name
+        target.parent.mkdir(exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        try:
+            shutil.copyfile(path, part)
+            os.replace(part, target)
+        except OSError as error:
+            raise explain_write_error(error, target) from error
+        copies[role] = target
+    return copies
+
+
+def _describe(role: str, path: Path) -> ModelFile:
+    """Describe a file for a card; relative where cards and files travel together."""
+    known = _measure(path)
+    if cards_dir().parent == data_dir() and data_dir() in path.parents:
+        path = Path(os.path.relpath(path, cards_dir()))
+    return ModelFile(role, path.name, path=path, **known)
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    """Measure what later loads are held to."""
+    return {"size": path.stat().st_size, "sha256": sha256_of(path)}

@@ -1,0 +1,1 @@
+"""A pair of ONNX files -> a model: contracts, detection, preparation, the runner."""

@@ -1,0 +1,302 @@
+"""The one class that runs any two rows of the tables of contracts.
+
+    plane ─ preprocess ─▶ encoder ─▶ Embedding ─┐
+    Prompts ─ feeds.ask, group, build_feeds ────┴▶ decoder ─▶ LowResMasks
+
+Masks stay at the decoder's resolution; who needs pixels of the plane upscales them. The
+masks at plane size that some graphs offer are never read: many public files stretch them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.embedding import Embedding, LowResMasks
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.feeds import ask, build_feeds, group
+from napari_sam_onnx.models.onnx.frame import find_frame
+from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
+from napari_sam_onnx.models.onnx.preprocess import prepare_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.embedding import Proposals
+    from napari_sam_onnx.models.onnx.detect import Contract
+    from napari_sam_onnx.models.onnx.feeds import Question
+    from napari_sam_onnx.models.onnx.frame import Frame
+    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.prompts import Prompts
+
+_MOST_PROMPTS = 64
+_MOST_LARGE_PROMPTS = 16  # SAM's decoders keep 32 channels of 256 × 256 for each prompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """A decoder's answer to questions of one kind: (B, M, h, w), (B, M), (B, 4)."""
+
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    windows: NDArray[np.float32]
+
+
+class OnnxModel:
+    """Two sessions and the contract between them. Safe to call from several threads.
+
+    Parameters
+    ----------
+    encoder : Session or None
+        None where one file encodes and decodes at once; the embedding is then the picture.
+    decoder : Session
+    contract : Contract
+        What the two agree on, probes included.
+    model_id : str
+        Identifies the weights.
+    name : str
+        What users call the model.
+    findings : tuple of str
+        What loading found out by trying, one sentence each.
+    """
+
+    def __init__(
+        self,
+        encoder: Session | None,
+        decoder: Session,
+        contract: Contract,
+        *,
+        model_id: str,
+        name: str = "",
+        findings: tuple[str, ...] = (),
+    ) -> None:
+        self._encoder = encoder
+        self._decoder = decoder
+        self._id = model_id
+        self.contract = contract
+        self.name = name or model_id
+        self.findings = findings
+
+    @property
+    def id(self) -> str:
+        """Identifies the weights, not only the name: equal ids give equal embeddings."""
+        return self._id
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether an earlier answer refines the next."""
+        return self.contract.decoder.takes_masks
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether many prompts cost one run, and not one run each."""
+        return self.contract.decoder.batch
+
+    @property
+    def description(self) -> str:
+        """The contract, and where the two graphs run and why."""
+        encoder = self._encoder.description if self._encoder else "none"
+        return (
+            f"{self.name}: contract {self.contract.name}; encoder on {encoder}; "
+            f"decoder on {self._decoder.description}"
+        )
+
+    @property
+    def runs_on(self) -> str:
+        """Where the graphs run now, in short, such as ``cpu, 2 threads``."""
+        session = self._encoder or self._decoder
+        where = f"{session.provider}, {session.threads} thread{'s' * (session.threads != 1)}"
+        if self._decoder.provider != session.provider:
+            where += f"; decoder on {self._decoder.provider}"
+        return where
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, contract {self.contract.name}>"
+
+    def encode(self, image: NDArray[np.uint8]) -> Embedding:
+        """Encode a plane.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8
+            RGB.
+
+        Raises
+        ------
+        ModelError
+            If the picture has another shape or type, or the encoder fails.
+        """
+        embedding = self._encode(image)
+        if not self.contract.decoder.centers:
+            return embedding
+        closer = look_closer(embedding, self._frame(embedding), self.contract.encoder)
+        return self._encode(image, closer) if closer else embedding
+
+    def _encode(self, image: NDArray[np.uint8], shape: tuple[int, int] | None = None) -> Embedding:
+        """Encode a plane in a size, or in the one that suits it."""
+        row = self.contract.encoder
+        tensor, input_shape = prepare_plane(image, row, shape)
+        outputs = (
+            {row.input: tensor} if self._encoder is None else self._encoder.run({row.input: tensor})
+        )
+        tensors = {
+            name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
+            for name, parts in self.contract.wiring.items()
+        }
+        return Embedding(tensors, (image.shape[0], image.shape[1]), input_shape, self._id)
+
+    def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
+        """Answer B prompts, each for one object of the plane.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            Of this model.
+        prompts : sequence of Prompts
+            Prompts with equally many points are answered in one run where the graph can.
+
+        Raises
+        ------
+        ModelError
+            If the embedding is another model's, or the decoder fails.
+        PromptError
+            If the model's family cannot take such a prompt.
+        """
+        self._check(embedding)
+        decoder = self.contract.decoder
+        frame = self._frame(embedding)
+        questions = [ask(prompt, decoder, frame) for prompt in prompts]
+        if not questions:
+            raise ModelError("There are no prompts to answer; give at least one.")
+        answers = self._answer(embedding, questions, frame)
+        if decoder.frame == "window":
+            again, larger = look_again(
+                questions, answers.logits, answers.scores, answers.windows, embedding.plane_shape
+            )
+            if again:
+                second = self._answer(embedding, larger, frame)
+                answers.logits[again] = second.logits
+                answers.scores[again] = second.scores
+                answers.windows[again] = second.windows
+        candidates = answers.logits.shape[1]
+        four = decoder.choose == "token" and candidates == 4
+        return LowResMasks(
+            answers.logits,
+            answers.scores,
+            answers.windows,
+            choose_candidates(answers.logits, answers.scores, prompts, decoder.choose),
+            (1, 2, 3) if four else tuple(range(candidates)),
+            decoder.prompt_size if decoder.frame == "padded" else 0,
+        )
+
+    def propose(self, embedding: Embedding) -> Proposals | None:
+        """Objects that the encoder saw, or None where the model has no such output."""
+        self._check(embedding)
+        if not self.contract.decoder.centers:
+            return None
+        return find_proposals(embedding, self._frame(embedding))
+
+    def warm_up(self) -> None:
+        """Run once on an empty picture, so that the first real one does not wait."""
+        from napari_sam_onnx.prompts import make_prompts
+
+        empty = np.zeros((64, 64, 3), np.uint8)
+        whole = (-0.5, -0.5, 63.5, 63.5)
+        by_box = not self.contract.decoder.points
+        prompts = make_prompts(
+            None if by_box else [(32, 32)], box=whole if by_box else None, plane_shape=(64, 64)
+        )
+        self.decode(self.encode(empty), [prompts])
+
+    def close(self) -> None:
+        """Free the memory of both graphs; the model cannot be used any more."""
+        if self._encoder is not None:
+            self._encoder.close()
+        self._decoder.close()
+
+    def _frame(self, embedding: Embedding) -> Frame:
+        return find_frame(self.contract, embedding.plane_shape, embedding.input_shape)
+
+    def _check(self, embedding: Embedding) -> None:
+        if embedding.model_id != self._id:
+            raise ModelError(
+                f"The embedding was made by {embedding.model_id}; encode the plane again "
+                f"with {self._id}."
+            )
+
+    def _answer(
+        self, embedding: Embedding, questions: Sequence[Question], frame: Frame
+    ) -> _Answers:
+        """Answer every question, batch by batch, in the order asked."""
+        decoder = self.contract.decoder
+        tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
+        parts: list[tuple[list[int], _Answers]] = []
+        most = _MOST_PROMPTS if decoder.mask_side <= 64 else _MOST_LARGE_PROMPTS
+        for positions in group(questions, decoder, most):
+            asked = [questions[position] for position in positions]
+            feeds = build_feeds(asked, decoder, frame)
+            parts.append((positions, self._run(tensors | feeds, len(asked), frame)))
+        order = np.argsort(np.concatenate([positions for positions, _ in parts]))
+        return _Answers(
+            np.concatenate([part.logits for _, part in parts])[order],
+            np.concatenate([part.scores for _, part in parts])[order],
+            np.concatenate([part.windows for _, part in parts])[order],
+        )
+
+    def _run(self, feeds: dict[str, NDArray[np.generic]], count: int, frame: Frame) -> _Answers:
+        decoder = self.contract.decoder
+        wanted = [name for name in (decoder.masks, decoder.scores, decoder.windows) if name]
+        outputs = self._decoder.run(feeds, wanted)
+        logits = np.asarray(outputs[decoder.masks], np.float32)
+        logits = logits.reshape(count, -1, *logits.shape[-2:])  # (1, B, M, h, w) in some
+        scores = np.asarray(outputs[decoder.scores], np.float32).reshape(count, -1)
+        if not np.isfinite(scores).all():
+            raise ModelError(
+                f"{self.name} answers with values that are no numbers; on this machine its "
+                "precision does not suffice: take the full precision files or provider='cpu'."
+            )
+        if decoder.middle or decoder.gain != 1.0:
+            logits = (logits - np.float32(decoder.middle)) * np.float32(decoder.gain)
+        if decoder.windows:
+            windows = frame.windows_to_plane(outputs[decoder.windows])
+        else:
+            windows = np.tile(frame.window, (count, 1))
+        return _Answers(logits, scores, windows)
+
+
+def choose_candidates(
+    logits: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    prompts: Sequence[Prompts],
+    rule: str,
+) -> NDArray[np.int64]:
+    """Pick the candidate to show first for each prompt.
+
+    Parameters
+    ----------
+    logits : (B, M, h, w) float32
+    scores : (B, M) float32
+        Raw predicted IoU; values above 1 count as they are.
+    prompts : sequence of B Prompts
+    rule : {"token", "iou", "stability"}
+        See `DecoderContract`. "stability" is the area at 1 over the area at −1
+        (Kirillov et al. 2023, appendix B), which EdgeSAM's authors advise.
+
+    Returns
+    -------
+    (B,) int64
+    """
+    if rule == "stability":
+        sure = np.count_nonzero(logits > 1, axis=(2, 3))
+        possible = np.count_nonzero(logits > -1, axis=(2, 3))
+        best = np.argmax(sure / np.maximum(possible, 1), axis=1)
+    elif rule == "token" and logits.shape[1] == 4:
+        ambiguous = np.array([prompt.ambiguous for prompt in prompts])
+        best = np.where(ambiguous, 1 + np.argmax(scores[:, 1:], axis=1), 0)
+    else:
+        best = np.argmax(scores, axis=1)
+    return np.asarray(best, np.int64)

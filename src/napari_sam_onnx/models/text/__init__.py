@@ -1,0 +1,1 @@
+"""Models that are asked with words, and detectors that propose boxes."""

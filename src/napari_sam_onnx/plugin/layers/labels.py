@@ -1,0 +1,161 @@
+"""The label image that objects are committed to.
+
+Every change goes through napari's own history of the layer, as one step, so that the user's
+Ctrl+Z on that layer works as well. Undoing from here writes back only the pixels that still
+hold what was committed: what the user painted meanwhile stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_sam_onnx.labels import commit_mask
+from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
+from napari_sam_onnx.plugin.layers.plane import pixel_indices, take_plane
+from napari_sam_onnx.plugin.layers.snapshot import Paint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.layers.plane import Plane
+
+
+class TargetError(ValueError):
+    """A commit that cannot be done; the message says why and what to do."""
+
+
+def make_target(picture: Picture, name: str, labels: Any = None, **metadata: Any) -> Labels:
+    """Make a Labels layer that lies on a picture.
+
+    Parameters
+    ----------
+    picture : Picture
+    name : str
+    labels : array of unsigned int, optional
+        Of the picture's shape; zeros where omitted.
+    **metadata
+        Kept with the layer, under our mark.
+    """
+    data = np.zeros(picture.shape, np.uint32) if labels is None else labels
+    return Labels(
+        data, name=name, metadata={MARK: {"role": "labels", **metadata}}, **geometry_of(picture)
+    )
+
+
+def check_target(layer: Labels, picture: Picture) -> None:
+    """Refuse a Labels layer that the picture's objects cannot be written to.
+
+    Raises
+    ------
+    TargetError
+        If the shapes differ.
+    """
+    shape = tuple(int(n) for n in layer.data.shape)
+    if shape != picture.shape:
+        raise TargetError(
+            f"“{layer.name}” is {_size(shape)} but the picture is {_size(picture.shape)}; "
+            "choose labels of the same shape, or new ones."
+        )
+
+
+def can_be_target(layer: Any, picture: Picture) -> bool:
+    """Whether a layer is a label image of the user's or ours that fits a picture."""
+    return (
+        isinstance(layer, Labels)
+        and not layer.multiscale
+        and role_of(layer) != "preview"
+        and tuple(layer.data.shape) == picture.shape
+    )
+
+
+def free_label(layer: Labels) -> int:
+    """Return the smallest number that no object and none below has: the maximum plus one.
+
+    Reads the whole array: call it in a worker where that is large.
+    """
+    data = layer.data
+    return int(data.max()) + 1 if data.size else 1
+
+
+def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: bool) -> Paint:
+    """Write an object into a label image, as one step of the layer's history.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    mask : Mask
+        The object, on the plane.
+    plane : Plane
+        Of the layer.
+    label : int
+        The object's number.
+    overwrite : bool
+        Whether pixels that have another label already are taken as well.
+
+    Raises
+    ------
+    TargetError
+        If nothing is left to paint.
+    LabelError
+        If the layer's type cannot hold the number.
+    """
+    if not mask:
+        raise TargetError("The mask is empty; move or add a point.")
+    labels = np.asarray(take_plane(layer.data, plane))
+    rows, columns = commit_mask(labels, mask, label, overwrite)
+    if not rows.size:
+        raise TargetError(
+            "Every pixel of this object is labelled already; tick “Overwrite” to replace labels."
+        )
+    before = labels[rows, columns].copy()
+    indices = pixel_indices(rows, columns, plane)
+    return _write(layer, indices, before, np.full(before.shape, label, before.dtype))
+
+
+def erase_object(layer: Labels, plane: Plane, pixel: tuple[int, int]) -> Paint | None:
+    """Remove the object under a pixel from its plane; None where there is none."""
+    labels = np.asarray(take_plane(layer.data, plane))
+    label = labels[pixel]
+    if label == 0:
+        return None
+    rows, columns = np.nonzero(labels == label)
+    before = np.full(rows.shape, label, labels.dtype)
+    indices = pixel_indices(rows, columns, plane)
+    return _write(layer, indices, before, np.zeros_like(before))
+
+
+def revert(paint: Paint) -> int:
+    """Undo a change where the pixels still hold it; returns how many did."""
+    return _exchange(paint, paint.after, paint.before)
+
+
+def repeat(paint: Paint) -> int:
+    """Redo a change where the pixels are still as before it; returns how many were."""
+    return _exchange(paint, paint.before, paint.after)
+
+
+def _exchange(paint: Paint, old: NDArray[Any], new: NDArray[Any]) -> int:
+    held = np.asarray(paint.layer.data[paint.indices]) == old
+    if held.any():
+        indices = tuple(along[held] for along in paint.indices)
+        paint.layer.data_setitem(indices, new[held])
+    return int(held.sum())
+
+
+def _write(
+    layer: Labels,
+    indices: tuple[NDArray[np.intp], ...],
+    before: NDArray[Any],
+    after: NDArray[Any],
+) -> Paint:
+    layer.data_setitem(indices, after)
+    return Paint(layer, indices, before, after)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape)

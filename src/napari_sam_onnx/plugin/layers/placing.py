@@ -1,0 +1,93 @@
+"""Where prompts lie: inside the picture, on which plane; and the sliders that show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.plugin.layers.plane import find_plane, lie_on_plane
+from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.prompts import PromptLayers
+
+
+def keep_inside(prompts: Snapshot, shape: Sequence[int]) -> Snapshot:
+    """Return the prompts that touch a picture: points inside it, boxes that overlap it."""
+    edge = np.array(shape, dtype=float) - 0.5
+    inside = ((prompts.points >= -0.5) & (prompts.points < edge)).all(axis=1)
+    boxes = tuple(box for box in prompts.boxes if _overlaps(box, edge))
+    return Snapshot(prompts.points[inside], prompts.positive[inside], boxes)
+
+
+def without_boxes(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts without the boxes of a plane."""
+    boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
+    return Snapshot(prompts.points, prompts.positive, boxes)
+
+
+def without_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts of all other planes."""
+    away = ~lie_on_plane(prompts.points, plane)
+    return without_boxes(
+        Snapshot(prompts.points[away], prompts.positive[away], prompts.boxes), plane
+    )
+
+
+def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:
+    """Show a plane of a picture."""
+    layer = picture.main
+    world = layer.data_to_world(np.array(plane.position, dtype=float))
+    offset = viewer.dims.ndim - layer.ndim
+    for axis in plane.others:
+        if axis != picture.channel_axis and axis + offset in viewer.dims.not_displayed:
+            viewer.dims.set_point(axis + offset, float(world[axis]))
+
+
+def find_shown_plane(viewer: ViewerModel, picture: Picture | None) -> Plane | None:
+    """Find the plane of a picture that a viewer shows; None where it shows none."""
+    if picture is None or viewer.dims.ndisplay != 2:
+        return None
+    layer, dims = picture.main, viewer.dims
+    offset = dims.ndim - layer.ndim
+    displayed = [axis - offset for axis in dims.displayed]
+    point = np.array(layer.world_to_data(dims.point), dtype=float)
+    if picture.channel_axis is not None:
+        if picture.channel_axis in displayed:
+            return None
+        point[picture.channel_axis] = 0  # our layers span all channels
+    return find_plane(picture.shape, displayed, point)
+
+
+def explain_no_plane(viewer: ViewerModel) -> str:
+    """Say why no plane is found."""
+    if viewer.dims.ndisplay != 2:
+        return "Prompts need the 2D view; switch off 3D to go on."
+    return "The picture has no plane at this position; move the slider back to it."
+
+
+def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:
+    low, high = box.min(axis=0), box.max(axis=0)
+    flat = low == high  # the axes that the box does not extend along
+    along = (high > -0.5) & (low < edge)
+    return bool(np.where(flat, (low >= -0.5) & (low < edge), along).all())
+
+
+def insert_under_prompts(viewer: ViewerModel, prompts: PromptLayers | None, layer: Layer) -> None:
+    """Put a layer under the prompts and leave the user's selection as it is."""
+    active = viewer.layers.selection.active
+    if prompts is not None and prompts.preview.layer in viewer.layers:
+        viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
+    else:
+        viewer.add_layer(layer)
+    if active is not None:
+        viewer.layers.selection.active = active

@@ -1,0 +1,236 @@
+"""The layers over a picture: points, boxes and the preview. Made, marked, written, removed.
+
+Each takes over the picture's geometry, so that a click means the pixel under it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+from napari.utils.colormaps.standardize_color import transform_color
+
+from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of
+from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.layers.preview import Preview
+from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.layers.plane import Plane
+
+SIGN = "positive"
+
+# Readable by the colour-blind: the two signs differ in hue, in lightness and in symbol.
+POSITIVE_COLOR = "#2ee66b"
+NEGATIVE_COLOR = "#ff3b3b"
+BOX_COLOR = "#2ee66b"
+
+
+class PromptLayers:
+    """The points, the boxes and the preview over one picture.
+
+    Parameters
+    ----------
+    viewer : napari ViewerModel
+    picture : Picture
+        What the layers lie on.
+    edited : callable
+        Called without arguments after the user changed the prompts, by whatever means.
+    """
+
+    def __init__(self, viewer: ViewerModel, picture: Picture, edited: Callable[[], None]) -> None:
+        self._viewer, self._picture, self._edited = viewer, picture, edited
+        self._quiet = False
+        geometry, ndim = geometry_of(picture), picture.main.ndim
+        self.preview = Preview(picture)
+        self.boxes = Shapes(
+            ndim=ndim,
+            name="SAM boxes",
+            edge_color=BOX_COLOR,
+            face_color="transparent",
+            edge_width=_line_width(picture),
+            metadata={MARK: {"role": "boxes"}},
+            **geometry,
+        )
+        self.points = Points(
+            ndim=ndim,
+            name="SAM points",
+            features={SIGN: np.zeros(0, bool)},
+            size=max(layer_shape(picture.main)[-2:]) / 50,
+            canvas_size_limits=(10, 15),
+            metadata={MARK: {"role": "points"}},
+            **geometry,
+        )
+        self.points.feature_defaults = {SIGN: [True]}
+        for layer in self.all:
+            viewer.add_layer(layer)
+        self.points.mode = "add"
+        self.boxes.events.data.connect(self._on_data)
+        self.points.events.data.connect(self._on_data)
+        self.points.events.features.connect(self._deselect)
+
+    @property
+    def all(self) -> tuple[Layer, Layer, Layer]:
+        """Our layers from the lowest to the highest."""
+        return self.preview.layer, self.boxes, self.points
+
+    @property
+    def present(self) -> bool:
+        """Whether the user has left all of them in the viewer."""
+        return all(layer in self._viewer.layers for layer in self.all)
+
+    @property
+    def active(self) -> bool:
+        """Whether the keys and clicks of the user go to our layers."""
+        return self._viewer.layers.selection.active in (self.points, self.boxes)
+
+    def activate(self) -> None:
+        """Send the user's keys and clicks to the points."""
+        self._viewer.layers.selection.active = self.points
+        self.points.mode = "add"
+
+    def detach(self) -> None:
+        """Undo what the constructor did."""
+        self.boxes.events.data.disconnect(self._on_data)
+        self.points.events.data.disconnect(self._on_data)
+        self.points.events.features.disconnect(self._deselect)
+        for layer in self.all:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def set_next_sign(self, positive: bool) -> None:
+        """Decide what the next click means; no point that exists changes."""
+        self.points.selected_data = set()
+        self.points.feature_defaults = {SIGN: [positive]}
+        # The new point is then right at once, and `_restyle` has nothing to draw again.
+        self.points.current_symbol = _symbol(positive)
+        self.points.current_face_color = _color(positive)
+        self.points.current_border_color = _color(positive)
+
+    def read(self) -> Snapshot:
+        """Return all open prompts."""
+        return Snapshot(
+            np.array(self.points.data, dtype=float).reshape(-1, self.points.ndim),
+            np.array(self.points.features[SIGN], dtype=bool),
+            tuple(np.array(vertices, dtype=float) for vertices in self.boxes.data),
+        )
+
+    def write(self, prompts: Snapshot) -> None:
+        """Replace all open prompts, without calling it an edit of the user's."""
+        with self.quiet():
+            self.points.selected_data = set()
+            self.points.data = prompts.points
+            self.points.features = {SIGN: prompts.positive}
+            self.points.feature_defaults = {SIGN: [True]}
+            self._restyle()
+            self._write_boxes(prompts.boxes)
+
+    def draft_box(self, vertices: NDArray[np.float64], kept: Snapshot) -> None:
+        """Show a box that is being drawn, beside the boxes of a snapshot."""
+        with self.quiet():
+            self._write_boxes((*kept.boxes, vertices))
+
+    def refit(self, picture: Picture) -> None:
+        """Follow the picture where the user moved, turned or scaled it."""
+        self._picture = picture
+        geometry = geometry_of(picture)
+        self.preview.refit(picture)
+        for layer in (self.boxes, self.points):
+            for name, value in geometry.items():
+                setattr(layer, name, value)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Write without reporting it as an edit of the user's."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _on_data(self, event: Any) -> None:
+        if self._quiet or str(getattr(event, "action", "")).lower() not in _PAST:
+            return
+        with self.quiet():
+            self._restyle()
+        self._edited()
+
+    def _deselect(self, *_: Any) -> None:
+        """Show a new point in its own colour: napari selects it, which paints it over."""
+        if self.points.mode == "add" and self.points.selected_data:
+            self.points.selected_data = set()
+
+    def _restyle(self) -> None:
+        """Colour and symbol follow the sign, however a point came to be."""
+        signs = np.array(self.points.features[SIGN], dtype=bool)
+        symbols = [_symbol(sign) for sign in signs]
+        colors = transform_color([_color(sign) for sign in signs]) if signs.size else None
+        if [str(symbol) for symbol in self.points.symbol] != symbols:
+            self.points.symbol = symbols
+        if colors is not None and not np.allclose(self.points.face_color, colors):
+            # One colour for both: a border does not keep its width when one zooms.
+            self.points.face_color = colors
+            self.points.border_color = colors
+
+    def _write_boxes(self, boxes: tuple[NDArray[np.float64], ...]) -> None:
+        if len(boxes) == len(self.boxes.data) and all(map(np.array_equal, boxes, self.boxes.data)):
+            return
+        self.boxes.selected_data = set()
+        self.boxes.data = []
+        if boxes:
+            self.boxes.add(
+                list(boxes),
+                shape_type=["rectangle" if len(box) == 4 else "polygon" for box in boxes],
+                edge_width=_line_width(self._picture),
+                edge_color=BOX_COLOR,
+                face_color="transparent",
+            )
+
+
+def _symbol(positive: bool) -> str:
+    return "disc" if positive else "cross"
+
+
+def _color(positive: bool) -> str:
+    return POSITIVE_COLOR if positive else NEGATIVE_COLOR
+
+
+def prompts_on(
+    prompts: Snapshot, plane: Plane
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None]:
+    """Return the prompts of one plane.
+
+    Returns
+    -------
+    points : (N, 2) float64
+        ``(y, x)`` in plane pixels.
+    labels : (N,) int64
+        1 on the object, 0 on the background.
+    box : (4,) float64 or None
+        ``(y0, x0, y1, x1)``; the newest where there are several.
+    """
+    here = lie_on_plane(prompts.points, plane)
+    boxes = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
+    return (
+        to_plane(prompts.points[here], plane),
+        prompts.positive[here].astype(np.int64),
+        box_corners(boxes[-1], plane) if boxes else None,
+    )
+
+
+def _line_width(picture: Picture) -> float:
+    """Return a width in pixels of the picture that is seen at the first zoom."""
+    return max(0.5, max(layer_shape(picture.main)[-2:]) / 400)
+
+
+_PAST = ("added", "changed", "removed")

@@ -1,0 +1,1 @@
+"""QWidgets: they show and ask, the session decides."""

@@ -1,0 +1,150 @@
+"""Prompts and labels: where objects go, accept, undo, the candidates, the keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam_onnx.plugin.keys import BINDINGS
+from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.session.commits import Commits
+    from napari_sam_onnx.plugin.session.session import Session
+
+HIGHEST_SPIN = 2**31 - 1
+
+
+class PromptPanel(QWidget):
+    """The form for prompts and labels."""
+
+    def __init__(self, session: Session, commits: Commits) -> None:
+        super().__init__()
+        self.session, self.commits = session, commits
+        self.target = narrow_combo()
+        self.target.setToolTip("The labels layer that accepted objects are written to")
+        self.label = QSpinBox()
+        self.label.setRange(1, HIGHEST_SPIN)
+        self.label.setToolTip("The number of the next object")
+        self.label.setKeyboardTracking(False)
+        self.overwrite = QCheckBox("Overwrite")
+        self.overwrite.setToolTip("Let a new object take pixels of objects that exist")
+        self.turbo = QCheckBox("Turbo")
+        self.turbo.setToolTip("Each click commits an object (Q)")
+        self.click = QPushButton("Click objects")
+        self.click.setToolTip("Select the prompt layer, so that clicks and keys go to it")
+        self.accept = QPushButton("Accept")
+        self.discard = QPushButton("Discard")
+        self.undo = QPushButton("Undo")
+        self.redo = QPushButton("Redo")
+        self.candidate = QLabel()
+        self.candidate.setWordWrap(True)
+
+        head = QWidget()
+        form = narrow_form(head)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Labels", self.target)
+        form.addRow("Next label", self.label)
+        ticks = QHBoxLayout()
+        ticks.setSpacing(12)
+        ticks.addWidget(self.overwrite)
+        ticks.addWidget(self.turbo)
+        ticks.addStretch(1)
+        buttons = QGridLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self.click, 0, 0, 1, 2)
+        buttons.addWidget(self.accept, 1, 0)
+        buttons.addWidget(self.discard, 1, 1)
+        buttons.addWidget(self.undo, 2, 0)
+        buttons.addWidget(self.redo, 2, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 2, 2, 2)
+        layout.setSpacing(4)
+        layout.addWidget(head)
+        layout.addLayout(ticks)
+        layout.addLayout(buttons)
+        layout.addWidget(self.candidate)
+
+        self.target.activated.connect(self._choose_target)
+        self.label.valueChanged.connect(self._choose_label)
+        self.overwrite.toggled.connect(self._choose_overwrite)
+        self.turbo.clicked.connect(lambda: commits.toggle_turbo())
+        self.click.clicked.connect(session.renew_layers)
+        self.accept.clicked.connect(commits.accept)
+        self.discard.clicked.connect(commits.discard)
+        self.undo.clicked.connect(commits.undo)
+        self.redo.clicked.connect(commits.redo)
+        session.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the session has."""
+        session, commits = self.session, self.commits
+        entries: list[tuple[str, object]] = [("New labels layer", None)]
+        entries += [(layer.name, layer) for layer in commits.labels.fitting()]
+        fill_combo(self.target, entries, commits.labels.layer)
+        self.label.blockSignals(True)
+        self.label.setValue(min(commits.labels.next_label or 1, HIGHEST_SPIN))
+        self.label.blockSignals(False)
+        self.turbo.setChecked(commits.turbo)
+        ready = session.picture is not None
+        open_object = session.request is not None and session.request.answerable
+        has_prompts = session.prompts is not None and bool(
+            len(session.prompts.points) or session.prompts.boxes
+        )
+        self.click.setEnabled(ready)
+        self.accept.setEnabled(open_object)
+        self.discard.setEnabled(has_prompts)
+        self.undo.setEnabled(bool(commits.history.done))
+        self.redo.setEnabled(bool(commits.history.undone))
+        asleep = ready and (session.layers is None or not session.layers.active)
+        self.click.setText("Wake clicks and keys" if asleep else "Click objects")
+        self.candidate.setText(self._describe_answer(asleep))
+
+    def _describe_answer(self, asleep: bool) -> str:
+        answer = self.session.answer
+        if asleep:
+            return "Keys and clicks sleep while another layer is selected."
+        if answer is None:
+            return "No mask yet."
+        mask = answer.mask
+        score = min(1.0, max(0.0, mask.score))
+        return (
+            f"Candidate {answer.chosen + 1} of {len(answer.candidates)} · "
+            f"score {score:.2f} · {mask.area:,} px"
+        )
+
+    def _choose_target(self, index: int) -> None:
+        self.commits.labels.choose(self.target.itemData(index))
+
+    def _choose_label(self, label: int) -> None:
+        self.commits.labels.next_label = label
+
+    def _choose_overwrite(self, on: bool) -> None:
+        self.commits.overwrite = on
+
+
+def make_key_help() -> QWidget:
+    """List the mouse actions and keys."""
+    panel = QWidget()
+    grid = QGridLayout(panel)
+    grid.setContentsMargins(8, 2, 2, 2)
+    grid.setHorizontalSpacing(8)
+    grid.setVerticalSpacing(1)
+    grid.setColumnStretch(1, 1)
+    for row, binding in enumerate(BINDINGS):
+        keys, text = QLabel(binding.shown), QLabel(binding.text)
+        text.setWordWrap(True)
+        grid.addWidget(keys, row, 0)
+        grid.addWidget(text, row, 1)
+    return panel

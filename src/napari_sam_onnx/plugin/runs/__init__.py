@@ -1,0 +1,1 @@
+"""Long work started from the dock: automatic masks, searches, comparisons."""

@@ -1,0 +1,170 @@
+"""Several models on the current prompts: asks each in turn, keeps what they said.
+
+No widget. Models that are not the current one are opened for their answer and closed again,
+so that no two large ones need room at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sam_onnx.compare import ModelAnswer, compare_models, ensemble
+from napari_sam_onnx.plugin.session.lanes import ThreadStream
+from napari_sam_onnx.plugin.status import explain
+from napari_sam_onnx.prompts import make_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.plugin.session.engine import Engine, Request
+    from napari_sam_onnx.plugin.session.lanes import Stream
+    from napari_sam_onnx.plugin.session.session import Session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """What one model, or several together, said.
+
+    Parameters
+    ----------
+    title : str
+        What one reads.
+    answer : ModelAnswer
+    """
+
+    title: str
+    answer: ModelAnswer
+
+
+class Comparison:
+    """Asks models the same and lets one of their masks be taken.
+
+    Parameters
+    ----------
+    session : Session
+    stream : callable, optional
+        Runs a generator away from the interface; worker threads where omitted.
+
+    Attributes
+    ----------
+    changed : Signal
+        There is an answer more, or the run has ended.
+    """
+
+    changed = Signal()
+
+    def __init__(self, session: Session, stream: Callable[..., Stream] = ThreadStream) -> None:
+        self.session = session
+        self.results: list[Compared] = []
+        self.rgb: NDArray[np.uint8] | None = None
+        self.text = ""
+        self._request: Request | None = None
+        self._stream = stream
+        self._running: Stream | None = None
+        self._names: list[str] = []
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether models are being asked."""
+        return self._running is not None
+
+    @property
+    def current(self) -> bool:
+        """Whether the answers are to the prompts that are open now."""
+        now, then = self.session.request, self._request
+        # whichever model is the current one: the question is the rest of the key
+        return now is not None and then is not None and now.key[1:] == then.key[1:]
+
+    def start(self, models: Sequence[tuple[str, Any]]) -> None:
+        """Ask models, given as name and source."""
+        request = self.session.request
+        if self.busy:
+            return
+        if request is None or not request.answerable:
+            self.session.say("There is nothing to compare; click on an object first.", "error")
+            return
+        if len(models) < 2:
+            self.session.say("Tick two models or more to compare them.", "error")
+            return
+        self.results, self.rgb, self._request = [], None, request
+        self._names = [name for name, _ in models]
+        steps = _iterate(self.session.engine, request, models)
+        self._running = self._stream(steps, self._on_step, self._on_finished, "Comparing models")
+        self._tell()
+
+    def cancel(self) -> None:
+        """Stop after the model that is being asked; answers stay."""
+        if self._running is not None:
+            self._running.stop()
+            self.text = "Cancelling …"
+            self.changed.emit()
+
+    def take(self, number: int) -> None:
+        """Make one of the masks the preview, so that accepting commits it."""
+        mask = self.results[number].answer.mask
+        if not self.current:
+            self.session.say("The prompts have changed since; compare again.", "error")
+        elif mask is not None:
+            self.session.adopt(mask)
+
+    def close(self) -> None:
+        """Stop and show nothing more."""
+        self._closed = True
+        if self._running is not None:
+            self._running.stop()
+
+    def _on_step(self, step: NDArray[np.uint8] | Compared) -> None:
+        if self._closed:
+            return
+        if isinstance(step, Compared):
+            self.results.append(step)
+        else:
+            self.rgb = step
+        if self._running is not None:
+            total = len(self._names)
+            self._running.report(min(len(self.results), total), total)
+            self._tell()
+
+    def _on_finished(self, error: Exception | None) -> None:
+        self._running, self.text = None, ""
+        if self._closed:
+            return
+        if error is not None:
+            self.session.fail(error)
+        self.changed.emit()
+
+    def _tell(self) -> None:
+        done, total = len(self.results), len(self._names)
+        self.text = f"Asking {self._names[done]}, {done + 1} of {total} …" if done < total else ""
+        self.changed.emit()
+
+
+def _iterate(
+    engine: Engine, request: Request, models: Sequence[tuple[str, Any]]
+) -> Generator[NDArray[np.uint8] | Compared, None, None]:
+    """Run in the worker: first the plane, then each model's answer, then those of all."""
+    rgb = request.reader.read(request.plane)
+    yield rgb
+    shape = (rgb.shape[0], rgb.shape[1])
+    prompts = make_prompts(request.points, request.labels, request.box, plane_shape=shape)
+    answers = []
+    for name, source in models:
+        try:
+            with engine.beside(source) as model:
+                (answer,) = compare_models(rgb, prompts, [model], engine.cache)
+        except Exception as error:  # one that cannot be opened does not stop the others
+            answer = ModelAnswer(str(source), None, problem=explain(error))
+        answers.append(answer)
+        yield Compared(name, answer)
+    masks = [answer.mask for answer in answers if answer.mask is not None]
+    if len(masks) > 1:
+        for how, title in (("mean", "Mean"), ("majority", "Majority")):
+            joined = ensemble(masks, how)  # type: ignore[arg-type]
+            yield Compared(f"{title} of {len(masks)}", ModelAnswer(how, joined))

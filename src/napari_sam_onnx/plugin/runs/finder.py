@@ -1,0 +1,231 @@
+"""Find objects by a word on the plane that is shown, into a new label image.
+
+    SAM 3:       plane + word ─▶ masks
+    detectors:   plane (+ word) ─▶ boxes ─ the current model ─▶ masks
+
+No widget. The model that was used last stays open for the next word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sam_onnx.automatic import make_parameters
+from napari_sam_onnx.automatic.generate import iterate_masks
+from napari_sam_onnx.labels import paint_masks
+from napari_sam_onnx.models.store.catalog import find_card
+from napari_sam_onnx.plugin.layers.labels import make_target
+from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.plane import take_plane
+from napari_sam_onnx.plugin.session.lanes import ThreadStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.layers.picture import Picture, Reader
+    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.session.lanes import Stream
+    from napari_sam_onnx.plugin.session.session import Session
+
+    Steps = Generator["str | NDArray[np.uint32]", None, None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What is looked for, and where.
+
+    Parameters
+    ----------
+    finder : str
+        The id of a model that reads text, or of a detector.
+    text : str
+        What to look for; detectors that read no text find all that they know.
+    picture : Picture
+    reader : Reader
+    plane : Plane
+    source : hashable
+        The model that turns boxes into masks.
+    """
+
+    finder: str
+    text: str
+    picture: Picture
+    reader: Reader
+    plane: Plane
+    source: Any
+
+
+class Finder:
+    """Searches, one search at a time.
+
+    Parameters
+    ----------
+    session : Session
+    stream : callable, optional
+        Runs a generator away from the interface; worker threads where omitted.
+
+    Attributes
+    ----------
+    changed : Signal
+        A search has come further, started or ended.
+    made : Signal
+        A label image was added.
+    """
+
+    changed = Signal()
+    made = Signal(object)
+
+    def __init__(self, session: Session, stream: Callable[..., Stream] = ThreadStream) -> None:
+        self.session = session
+        self.text = ""
+        self._stream = stream
+        self._running: Stream | None = None
+        self._search: Search | None = None
+        self._opened: tuple[str, Any] | None = None
+        self._stopped = self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search goes on."""
+        return self._running is not None
+
+    def start(self, finder: str, text: str) -> None:
+        """Look for what a text names on the current plane."""
+        session = self.session
+        if self.busy:
+            return
+        if session.picture is None or session.reader is None or session.plane is None:
+            session.say("Open a picture and show one of its planes in 2D first.", "error")
+            return
+        self._search = Search(
+            finder, text.strip(), session.picture, session.reader, session.plane, session.source
+        )
+        self._stopped = False
+        self._running = self._stream(
+            self._iterate(self._search), self._on_step, self._on_finished, "Finding objects"
+        )
+        self._tell("Opening the model …")
+
+    def cancel(self) -> None:
+        """Stop at the next step."""
+        if self._running is not None:
+            self._stopped = True
+            self._running.stop()
+            self._tell("Cancelling …")
+
+    def close(self) -> None:
+        """Stop, show nothing more, and free the model."""
+        self._closed = True
+        if self._running is not None:
+            self._running.stop()
+        else:
+            self._let_go()
+
+    # In the worker
+
+    def _iterate(self, search: Search) -> Steps:
+        model = self._open(search.finder)
+        rgb = search.reader.read(search.plane)
+        yield f"Looking for “{search.text}” …" if search.text else "Looking for objects …"
+        shape = (rgb.shape[0], rgb.shape[1])
+        if hasattr(model, "segment_text"):
+            masks = model.segment_text(rgb, search.text)
+        else:
+            found = model.propose_boxes(rgb, search.text if model.reads_text else None)
+            masks = yield from self._ask_boxes(search, rgb, found.boxes)
+        yield paint_masks(masks, shape, overlap="smaller")
+
+    def _ask_boxes(self, search: Search, rgb: NDArray[np.uint8], boxes: Any) -> Any:
+        """Turn boxes into masks with the current model."""
+        masks: list[Mask] = []
+        if not len(boxes):
+            return masks
+        yield f"{len(boxes)} boxes; asking the model …"
+        engine = self.session.engine
+        with engine.beside(search.source) as model:
+            steps = iterate_masks(
+                rgb, model, make_parameters("boxes"), cache=engine.cache, boxes=boxes
+            )
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as stop:
+                    masks = stop.value
+                    break
+                yield f"{step.done} of {step.total} boxes …"
+        return masks
+
+    def _open(self, finder: str) -> Any:
+        if self._opened is not None and self._opened[0] == finder:
+            return self._opened[1]
+        self._let_go()
+        card = find_card(finder)
+        if any(file.role == "detector" for file in card.files):
+            from napari_sam_onnx.models import load_detector
+
+            model: Any = load_detector(card)
+        else:
+            from napari_sam_onnx.models import load_text_model
+
+            model = load_text_model(card)
+        self._opened = finder, model
+        return model
+
+    def _let_go(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[1].close()
+
+    # In the interface
+
+    def _on_step(self, step: str | NDArray[np.uint32]) -> None:
+        if self._closed:
+            return
+        if isinstance(step, str):
+            if not self._stopped:
+                self._tell(step)
+        elif not self._stopped:
+            self._write(step)
+
+    def _write(self, labels: NDArray[np.uint32]) -> None:
+        """Show what was found as a layer of its own."""
+        search, session = self._search, self.session
+        assert search is not None
+        name = f"“{search.text}”" if search.text else "objects"
+        count = int(labels.max(initial=0))
+        if not count:
+            session.say(f"Found no {name} on this plane; try another word or contrast.")
+            return
+        if search.picture.main not in session.viewer.layers:
+            session.say("The picture was removed before its objects were found.")
+            return
+        recipe = {"finder": search.finder, "text": search.text, "model": str(search.source)}
+        title = f"{search.picture.main.name} {search.text or 'found'}"
+        layer = make_target(search.picture, title, recipe=recipe)
+        take_plane(layer.data, search.plane)[...] = labels
+        insert_under_prompts(session.viewer, session.layers, layer)
+        self.made.emit(layer)
+        session.say(f"{count} object{'s' * (count != 1)} in “{layer.name}”.", "ready")
+
+    def _on_finished(self, error: Exception | None) -> None:
+        self._running = self._search = None
+        self.text = ""
+        if self._closed:
+            self._let_go()
+            return
+        if error is not None:
+            self.session.fail(error)
+        elif self._stopped:
+            self.session.say("Cancelled.")
+        self.changed.emit()
+
+    def _tell(self, text: str) -> None:
+        self.text = text
+        self.changed.emit()

@@ -1,0 +1,1 @@
+"""The controller: prompts -> request -> preview -> label, and undo."""

@@ -1,0 +1,79 @@
+"""What can be undone: prompts and committed objects, in the order in which they happened.
+
+Pure values and a stack; the session knows how to apply a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.snapshot import Paint, Snapshot
+
+MAX_STEPS = 200
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One undoable action.
+
+    Parameters
+    ----------
+    plane : Plane
+        Where it happened.
+    before, after : Snapshot
+        The prompts.
+    paint : Paint or None
+        The labels it changed; arrives later where the model has still to answer.
+    pending : bool
+        The model has still to answer before the object can be painted.
+    cancelled : bool
+        Undone before its answer came, which is then dropped.
+    """
+
+    plane: Plane
+    before: Snapshot
+    after: Snapshot
+    paint: Paint | None = None
+    pending: bool = False
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class History:
+    """Steps that were done and steps that were undone."""
+
+    done: list[Step] = field(default_factory=list)
+    undone: list[Step] = field(default_factory=list)
+
+    def push(self, step: Step) -> None:
+        """Add what was just done; what was undone before can no longer be redone."""
+        self.done.append(step)
+        del self.done[:-MAX_STEPS]
+        self.undone.clear()
+
+    def pop_done(self) -> Step | None:
+        """Take the last step to undo it, or None."""
+        if not self.done:
+            return None
+        self.undone.append(self.done.pop())
+        return self.undone[-1]
+
+    def pop_undone(self) -> Step | None:
+        """Take the step that was undone last to redo it, or None."""
+        if not self.undone:
+            return None
+        self.done.append(self.undone.pop())
+        return self.done[-1]
+
+    def drop(self, step: Step) -> None:
+        """Forget a step that came to nothing."""
+        for steps in (self.done, self.undone):
+            steps[:] = [kept for kept in steps if kept is not step]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.done.clear()
+        self.undone.clear()

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.plugin.layers.geometry import geometry_of, name_axis, place
+from napari_sam_onnx.plugin.layers.picture import (
+    Picture,
+    PlaneStack,
+    mix_layers,
+    mixable_layers,
+    split_axis,
+)
+from napari_sam_onnx.plugin.layers.plane import Plane
+
+FLAT = Plane((0, 1), (0, 0))
+
+
+def ramp(shape: tuple[int, ...] = (4, 6), dtype: Any = np.uint16) -> Any:
+    return np.linspace(0, 1000, int(np.prod(shape))).reshape(shape).astype(dtype)
+
+
+def test_what_you_see_is_what_the_model_sees() -> None:
+    layer = Image(ramp(), contrast_limits=(200, 600))
+    seen = Picture((layer,)).snapshot().read(FLAT)
+    expected = np.clip((ramp() - 200.0) / 400, 0, 1) * 255
+    np.testing.assert_allclose(seen, np.repeat(expected[..., None], 3, axis=2), atol=1)
+
+
+def test_automatic_limits_come_from_the_whole_stack() -> None:
+    stack = np.stack([ramp() // 10, ramp()])
+    picture = Picture((Image(stack, contrast_limits=(0, 9)),), as_shown=False)
+    seen = picture.snapshot().read(Plane((1, 2), (0, 0, 0)))
+    assert seen.max() < 30  # a dim plane stays dim
+
+
+def test_a_snapshot_does_not_change_with_the_layer() -> None:
+    layer = Image(ramp(), contrast_limits=(0, 1000))
+    reader = Picture((layer,)).snapshot()
+    before = reader.read(FLAT)
+    layer.contrast_limits = (0, 10)
+    np.testing.assert_array_equal(reader.read(FLAT), before)
+    assert Picture((layer,)).snapshot().version != reader.version
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_colour_pictures_are_shown_as_they_are(dtype: Any) -> None:
+    top = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    colour = np.zeros((5, 7, 4), dtype)
+    colour[1, 2] = (top, top // 2 if top > 1 else 0.5, 0, top)
+    seen = Picture((Image(colour, rgb=True),)).snapshot().read(FLAT)
+    assert seen.shape == (5, 7, 3)
+    np.testing.assert_allclose(seen[1, 2], (255, 127, 0), atol=1)
+    turned = Picture((Image(colour, rgb=True),)).snapshot().read(Plane((1, 0), (0, 0)))
+    np.testing.assert_array_equal(turned, seen.swapaxes(0, 1))
+
+
+def test_layers_are_mixed_by_their_colours_and_limits() -> None:
+    red = Image(ramp(), colormap="red", contrast_limits=(0, 1000), name="r")
+    green = Image(ramp()[::-1], colormap="green", contrast_limits=(0, 500), opacity=0.5, name="g")
+    picture = mix_layers([red, green])
+    seen = picture.snapshot().read(FLAT)
+    np.testing.assert_allclose(seen[..., 0], ramp() / 1000 * 255, atol=1)
+    shown = np.clip(ramp()[::-1] / 500, 0, 1) * 0.5 * 255
+    np.testing.assert_allclose(seen[..., 1], shown, atol=1)
+    off = replace(picture, channels=(replace(picture.channels[0], on=False), picture.channels[1]))
+    assert not off.snapshot().read(FLAT)[..., 0].any()
+    none = replace(picture, channels=tuple(replace(c, on=False) for c in picture.channels))
+    with pytest.raises(ImageError, match="No channel is ticked"):
+        none.snapshot()
+
+
+def test_only_layers_that_lie_alike_are_mixed() -> None:
+    here, there = Image(ramp(), name="here"), Image(ramp(), name="there", translate=(5, 0))
+    colour = Image(np.zeros((4, 6, 3), np.uint8), rgb=True, name="colour")
+    small = Image(ramp((3, 3)), name="small")
+    with pytest.raises(ImageError, match="“there” and “here” differ"):
+        mix_layers([here, there])
+    with pytest.raises(ImageError, match="colour picture"):
+        mix_layers([here, colour])
+    with pytest.raises(ImageError, match="at least one"):
+        mix_layers([])
+    assert mixable_layers([colour, small, here, there], here) == [here]
+
+
+def test_an_axis_as_channels() -> None:
+    data = np.zeros((2, 3, 8, 9), np.uint16)
+    data[1, 0, 2, 3], data[1, 2, 4, 5] = 100, 900
+    data[0, 1, 0, 0] = 1  # a constant channel would be mid-gray
+    layer = Image(data, scale=(2, 1, 0.5, 0.5), translate=(0, 10, 0, 0))
+    picture = split_axis(layer, 1)
+    assert picture.shape == (2, 1, 8, 9)
+    seen = picture.snapshot().read(Plane((2, 3), (1, 0, 0, 0)))
+    assert seen[2, 3].tolist() == [255, 0, 0] and seen[4, 5].tolist() == [0, 0, 255]
+    geometry = geometry_of(picture)
+    np.testing.assert_allclose(geometry["scale"], (2, 3, 0.5, 0.5))
+    np.testing.assert_allclose(geometry["translate"], (0, 11, 0, 0))  # the middle channel
+    many = split_axis(Image(np.zeros((8, 4, 4))), 0)
+    assert [c.on for c in many.channels] == [True] * 6 + [False] * 2
+
+
+def test_axes_are_named_as_the_viewer_names_them() -> None:
+    plain, named = Image(ramp((2, 4, 6))), Image(ramp((2, 4, 6)), axis_labels=("Z", "Y", "X"))
+    assert [name_axis(layer, 0) for layer in (plain, named)] == ["axis 0", "axis 0 (Z)"]
+
+
+def test_place_follows_turned_and_sheared_layers() -> None:
+    turn = np.eye(3)
+    turn[1:, 1:] = [[0.8, -0.6], [0.6, 0.8]]
+    shear = [0, 0, 0.25]
+    turned = Image(
+        ramp((3, 40, 50)), scale=(3, 0.5, 0.7), rotate=turn, shear=shear, translate=(1, 2, 3)
+    )
+    offset = (2, 7, 9)
+    moved = Image(
+        ramp((1, 5, 5)),
+        **{**geometry_of(Picture((turned,))), "translate": place(Picture((turned,)), offset)},
+    )
+    np.testing.assert_allclose(moved.data_to_world((0, 0, 0)), turned.data_to_world(offset))
+    np.testing.assert_allclose(moved.data_to_world((0, 2, 3)), turned.data_to_world((2, 9, 12)))
+
+
+def test_plane_stack_reads_one_plane_at_a_time() -> None:
+    class Lazy:
+        """Counts what is read of it."""
+
+        def __init__(self, data: Any) -> None:
+            self.data, self.shape, self.ndim = data, data.shape, data.ndim
+            self.dtype, self.read = data.dtype, 0
+
+        def __getitem__(self, index: Any) -> Any:
+            piece = self.data[index]
+            self.read += piece.size
+            return piece
+
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError("the stack was loaded whole")
+
+    lazy = Lazy(ramp((3, 1, 20, 30)))
+    picture = Picture((Image(ramp((3, 1, 20, 30)), contrast_limits=(0, 1000)),))
+    reader = picture.snapshot()
+    reader.arrays = (lazy,)
+    stack = PlaneStack(reader, Plane((2, 3), (1, 0, 0, 0)))
+    assert stack.shape == (3, 20, 30, 3) and stack.axes == [0]
+    plane = stack[2, :, :, :]
+    assert lazy.read == 600 and plane.shape == (20, 30, 3)
+    assert stack.plane_at((2,)) == Plane((2, 3), (2, 0, 0, 0))
+    with pytest.raises(IndexError, match="whole plane"):
+        stack[2, 3:5]
+    one = PlaneStack(reader, Plane((2, 3), (1, 0, 0, 0)), whole=False)
+    np.testing.assert_array_equal(one[:, :, :], stack[1, :, :, :])
+
+
+def test_multiscale_pictures_are_read_at_full_resolution() -> None:
+    layer = Image([ramp((40, 60)), ramp((20, 30))], multiscale=True, contrast_limits=(0, 1000))
+    picture = Picture((layer,))
+    assert picture.shape == (40, 60)
+    assert picture.snapshot().read(FLAT).shape == (40, 60, 3)

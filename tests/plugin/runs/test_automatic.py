@@ -1,0 +1,195 @@
+"""Runs without Qt: where the planes go, what is kept, what is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.runs.automatic import Automatic, Run, format_seconds
+from tests.fakes import draw_discs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from tests.plugin.conftest import Bench
+
+STACK = np.stack([draw_discs((40, 60), [(12 + z, 12), (25, 45)], 6) for z in range(4)])
+
+
+class StepStream:
+    """Runs a generator step by step, when told."""
+
+    def __init__(
+        self,
+        generator: Generator[Any, None, None],
+        step: Callable[[Any], None],
+        finished: Callable[[Exception | None], None],
+        title: str,
+    ) -> None:
+        self.generator, self.step, self.finished, self.title = generator, step, finished, title
+        self.reports: list[tuple[int, int]] = []
+        self.stopped = False
+
+    def report(self, done: int, total: int) -> None:
+        self.reports.append((done, total))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def run(self, steps: int | None = None) -> None:
+        error: Exception | None = None
+        try:
+            for taken, value in enumerate(self.generator, 1):
+                self.step(value)
+                if self.stopped:
+                    break
+                if taken == steps:
+                    return
+        except Exception as raised:
+            error = raised
+        self.generator.close()
+        self.finished(error)
+
+
+@pytest.fixture
+def automatic(bench: Bench) -> Automatic:
+    return Automatic(bench.session, StepStream)
+
+
+def test_whole_stack_linked(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK, scale=(2, 1, 1), units=("um", "um", "um"))
+    automatic.start(Run("objects", {"min_area": 5}, whole=True, link=0))
+    assert automatic.busy
+    layer = automatic.layer
+    automatic._running.run()
+    assert not automatic.busy and automatic.layer is None
+    np.testing.assert_array_equal(layer.data > 0, STACK > 0)
+    assert np.unique(layer.data).tolist() == [0, 1, 2]
+    assert "2 objects" in bench.said and bench.session.status.kind == "ready"
+    np.testing.assert_allclose(layer.scale, (2, 1, 1))
+    assert layer.units == bench.session.picture.main.units
+    recipe = layer.metadata["napari-sam-onnx"]["recipe"]
+    assert recipe == {"model": "pebble", "mode": "objects", "min_area": 5}
+    automatic.start(Run(None, {}, whole=True))
+    automatic._running.run()
+    assert len(np.unique(bench.viewer.layers[1].data)) == 3
+    assert bench.viewer.layers.selection.active is bench.session.layers.points
+
+
+def test_one_plane_alone(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    bench.viewer.dims.set_current_step(0, 2)
+    automatic.start(Run("objects", {}, link=0))
+    layer = automatic.layer
+    automatic._running.run()
+    assert layer.data.reshape(4, -1).any(axis=1).tolist() == [False, False, True, False]
+
+
+def test_cancelled_runs_keep_finished_planes(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    layer, stream = automatic.layer, automatic._running
+    while not layer.data[1].any():
+        stream.run(steps=1)
+    assert 0 < automatic.fraction < 1 and "of 4" in automatic.text
+    assert stream.reports[-1][1] == 1000
+    automatic.cancel()
+    stream.run()
+    assert layer.data.reshape(4, -1).any(axis=1).tolist() == [True, True, False, False]
+    assert bench.said == "Cancelled; 2 finished planes kept."
+    assert layer in bench.viewer.layers
+
+
+def test_cancelled_before_the_first_plane(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    layer, stream = automatic.layer, automatic._running
+    automatic.cancel()
+    stream.run()
+    assert layer not in bench.viewer.layers and bench.said == "Cancelled."
+
+
+def test_removing_the_layer_cancels(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    stream = automatic._running
+    bench.viewer.layers.remove(automatic.layer)
+    assert stream.stopped
+    stream.run()
+    assert not automatic.busy
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (Run("objects", {"min_area": -1}), "min_area lies from 0"),
+        (Run("objects", {}, whole=True, link=1), "another"),
+    ],
+)
+def test_refused_runs_say_why_and_leave_nothing(
+    bench: Bench, automatic: Automatic, run: Run, sentence: str
+) -> None:
+    bench.open(STACK)
+    before = list(bench.viewer.layers)
+    automatic.start(run)
+    if automatic.busy:
+        automatic._running.run()
+    assert sentence in bench.said and bench.session.status.kind == "error"
+    assert list(bench.viewer.layers) == before
+
+
+def test_without_a_picture(bench: Bench, automatic: Automatic) -> None:
+    automatic.start(Run(None, {}))
+    assert "Open a picture" in bench.said and not automatic.busy
+
+
+def test_a_second_run_waits_for_the_first(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    automatic.start(Run(None, {}))
+    first = automatic._running
+    automatic.start(Run(None, {}))
+    assert "cancel them first" in bench.said and automatic._running is first
+
+
+def test_another_model_does_not_close_the_one_that_runs(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    closed = []
+    bench.models["pebble"].close = lambda: closed.append("pebble")
+    automatic.start(Run("objects", {}, whole=True))
+    layer, stream = automatic.layer, automatic._running
+    stream.run(steps=1)
+    bench.session.choose_model("other")
+    assert closed == []
+    stream.run()
+    np.testing.assert_array_equal(layer.data > 0, STACK > 0)
+    bench.session.choose_model("pebble")
+    bench.session.choose_model("other")
+    assert closed == ["pebble"]
+
+
+def test_five_dimensions(bench: Bench, automatic: Automatic) -> None:
+    data = np.zeros((2, 3, 2, 40, 60), np.uint8)
+    data[:, :, 1] = STACK[:3]
+    data[0, 0, 0, 0, 0] = 9  # a constant channel would be mid-gray
+    layer = bench.open(data)
+    bench.session.choose_picture(split_axis(layer, 2))
+    automatic.start(Run("objects", {}, whole=True, link=1))
+    made = automatic.layer
+    automatic._running.run()
+    assert made.data.shape == (2, 3, 1, 40, 60)
+    expected = data[:, :, 1] > 0
+    expected[0, 0, 0, 0] = made.data[0, 0, 0, 0, 0] > 0
+    np.testing.assert_array_equal(made.data[:, :, 0] > 0, expected)
+    tracks = [set(np.unique(made.data[t, :, 0, 1:])) - {0} for t in range(2)]
+    assert len(tracks[0]) == len(tracks[1]) == 2 and not tracks[0] & tracks[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (40, "40 s"), (89, "1 min"), (3900, "1 h 5 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text

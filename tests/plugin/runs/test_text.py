@@ -1,0 +1,161 @@
+"""Objects by a word: SAM 3's masks, a detector's boxes, and what is said without either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_sam_onnx.models.store.card_toml import write_card
+from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.catalog import find_card
+from napari_sam_onnx.models.store.places import cards_dir
+from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.panels.find_panel import NOTHING_HERE, FindPanel
+from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
+from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo
+from tests.models.sam3_files import Sam3Plan, build_sam3
+from tests.plugin.panels.test_model_manager import drop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.plugin.conftest import Bench
+
+LEFT = Qt.MouseButton.LeftButton
+RED, GREEN = (slice(10, 42), slice(20, 90)), (slice(60, 84), slice(96, 120))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NAPARI_SAM_ONNX_MODELS", raising=False)
+
+
+class Desk:
+    """The panel over a stack of two colour planes, of which the second has objects."""
+
+    def __init__(self, qtbot: Any, bench: Bench) -> None:
+        self.qtbot, self.bench = qtbot, bench
+        self.stack = np.zeros((2, 96, 128, 3), np.uint8)
+        self.stack[(1, *RED, 0)] = 255
+        self.stack[(1, *GREEN, 1)] = 255
+        bench.open(self.stack, rgb=True, scale=(2, 1, 1))
+        bench.viewer.dims.set_current_step(0, 1)
+        self.shelf = ModelShelf(bench.session.engine)
+        self.finder = Finder(bench.session)
+        self.panel = FindPanel(bench.session, self.shelf, self.finder)
+        qtbot.addWidget(self.panel)
+        self.panel.show()
+
+    def wait(self, holds: Any) -> None:
+        self.qtbot.waitUntil(holds, timeout=20_000)
+
+    def find(self, words: str) -> Any:
+        """Type words and press the button; the layer that was made, if one was."""
+        before = set(self.bench.viewer.layers)
+        self.panel.words.clear()
+        self.qtbot.keyClicks(self.panel.words, words)
+        self.qtbot.mouseClick(self.panel.run, LEFT)
+        self.wait(lambda: not self.finder.busy)
+        made = set(self.bench.viewer.layers) - before
+        return made.pop() if made else None
+
+    def close(self) -> None:
+        self.finder.close()
+        self.shelf.close()
+
+
+@pytest.fixture
+def desk(qtbot: Any, bench: Bench) -> Any:
+    made = Desk(qtbot, bench)
+    yield made
+    made.close()
+
+
+def expect(layer: Any, *parts: Any) -> None:
+    plane = np.zeros((96, 128), bool)
+    for part in parts:
+        plane[part] = True
+    np.testing.assert_array_equal(layer.data[1] > 0, plane)
+    assert not layer.data[0].any()
+    np.testing.assert_allclose(layer.scale, (2, 1, 1))
+    assert len(np.unique(layer.data)) == 1 + len(parts)
+
+
+def test_without_a_finder_a_sentence_says_what_to_add(desk: Desk) -> None:
+    assert desk.panel.text.text() == NOTHING_HERE
+    assert not desk.panel.run.isEnabled() and not desk.panel.words.isEnabled()
+
+
+def test_a_dropped_detector_finds_objects_without_a_word(desk: Desk, tmp_path: Path) -> None:
+    assert drop(desk.panel, [build_yolo(tmp_path / "sees_all.onnx", Yolo())])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    assert find_card("sees-all").files[0].sha256
+    active = desk.bench.viewer.layers.selection.active
+    layer = desk.find("")
+    expect(layer, RED, GREEN)
+    assert role_of(layer) == "labels" and layer.name == "cells found"
+    assert desk.bench.viewer.layers.selection.active is active
+    assert "2 objects" in desk.bench.said
+    assert desk.bench.session.source == "pebble"  # a detector answers no clicks
+
+
+def test_a_detector_that_reads_finds_what_is_named(desk: Desk, tmp_path: Path) -> None:
+    desk.shelf.add([build_dino(tmp_path / "reader.onnx", Dino())])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    expect(desk.find("green"), GREEN)
+    expect(desk.find("red, green"), RED, GREEN)
+    assert desk.find("blue") is None
+    assert "Found no “blue”" in desk.bench.said
+    assert desk.find("") is None
+    assert desk.bench.session.status.kind == "error"  # it must be told what to look for
+
+
+def test_a_model_that_reads_text_answers_with_masks(desk: Desk, tmp_path: Path) -> None:
+    folder = tmp_path / "sam3"
+    folder.mkdir()
+    roles = ("encoder", "language_encoder", "decoder")
+    files = [
+        ModelFile(role, path.name, path=path)
+        for role, path in zip(roles, build_sam3(folder, Sam3Plan()), strict=True)
+    ]
+    card = ModelCard(
+        "tiny-sam3",
+        "Tiny SAM 3",
+        "SAM 3",
+        tuple(files),
+    )
+    cards_dir().mkdir(parents=True)
+    write_card(card, cards_dir() / "tiny-sam3.toml")
+    desk.shelf.reload()
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    layer = desk.find("red")
+    assert layer.data[1][RED].mean() > 0 and not layer.data[0].any()
+    found = layer.data[1] > 0
+    assert found[RED].sum() / found.sum() > 0.9
+    assert desk.bench.models["pebble"].decoded == 0  # no click was needed
+
+
+def test_a_file_that_is_neither_is_refused_with_a_sentence(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no graph")
+    assert drop(desk.panel, [path])
+    desk.wait(lambda: desk.shelf.failed and not desk.shelf.busy)
+    assert "broken.onnx" in desk.shelf.text and desk.panel.models.count() == 0
+    assert not list(cards_dir().glob("*.toml"))
+
+
+def test_a_search_is_cancelled(desk: Desk, tmp_path: Path) -> None:
+    desk.shelf.add([build_yolo(tmp_path / "sees.onnx", Yolo())])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    before = list(desk.bench.viewer.layers)
+    desk.qtbot.mouseClick(desk.panel.run, LEFT)
+    assert desk.panel.cancel.isEnabled() and not desk.panel.run.isEnabled()
+    desk.qtbot.mouseClick(desk.panel.cancel, LEFT)
+    desk.wait(lambda: not desk.finder.busy)
+    assert list(desk.bench.viewer.layers) == before
+    assert desk.bench.said == "Cancelled." and desk.panel.run.isEnabled()

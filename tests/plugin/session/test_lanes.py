@@ -1,0 +1,96 @@
+"""Lanes and streams with real threads."""
+
+from __future__ import annotations
+
+from threading import Event, get_ident
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def test_one_at_a_time_newest_first_and_irreplaceable_kept(qtbot: Any) -> None:
+    lane, go_on, done = ThreadLane(), Event(), []
+    here, there = get_ident(), []
+
+    def slow() -> str:
+        there.append(get_ident())
+        assert go_on.wait(20)
+        return "first"
+
+    def finish(result: str) -> None:
+        assert get_ident() == here
+        done.append(result)
+
+    lane.submit(Job(slow, finish, pytest.fail))
+    qtbot.waitUntil(lambda: bool(there), timeout=20_000)
+    lane.submit(Job(lambda: "stale", finish, pytest.fail))
+    lane.submit(Job(lambda: "kept", finish, pytest.fail, replaceable=False))
+    lane.submit(Job(lambda: "newest", finish, pytest.fail))
+    assert lane.busy and done == []
+    go_on.set()
+    qtbot.waitUntil(lambda: not lane.busy, timeout=20_000)
+    assert done == ["first", "kept", "newest"] and there != [here]
+
+
+def test_errors_are_handed_over(qtbot: Any) -> None:
+    lane, failed = ThreadLane(), []
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    lane.submit(Job(fail, pytest.fail, failed.append))
+    lane.submit(Job(lambda: 1, lambda _: None, failed.append, replaceable=False))
+    qtbot.waitUntil(lambda: not lane.busy, timeout=20_000)
+    assert [str(error) for error in failed] == ["no"]
+
+
+def test_a_closed_lane_says_nothing_more(qtbot: Any) -> None:
+    lane, go_on, begun, heard = ThreadLane(), Event(), Event(), []
+
+    def slow() -> bool:
+        begun.set()
+        return go_on.wait(20)
+
+    lane.submit(Job(slow, heard.append, heard.append))
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    lane.close()
+    go_on.set()
+    lane.submit(Job(lambda: 2, heard.append, heard.append))
+    qtbot.waitUntil(lambda: not lane.busy, timeout=20_000)
+    assert heard == []
+
+
+@pytest.mark.parametrize("how", ["ends", "stops", "fails"])
+def test_streams(qtbot: Any, how: str) -> None:
+    seen, finished, closed = [], [], Event()
+    go_on = Event()
+
+    def count() -> Iterator[int]:
+        try:
+            yield 0
+            assert go_on.wait(20)
+            yield 1
+            if how == "fails":
+                raise ValueError("broke")
+            yield 2
+        finally:
+            closed.set()
+
+    stream = ThreadStream(count(), seen.append, finished.append, "Counting")
+    qtbot.waitUntil(lambda: seen == [0], timeout=20_000)
+    stream.report(1, 3)
+    if how == "stops":
+        stream.stop()
+    go_on.set()
+    qtbot.waitUntil(lambda: bool(finished), timeout=20_000)
+    assert closed.is_set()
+    (error,) = finished
+    assert (str(error) if error else None) == ("broke" if how == "fails" else None)
+    assert seen == {"ends": [0, 1, 2], "stops": [0, 1], "fails": [0, 1]}[how]
