@@ -9,7 +9,8 @@ import pytest
 from napari_sam_onnx.automatic import generate_masks
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
-from napari_sam_onnx.models.text.detectors import BoxProposer, keep_boxes, load_detector
+from napari_sam_onnx.models.text.boxes import keep_boxes
+from napari_sam_onnx.models.text.detectors import BoxProposer, load_detector
 from napari_sam_onnx.models.text.grounding_dino import describe_text, split_phrases
 from napari_sam_onnx.models.text.tokens import BERT, CLIP, TextTokenizer
 from napari_sam_onnx.models.text.yolo import GRAY, letterbox
