@@ -239,11 +239,16 @@ def _read_file(table: _Table, base: str, archive: Archive | None) -> ModelFile:
         url=url,
         archive=archive if member is not None else None,
         member=member,
-        path=None if local is None else table.path.parent / Path(local).expanduser(),
+        path=None if local is None else _beside(table.path, local),
         size=table.take_size("size"),
         sha256=table.take_hash("sha256"),
         md5=table.take_hash("md5"),
     )
+
+
+def _beside(card: Path, local: str) -> Path:
+    """Find a file on this computer by its path, which may start at the card's folder."""
+    return Path(os.path.normpath(card.parent / Path(local).expanduser()))
 
 
 def _resolve_url(table: _Table, base: str) -> str:
