@@ -78,7 +78,7 @@ def time_napari(
     def on_draw(_: Any) -> None:
         painted[0] = time.perf_counter()
 
-    session.changed.connect(on_change)
+    session.answer_changed.connect(on_change)
 
     canvas._scene_canvas.events.draw.connect(on_draw, position="last")
 

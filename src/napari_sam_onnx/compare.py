@@ -8,7 +8,7 @@ holds the sentence that says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,7 @@ from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError
-from napari_sam_onnx.upscale import candidate_masks, mask_from_low_res, upscale_region
+from napari_sam_onnx.upscale import best_mask, mask_from_low_res, upscale_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ class ModelAnswer:
     model_id : str
     mask : Mask or None
         The candidate that the model's family shows first; None where there is a problem.
-    candidates : tuple of Mask
+    candidates : sequence of Mask
         All of the model's answers, in its own order.
     encode_ms : float or None
         Milliseconds to encode the plane; None where the embedding was in the cache.
@@ -62,7 +62,7 @@ class ModelAnswer:
 
     model_id: str
     mask: Mask | None
-    candidates: tuple[Mask, ...] = ()
+    candidates: Sequence[Mask] = ()
     encode_ms: float | None = None
     decode_ms: float = 0.0
     problem: str = ""
@@ -128,11 +128,9 @@ def _ask(
         encode_ms = 1000 * (perf_counter() - start)
         cache.put(key, embedding)
     start = perf_counter()
-    answer = model.decode(embedding, [prompts])
-    candidates = candidate_masks(answer, 0, embedding.plane_shape)
+    mask = best_mask(model.decode(embedding, [prompts]), 0, embedding.plane_shape)
     decode_ms = 1000 * (perf_counter() - start)
-    mask = replace(candidates[int(answer.best[0])], candidates=candidates)
-    return ModelAnswer(model.id, mask, candidates, encode_ms, decode_ms)
+    return ModelAnswer(model.id, mask, mask.candidates, encode_ms, decode_ms)
 
 
 def ensemble(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from napari_sam_onnx.embedding import LowResMask
@@ -36,8 +38,8 @@ class Mask:
         appendix B); NaN where both are empty.
     low_res : LowResMask or None
         The logits that the mask came from, which refine the next answer.
-    candidates : tuple of Mask
-        The model's other answers to the same prompt, this one included, in its own order.
+    candidates : sequence of Mask
+        The model's answers to the same prompt, this one included, in its own order.
     point : (y, x) or None
         The click that found it, where automatic masks did.
     crop_box : (y0, x0, y1, x1) or None
@@ -50,7 +52,7 @@ class Mask:
     predicted_iou: float = float("nan")
     stability: float = float("nan")
     low_res: LowResMask | None = None
-    candidates: tuple[Mask, ...] = ()
+    candidates: Sequence[Mask] = ()
     point: tuple[float, float] | None = None
     crop_box: tuple[int, int, int, int] | None = None
 

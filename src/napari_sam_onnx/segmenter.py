@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.prompts import PromptError, make_prompts
-from napari_sam_onnx.upscale import candidate_masks
+from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,12 +144,31 @@ class Segmenter:
         list of Mask
             The best mask for each, in order.
         """
-        if not prompts:
-            return []
-        embedding = self.embedding
-        answer = self.model.decode(embedding, prompts)
-        masks = []
-        for index, best in enumerate(answer.best):
-            candidates = candidate_masks(answer, index, embedding.plane_shape)
-            masks.append(replace(candidates[int(best)], candidates=candidates))
-        return masks
+        return answer_prompts(self.model, self.embedding, prompts) if prompts else []
+
+
+def encode_once(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
+    """Encode a plane, unless its embedding is in a cache.
+
+    Parameters
+    ----------
+    model : Model
+    rgb : (H, W, 3) uint8
+        The plane as the model sees it.
+    cache : EmbeddingCache
+
+    Returns
+    -------
+    str
+        The key that the embedding has in the cache.
+    """
+    key = embedding_key(rgb, model.id)
+    if cache.get(key) is None:
+        cache.put(key, model.encode(rgb))
+    return key
+
+
+def answer_prompts(model: Model, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Mask]:
+    """Segment one object per entry on an encoded plane, see `Segmenter.answer`."""
+    answer = model.decode(embedding, prompts)
+    return [best_mask(answer, index, embedding.plane_shape) for index in range(len(prompts))]

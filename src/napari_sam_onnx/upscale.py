@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -174,11 +176,59 @@ def mask_from_low_res(
     return crop_to_object(mask)
 
 
-def candidate_masks(
-    answer: LowResMasks, prompt: int, plane_shape: tuple[int, int]
-) -> tuple[Mask, ...]:
-    """All candidates that a decoder gave to one prompt, in the decoder's order."""
-    return tuple(
-        mask_from_low_res(answer.mask(prompt, c), plane_shape, answer.predicted_iou[prompt, c])
-        for c in range(answer.logits.shape[1])
-    )
+class CandidateMasks(Sequence[Mask]):
+    """All candidates that a decoder gave to one prompt, in the decoder's order.
+
+    Each is upscaled when it is first looked at, and kept: on a large plane one costs as much as
+    the decoder itself, and most are never seen.
+
+    Parameters
+    ----------
+    answer : LowResMasks
+    prompt : int
+        Which of the answer's prompts.
+    plane_shape : (H, W)
+        Pixels of the plane.
+    """
+
+    def __init__(self, answer: LowResMasks, prompt: int, plane_shape: tuple[int, int]) -> None:
+        self._low_res = [answer.mask(prompt, c) for c in range(answer.logits.shape[1])]
+        self._plane_shape = plane_shape
+        self._masks: dict[int, Mask] = {}
+        self.best = int(answer.best[prompt])
+        self.scores = tuple(float(score) for score in answer.predicted_iou[prompt])
+
+    def __len__(self) -> int:
+        return len(self._low_res)
+
+    @overload
+    def __getitem__(self, index: int) -> Mask: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Mask, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Mask | tuple[Mask, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        number = range(len(self))[index]
+        if number not in self._masks:
+            self._masks[number] = mask_from_low_res(
+                self._low_res[number], self._plane_shape, self.scores[number]
+            )
+        return self._masks[number]
+
+    def is_upscaled(self, index: int) -> bool:
+        """Whether a candidate has been looked at, so that it costs nothing now."""
+        return index in self._masks
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the logits and the upscaled masks occupy."""
+        logits = sum(low_res.logits.nbytes for low_res in self._low_res)
+        return logits + sum(mask.crop.nbytes for mask in self._masks.values())
+
+
+def best_mask(answer: LowResMasks, prompt: int, plane_shape: tuple[int, int]) -> Mask:
+    """Upscale the candidate to show first; its ``candidates`` are all of them."""
+    candidates = CandidateMasks(answer, prompt, plane_shape)
+    return replace(candidates[candidates.best], candidates=candidates)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
     from napari_sam_onnx.plugin.session.engine import Engine
-    from napari_sam_onnx.plugin.status import Status
 
 COLORS = {"info": "#8a8d91", "busy": "#3d8bfd", "ready": "#2fa866", "error": "#e5484d"}
 
@@ -60,7 +59,6 @@ class SamDock(QWidget):
         self.finder = Finder(self.session)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
-        self._shown: Status | None = None
         self._closed = False
 
         self.status = QLabel()
@@ -100,14 +98,16 @@ class SamDock(QWidget):
         layout.addWidget(scroll, 1)
         self._column, self._scroll = column, scroll
 
-        self.session.changed.connect(self._refresh)
+        self.session.picture_changed.connect(self._bind)
+        self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
         # By then the widgets are gone; only what runs must still be stopped.
         running = (self.automatic, self.comparison, self.finder, self.shelf, self.session.lane)
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
-        self._refresh()
+        self._bind()
+        self._show_status()
 
     def event(self, event: QEvent) -> bool:
         """Leave the viewer when napari takes the widget out of its dock."""
@@ -131,17 +131,17 @@ class SamDock(QWidget):
         self.model_panel.shut()
         self.session.close()
 
-    def _refresh(self) -> None:
-        if self._closed:
-            return
+    def _bind(self) -> None:
+        """Give mouse and keys to the prompt layers that there are now."""
         layers = self.session.layers
-        if layers is not self._bound_to:
+        if not self._closed and layers is not self._bound_to:
             self._release()
             self._release, self._bound_to = bind(self.session, self.commits), layers
-        status = self.session.status
-        if status is self._shown:
+
+    def _show_status(self) -> None:
+        if self._closed:
             return
-        self._shown = status
+        status = self.session.status
         self.status.setText(status.text)
         self.status.setStyleSheet(
             f"QLabel {{ padding: 5px 8px; border-left: 4px solid {COLORS[status.kind]}; }}"

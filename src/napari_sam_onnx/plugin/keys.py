@@ -52,6 +52,7 @@ BINDINGS = (
     Binding(("Control-Shift-Z",), "Ctrl+Shift+Z", "redo"),
     Binding(("W",), "W", "next candidate mask"),
     Binding(("Q",), "Q", "turbo: each click commits an object"),
+    Binding(("B",), "B", "several: each click is an object of its own; N accepts all"),
     Binding(("H",), "H (hold)", "hide the preview"),
     Binding(("K",), "K", "delete the object under the cursor"),
 )
@@ -83,6 +84,7 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
         "Control-Shift-Z": lambda _: commits.redo(),
         "W": lambda _: session.cycle(),
         "Q": lambda _: commits.toggle_turbo(),
+        "B": lambda _: session.choose_each_click(not session.each_click),
         "H": hide_while_held,
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
     }

@@ -14,6 +14,7 @@ from tifffile import imread
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.session.engine import Engine
+from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.samples import open_nuclei, sample_path
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench
@@ -262,16 +263,95 @@ def test_turbo_commits_each_click_even_while_the_model_is_slow(bench: Bench) -> 
     assert bench.ids == [1, 2]
 
 
-def test_box_replaces_the_box_of_its_plane(bench: Bench) -> None:
+def test_a_box_drawn_again_replaces_the_earlier_one(bench: Bench) -> None:
     bench.open()
     bench.session.add_box((15, 15, 45, 45))
     assert bench.shown == DISC
-    bench.session.add_box((10, 10, 50, 100))
+    bench.session.add_box((14, 14, 46, 46))
     assert len(bench.session.layers.boxes.data) == 1
     bench.commits.undo()
     np.testing.assert_allclose(bench.session.layers.boxes.data[0][0], (15, 15))
     bench.session.layers.boxes.data = []
     assert bench.session.answer is None
+
+
+def test_several_boxes_are_several_objects_and_one_step(bench: Bench) -> None:
+    bench.open()
+    model = bench.models["pebble"]
+    for y, x in CENTERS:
+        bench.session.add_box((y - 15, x - 15, y + 15, x + 15))
+    assert model.decoded == 3  # each box once
+    assert bench.shown == 3 * DISC
+    assert "3 objects: N accepts all" in bench.said
+    colors = bench.session.layers.preview.layer.data
+    assert len({int(colors[at]) for at in CENTERS}) == 3
+    bench.click(*A, positive=False)  # belongs to the box around it
+    assert bench.shown == 2 * DISC
+    bench.commits.undo()
+    bench.commits.accept()
+    assert [int(bench.labels[at]) for at in CENTERS] == [1, 2, 3]
+    assert not bench.session.layers.boxes.data
+    bench.commits.undo()
+    assert bench.ids == [] and len(bench.session.layers.boxes.data) == 3
+    bench.commits.redo()
+    assert bench.ids == [1, 2, 3]
+
+
+def test_each_click_is_an_object_where_that_is_chosen(bench: Bench) -> None:
+    bench.open()
+    bench.session.choose_each_click(True)
+    for at in CENTERS:
+        bench.click(*at)
+    assert len(bench.session.answers) == 3
+    bench.session.cycle()  # of the last one
+    assert [answer.chosen for answer in bench.session.answers] == [0, 0, 1]
+    bench.session.cycle()
+    bench.session.cycle()
+    bench.session.choose_each_click(False)
+    assert len(bench.session.answers) == 1
+    bench.session.choose_each_click(True)
+    bench.commits.accept()
+    assert [int(bench.labels[at]) for at in CENTERS] == [1, 2, 3]
+
+
+def test_objects_that_cannot_all_be_written_are_all_given_back(bench: Bench) -> None:
+    bench.open()
+    layer = bench.viewer.add_labels(np.zeros((100, 120), np.uint8))
+    bench.commits.labels.choose(layer)
+    bench.commits.labels.next_label = 255
+    for y, x in (A, B):
+        bench.session.add_box((y - 15, x - 15, y + 15, x + 15))
+    bench.commits.accept()
+    assert "does not fit" in bench.said and not layer.data.any()
+    assert len(bench.session.layers.boxes.data) == 2 and bench.shown == 2 * DISC
+
+
+def test_a_session_alone_answers(bench: Bench) -> None:
+    viewer = ViewerModel()
+    alone = Session(viewer, Engine(bench.load), bench.lane)
+    viewer.add_image(draw_discs((100, 120), CENTERS, RADIUS))
+    assert alone.layers is not None
+    alone.layers.points.add(np.array(A, dtype=float))
+    assert int(np.count_nonzero(alone.layers.preview.layer.data)) == DISC
+    alone.close()
+
+
+def test_one_signal_per_thing_that_changes(bench: Bench) -> None:
+    bench.open()
+    bench.click(*A)
+    heard: list[str] = []
+    names = ("picture", "prompts", "answer", "model", "status", "layers")
+    for name in names:
+        signal = getattr(bench.session, f"{name}_changed")
+        signal.connect(lambda name=name: heard.append(name))
+    bench.session.cycle()
+    assert heard == ["answer"]
+    heard.clear()
+    bench.commits.discard()
+    assert sorted(heard) == ["answer", "prompts", "status"]
+    heard.clear()
+    bench.session.choose_model("another")
+    assert set(heard) == {"model", "prompts", "status"} and heard.count("model") == 2
 
 
 def test_discard_is_undone(bench: Bench) -> None:
@@ -415,7 +495,7 @@ def test_pebble_on_the_sample_nuclei() -> None:
 
 def test_renamed_layers_are_noticed(bench: Bench) -> None:
     layer, heard = bench.open(), []
-    bench.session.changed.connect(lambda: heard.append(layer.name))
+    bench.session.layers_changed.connect(lambda: heard.append(layer.name))
     layer.name = "another"
     assert heard[-1] == "another"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,18 +30,17 @@ def keep_inside(prompts: Snapshot, shape: Sequence[int]) -> Snapshot:
     return Snapshot(prompts.points[inside], prompts.positive[inside], boxes)
 
 
-def without_boxes(prompts: Snapshot, plane: Plane) -> Snapshot:
-    """Return the prompts without the boxes of a plane."""
-    boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
-    return Snapshot(prompts.points, prompts.positive, boxes)
+def drop_boxes(prompts: Snapshot, boxes: Sequence[NDArray[np.float64]]) -> Snapshot:
+    """Return the prompts without some of their boxes."""
+    kept = tuple(box for box in prompts.boxes if not any(box is dropped for dropped in boxes))
+    return replace(prompts, boxes=kept)
 
 
 def without_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
     """Return the prompts of all other planes."""
     away = ~lie_on_plane(prompts.points, plane)
-    return without_boxes(
-        Snapshot(prompts.points[away], prompts.positive[away], prompts.boxes), plane
-    )
+    boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
+    return Snapshot(prompts.points[away], prompts.positive[away], boxes)
 
 
 def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:

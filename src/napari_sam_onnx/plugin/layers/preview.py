@@ -1,30 +1,57 @@
-"""The mask that is shown before it is accepted."""
+"""The masks that are shown before they are accepted."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, place
 from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Picture
 
-PREVIEW_COLOR = "#ffd500"
-# Up to this size the layer holds the plane, of which a mask changes a few pixels; beyond, the
-# object's own box, so that a huge plane costs no more than a small one.
+COLORS = ("#ffd500", "#00d5ff", "#ff7ac8", "#9dff3b", "#ff8f1f", "#b18cff")
+"""Of the objects that are shown together, in turn; the first is that of a single one."""
+
+FILL, DOUBTFUL_FILL = 0.35, 0.15
+DOUBTFUL_EDGE = 0.6
+_KINDS = 4  # values per colour: outline and fill, of a mask and of a doubtful one
+
+# Up to this size the layer holds the plane, of which masks change a few pixels; beyond, the
+# objects' own box, so that a huge plane costs no more than a small one.
 WHOLE_PLANE_PIXELS = 2048 * 2048
+SCREEN_PIXELS = 1200
+"""An outline is this part of the plane wide, so that it is seen at the first zoom."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """One object of the preview.
+
+    Parameters
+    ----------
+    mask : Mask
+    doubtful : bool
+        Whether it is to look less sure than others.
+    """
+
+    mask: Mask
+    doubtful: bool = False
 
 
 class Preview:
-    """One mask on one plane of a picture, in a layer of its own.
+    """Masks on one plane of a picture, in a layer of its own: outlines and a light fill.
 
     Parameters
     ----------
@@ -36,36 +63,39 @@ class Preview:
         self._picture = picture
         self._data: NDArray[np.uint8] = np.zeros((1,) * picture.main.ndim, np.uint8)
         self._place: tuple[Any, ...] | None = None
-        self._shown: NDArray[np.uint8] | None = None
+        self._drawn: list[NDArray[np.uint8]] = []
         self.layer = Labels(
             self._data,
             name="SAM preview",
-            opacity=0.7,
-            colormap=DirectLabelColormap(color_dict={None: "transparent", 1: PREVIEW_COLOR}),
+            opacity=1.0,
+            colormap=DirectLabelColormap(color_dict=_make_colors()),
             metadata={MARK: {"role": "preview"}},
             **geometry_of(picture),
         )
         self.layer.editable = False
 
-    def show(self, mask: Mask, plane: Plane) -> None:
-        """Show a mask on its plane instead of what was shown."""
-        if not mask:
+    def show(self, objects: Sequence[Shown], plane: Plane) -> None:
+        """Show masks on their plane instead of what was shown."""
+        seen = [(number, shown) for number, shown in enumerate(objects) if shown.mask]
+        if not seen:
             self.clear()
             return
-        height, width = mask.shape
+        height, width = seen[0][1].mask.shape
+        boxes = np.array([shown.mask.bbox for _, shown in seen])
+        around = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
         whole = height * width <= WHOLE_PLANE_PIXELS
-        region = (0, 0, height, width) if whole else mask.bbox
+        region = (0, 0, height, width) if whole else around
         fits = (plane, region) == self._place
         if fits:
             self._wipe()
         else:
             self._place = plane, region
             self._data = np.zeros(_shape(plane, region), np.uint8)
+            self._drawn = []
         flat = take_plane(self._data, Plane(plane.axes, (0,) * len(plane.position)))
-        top, left = mask.origin[0] - region[0], mask.origin[1] - region[1]
-        rows, columns = mask.crop.shape
-        self._shown = flat[top : top + rows, left : left + columns]
-        self._shown[mask.crop] = 1
+        line = max(1, round(max(height, width) / SCREEN_PIXELS))
+        for number, shown in seen:
+            self._draw(flat, region, number, shown, line)
         if fits:
             self._redraw()
         else:
@@ -74,7 +104,7 @@ class Preview:
 
     def clear(self) -> None:
         """Show nothing."""
-        if self._shown is not None:
+        if self._drawn:
             self._wipe()
             self._redraw()
 
@@ -85,10 +115,27 @@ class Preview:
             setattr(self.layer, name, value)
         self._follow()
 
+    def _draw(
+        self,
+        flat: NDArray[np.uint8],
+        region: tuple[int, ...],
+        number: int,
+        shown: Shown,
+        line: int,
+    ) -> None:
+        mask, value = shown.mask, 1 + _KINDS * (number % len(COLORS)) + 2 * shown.doubtful
+        top, left = mask.origin[0] - region[0], mask.origin[1] - region[1]
+        rows, columns = mask.crop.shape
+        there = flat[top : top + rows, left : left + columns]
+        there[mask.crop] = value
+        thin = min(line, 1 + min(rows, columns) // 16)
+        there[erode(mask.crop, thin)] = value + 1
+        self._drawn.append(there)
+
     def _wipe(self) -> None:
-        if self._shown is not None:
-            self._shown[...] = 0
-            self._shown = None
+        for there in self._drawn:
+            there[...] = 0
+        self._drawn = []
 
     def _redraw(self) -> None:
         """Show the array's new pixels; its extent is the same."""
@@ -101,6 +148,30 @@ class Preview:
             offset = np.array(plane.position, dtype=float)
             offset[list(plane.axes)] = region[:2]
             self.layer.translate = place(self._picture, offset)
+
+
+def erode(crop: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    """Take pixels off the edge of an object that ends at its crop's edge, in 4-neighbourhood."""
+    inner = crop.copy()
+    for _ in range(steps):
+        before = inner.copy()
+        inner[1:] &= before[:-1]
+        inner[:-1] &= before[1:]
+        inner[:, 1:] &= before[:, :-1]
+        inner[:, :-1] &= before[:, 1:]
+        inner[[0, -1]] = inner[:, [0, -1]] = False
+    return inner
+
+
+def _make_colors() -> dict[int | None, Any]:
+    """Say how each value of the layer looks."""
+    colors: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    for number, name in enumerate(COLORS):
+        color = transform_color(name)[0]
+        first = 1 + _KINDS * number
+        for value, alpha in enumerate((1.0, FILL, DOUBTFUL_EDGE, DOUBTFUL_FILL), first):
+            colors[value] = (*color[:3], alpha)
+    return colors
 
 
 def _shape(plane: Plane, region: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,6 @@ from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of
 from napari_sam_onnx.plugin.layers.picture import layer_shape
-from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.layers.preview import Preview
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
 
 SIGN = "positive"
 
@@ -203,29 +201,6 @@ def _symbol(positive: bool) -> str:
 
 def _color(positive: bool) -> str:
     return POSITIVE_COLOR if positive else NEGATIVE_COLOR
-
-
-def prompts_on(
-    prompts: Snapshot, plane: Plane
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64] | None]:
-    """Return the prompts of one plane.
-
-    Returns
-    -------
-    points : (N, 2) float64
-        ``(y, x)`` in plane pixels.
-    labels : (N,) int64
-        1 on the object, 0 on the background.
-    box : (4,) float64 or None
-        ``(y0, x0, y1, x1)``; the newest where there are several.
-    """
-    here = lie_on_plane(prompts.points, plane)
-    boxes = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
-    return (
-        to_plane(prompts.points[here], plane),
-        prompts.positive[here].astype(np.int64),
-        box_corners(boxes[-1], plane) if boxes else None,
-    )
 
 
 def _line_width(picture: Picture) -> float:

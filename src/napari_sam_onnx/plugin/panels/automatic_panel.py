@@ -85,7 +85,7 @@ class AutomaticPanel(QWidget):
         self.scope.activated.connect(self.refresh)
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(automatic.cancel)
-        session.changed.connect(self.refresh)
+        session.picture_changed.connect(self.refresh)
         automatic.changed.connect(self.refresh)
         self._build_settings()
         self.refresh()

@@ -94,7 +94,7 @@ class ComparePanel(QWidget):
         self.models.itemChanged.connect(self.refresh)
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(comparison.cancel)
-        session.changed.connect(self.refresh)
+        session.prompts_changed.connect(self.refresh)
         shelf.listed.connect(self.list_models)
         comparison.changed.connect(self.refresh)
         self.list_models()

@@ -47,7 +47,7 @@ class FindPanel(QWidget):
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(finder.cancel)
         self.add.clicked.connect(self._ask_for_file)
-        session.changed.connect(self.refresh)
+        session.picture_changed.connect(self.refresh)
         finder.changed.connect(self.refresh)
         shelf.listed.connect(self.list_models)
         self.list_models()

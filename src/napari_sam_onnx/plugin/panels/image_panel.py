@@ -85,7 +85,8 @@ class ImagePanel(QWidget):
         self.axis.activated.connect(self._choose_axis)
         self.contrast.activated.connect(self._choose_contrast)
         self.sample.clicked.connect(self._open_sample)
-        session.changed.connect(self.refresh)
+        session.picture_changed.connect(self.refresh)
+        session.layers_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

@@ -102,7 +102,7 @@ class ModelManager(QDialog):
         self.add.clicked.connect(self._ask_for_files)
         shelf.changed.connect(self.refresh)
         shelf.added.connect(self._choose_added)
-        session.changed.connect(self._show_chosen)
+        session.model_changed.connect(self._show_chosen)
         self.destroyed.connect(_disconnector(self, shelf, session))
         self.refresh()
 
@@ -271,7 +271,7 @@ def _disconnector(manager: ModelManager, shelf: ModelShelf, session: Session) ->
     slots = (
         (shelf.changed, manager.refresh),
         (shelf.added, manager._choose_added),
-        (session.changed, manager._show_chosen),
+        (session.model_changed, manager._show_chosen),
     )
 
     def disconnect(*_: Any) -> None:

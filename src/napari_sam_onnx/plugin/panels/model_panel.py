@@ -44,7 +44,7 @@ class ModelPanel(QWidget):
         self.model.activated.connect(self._choose)
         self.manage.clicked.connect(self.open_manager)
         self._drop = FileDrop(self, shelf.add)
-        session.changed.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         shelf.listed.connect(self.list_models)
         shelf.changed.connect(self._tell)
         shelf.added.connect(self._use_added)

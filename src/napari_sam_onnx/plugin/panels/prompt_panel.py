@@ -41,6 +41,8 @@ class PromptPanel(QWidget):
         self.overwrite.setToolTip("Let a new object take pixels of objects that exist")
         self.turbo = QCheckBox("Turbo")
         self.turbo.setToolTip("Each click commits an object (Q)")
+        self.each = QCheckBox("Several")
+        self.each.setToolTip("Each click on an object is one of its own; N accepts all of them (B)")
         self.click = QPushButton("Click objects")
         self.click.setToolTip("Select the prompt layer, so that clicks and keys go to it")
         self.accept = QPushButton("Accept")
@@ -59,6 +61,7 @@ class PromptPanel(QWidget):
         ticks.setSpacing(12)
         ticks.addWidget(self.overwrite)
         ticks.addWidget(self.turbo)
+        ticks.addWidget(self.each)
         ticks.addStretch(1)
         buttons = QGridLayout()
         buttons.setSpacing(4)
@@ -79,24 +82,39 @@ class PromptPanel(QWidget):
         self.label.valueChanged.connect(self._choose_label)
         self.overwrite.toggled.connect(self._choose_overwrite)
         self.turbo.clicked.connect(lambda: commits.toggle_turbo())
+        self.each.clicked.connect(session.choose_each_click)
         self.click.clicked.connect(session.renew_layers)
         self.accept.clicked.connect(commits.accept)
         self.discard.clicked.connect(commits.discard)
         self.undo.clicked.connect(commits.undo)
         self.redo.clicked.connect(commits.redo)
-        session.changed.connect(self.refresh)
+        for signal in (session.layers_changed, session.picture_changed, commits.labels.changed):
+            signal.connect(self.refresh_target)
+        for signal in (
+            session.prompts_changed,
+            session.answer_changed,
+            session.layers_changed,
+            commits.changed,
+        ):
+            signal.connect(self.refresh)
+        self.refresh_target()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Show what the session has."""
-        session, commits = self.session, self.commits
+    def refresh_target(self) -> None:
+        """Show where the next object goes."""
+        commits = self.commits
         entries: list[tuple[str, object]] = [("New labels layer", None)]
         entries += [(layer.name, layer) for layer in commits.labels.fitting()]
         fill_combo(self.target, entries, commits.labels.layer)
         self.label.blockSignals(True)
         self.label.setValue(min(commits.labels.next_label or 1, HIGHEST_SPIN))
         self.label.blockSignals(False)
+
+    def refresh(self) -> None:
+        """Show what can be done with the prompts."""
+        session, commits = self.session, self.commits
         self.turbo.setChecked(commits.turbo)
+        self.each.setChecked(session.each_click)
         ready = session.picture is not None
         open_object = session.request is not None and session.request.answerable
         has_prompts = session.prompts is not None and bool(
@@ -120,7 +138,7 @@ class PromptPanel(QWidget):
         mask = answer.mask
         score = min(1.0, max(0.0, mask.score))
         return (
-            f"Candidate {answer.chosen + 1} of {len(answer.candidates)} · "
+            f"Candidate {answer.chosen + 1} of {answer.candidates} · "
             f"score {score:.2f} · {mask.area:,} px"
         )
 

@@ -239,7 +239,7 @@ def _iterate(
     parameters: dict[str, Any],
 ) -> Generator[StackUpdate, None, None]:
     """Run in the worker: lend the model for as long as the run goes on."""
-    with engine.borrow(source) as model:
+    with engine.use(source) as model:
         yield from iterate_stack(stack, model, axes, link, mode, cache=engine.cache, **parameters)
 
 

@@ -78,16 +78,15 @@ class Comparison:
     @property
     def current(self) -> bool:
         """Whether the answers are to the prompts that are open now."""
-        now, then = self.session.request, self._request
-        # whichever model is the current one: the question is the rest of the key
-        return now is not None and then is not None and now.key[1:] == then.key[1:]
+        now, then = self.session.current_request, self._request
+        return now is not None and then is not None and now.asks_same(then)
 
     def start(self, models: Sequence[tuple[str, Any]]) -> None:
         """Ask models, given as name and source."""
-        request = self.session.request
+        request = self.session.current_request
         if self.busy:
             return
-        if request is None or not request.answerable:
+        if request is None:
             self.session.say("There is nothing to compare; click on an object first.", "error")
             return
         if len(models) < 2:
@@ -153,11 +152,12 @@ def _iterate(
     rgb = request.reader.read(request.plane)
     yield rgb
     shape = (rgb.shape[0], rgb.shape[1])
-    prompts = make_prompts(request.points, request.labels, request.box, plane_shape=shape)
+    (asked,) = request.prompts
+    prompts = make_prompts(asked.points, asked.labels, asked.box, plane_shape=shape)
     answers = []
     for name, source in models:
         try:
-            with engine.beside(source) as model:
+            with engine.borrow(source) as model:
                 (answer,) = compare_models(rgb, prompts, [model], engine.cache)
         except Exception as error:  # one that cannot be opened does not stop the others
             answer = ModelAnswer(str(source), None, problem=explain(error))

@@ -149,7 +149,7 @@ class Finder:
             return masks
         yield f"{len(boxes)} boxes; asking the model …"
         engine = self.session.engine
-        with engine.beside(search.source) as model:
+        with engine.borrow(search.source) as model:
             steps = iterate_masks(
                 rgb, model, make_parameters("boxes"), cache=engine.cache, boxes=boxes
             )

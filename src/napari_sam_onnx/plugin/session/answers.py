@@ -2,72 +2,134 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.plugin.session.engine import prompt_key
+from napari_sam_onnx.upscale import CandidateMasks
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
-    from napari_sam_onnx.plugin.session.engine import Request
+    from napari_sam_onnx.prompts import Prompts
 
-KEPT_ANSWERS = 64
+KEPT_BYTES = 128 * 2**20
+"""Answers beyond it are forgotten, the oldest first; those that are shown stay."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What a model said to a request, and which of its candidates is chosen.
+    """What a model said about one object, and which of its candidates is chosen.
 
     Parameters
     ----------
-    request : Request
-    candidates : tuple of Mask
-        The model's own choice first, the others by their score.
+    place : tuple
+        The model, the picture and the plane, see `Request.place`.
+    prompts : Prompts
+        What was asked, as the user drew it.
+    masks : sequence of Mask
+        The candidates; upscaled when they are looked at.
+    order : tuple of int
+        Indices of them: the model's own choice first, the others by their score.
     chosen : int
-        The candidate that is shown.
+        Which of that order is shown.
     """
 
-    request: Request
-    candidates: tuple[Mask, ...]
+    place: tuple[Any, ...]
+    prompts: Prompts
+    masks: Sequence[Mask]
+    order: tuple[int, ...]
     chosen: int = 0
 
     @property
     def mask(self) -> Mask:
         """The chosen candidate."""
-        return self.candidates[self.chosen]
+        return self.masks[self.order[self.chosen]]
 
-    def is_extended_by(self, request: Request) -> bool:
-        """Whether a request adds clicks to this one's prompts and changes nothing else."""
-        old, n = self.request, len(self.request.points)
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Identifies the question, see `Request.keys`."""
+        return (*self.place, *prompt_key(self.prompts))
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates there are."""
+        return len(self.order)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it occupies."""
+        if isinstance(self.masks, CandidateMasks):
+            return self.masks.nbytes
+        return sum(mask.crop.nbytes for mask in self.masks)
+
+    def next(self) -> Answer:
+        """Choose the next candidate."""
+        return replace(self, chosen=(self.chosen + 1) % len(self.order))
+
+    def is_upscaled(self) -> bool:
+        """Whether the chosen candidate can be shown without upscaling it first."""
+        masks = self.masks
+        return not isinstance(masks, CandidateMasks) or masks.is_upscaled(self.order[self.chosen])
+
+    def is_extended_by(self, place: tuple[Any, ...], prompts: Prompts) -> bool:
+        """Whether prompts add clicks to the ones that were answered and change nothing else."""
+        old, n = self.prompts, len(self.prompts.points)
         return (
-            (old.source, old.reader.version, old.plane)
-            == (request.source, request.reader.version, request.plane)
-            and len(request.points) > n
-            and np.array_equal(request.points[:n], old.points)
-            and np.array_equal(request.labels[:n], old.labels)
-            and _is_same(request.box, old.box)
+            self.place == place
+            and len(prompts.points) > n
+            and np.array_equal(prompts.points[:n], old.points)
+            and np.array_equal(prompts.labels[:n], old.labels)
+            and _is_same(prompts.box, old.box)
         )
 
 
+def rank(place: tuple[Any, ...], prompts: Prompts, mask: Mask) -> Answer:
+    """Make an answer of a model's mask: that one first, its other candidates by their score."""
+    masks = mask.candidates
+    if isinstance(masks, CandidateMasks):
+        best, scores = masks.best, masks.scores
+        rest = [i for i in range(len(masks)) if i != best]
+        order = (best, *sorted(rest, key=lambda i: -scores[i]))
+        return Answer(place, prompts, masks, order)
+    others = [c for c in masks if c.low_res is not mask.low_res]
+    ranked = (mask, *sorted(others, key=lambda candidate: -candidate.score))
+    return Answer(place, prompts, ranked, tuple(range(len(ranked))))
+
+
 class AnswerBook:
-    """The answers given last, found again by what was asked."""
+    """The answers given last, found again by what was asked.
 
-    def __init__(self) -> None:
-        self._answers: dict[tuple[Any, ...], Answer] = {}
+    Parameters
+    ----------
+    max_bytes : int
+        See `KEPT_BYTES`.
+    """
 
-    def find(self, request: Request) -> Answer | None:
+    def __init__(self, max_bytes: int = KEPT_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def find(self, key: tuple[Any, ...]) -> Answer | None:
         """Return the answer that was given to the same prompts, or None."""
-        return self._answers.get(request.key) if request.answerable else None
+        return self._answers.get(key)
 
-    def add(self, request: Request, mask: Mask) -> Answer:
-        """Keep a model's answer, its candidates ranked, and forget the oldest."""
-        others = [c for c in mask.candidates if c.low_res is not mask.low_res]
-        ranked = (mask, *sorted(others, key=lambda candidate: -candidate.score))
-        answer = self._answers[request.key] = Answer(request, ranked)
-        while len(self._answers) > KEPT_ANSWERS:
-            del self._answers[next(iter(self._answers))]
+    def add(self, answer: Answer) -> Answer:
+        """Keep an answer instead of an earlier one to the same prompts, and forget the oldest."""
+        self._answers.pop(answer.key, None)
+        self._answers[answer.key] = answer
+        used = sum(kept.nbytes for kept in self._answers.values())
+        while used > self.max_bytes and len(self._answers) > 1:
+            used -= self._answers.popitem(last=False)[1].nbytes
         return answer
 
     def clear(self) -> None:

@@ -11,19 +11,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from psygnal import Signal
 
 from napari_sam_onnx.plugin.layers.labels import erase_object, paint_mask, repeat, revert
+from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.placing import without_plane
 from napari_sam_onnx.plugin.layers.plane import plane_shape, round_half_up
-from napari_sam_onnx.plugin.layers.prompts import prompts_on
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.plugin.session.history import History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.layers.snapshot import Paint
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -34,7 +34,14 @@ class Commits:
     Parameters
     ----------
     session : Session
+
+    Attributes
+    ----------
+    changed : Signal
+        There is something else to undo or redo, or `turbo` is another.
     """
+
+    changed = Signal()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -48,18 +55,18 @@ class Commits:
     # Actions
 
     def accept(self) -> None:
-        """Commit the current object as the next label."""
+        """Commit the open objects of the current plane as the next labels, as one step."""
         session = self.session
         request, prompts = session.request, session.prompts
         if request is None or prompts is None or not request.answerable:
             session.say("There is nothing to accept; click on an object first.", "error")
             return
         step = Step(request.plane, prompts, without_plane(prompts, request.plane))
-        answer = session.answer
+        known = {answer.key: answer.mask for answer in session.answers}
         self.history.push(step)
         session.replace_prompts(step.after)
-        if answer is not None and answer.request.key == request.key:
-            self._paint_when_numbered(step, answer.mask)
+        if all(key in known for key in request.keys):
+            self._paint_when_numbered(step, [known[key] for key in request.keys])
         else:
             self._ask(step, request)
 
@@ -75,6 +82,7 @@ class Commits:
             return
         self.history.push(Step(session.plane, session.prompts, after))
         session.replace_prompts(after)
+        self.changed.emit()
 
     def undo(self) -> None:
         """Take back the last prompt, commit, deletion or discard."""
@@ -85,7 +93,7 @@ class Commits:
         if step.pending:  # the answer has still to come and will not be painted
             step.cancelled = True
             self.history.drop(step)
-        self._walk(step, step.before, revert)
+        self._walk(step, back=True)
 
     def redo(self) -> None:
         """Do again what was undone last."""
@@ -93,7 +101,7 @@ class Commits:
         if step is None:
             self.session.say("There is nothing to redo.")
             return
-        self._walk(step, step.after, repeat)
+        self._walk(step, back=False)
 
     def toggle_turbo(self) -> None:
         """Commit each click at once, or stop doing so."""
@@ -101,6 +109,7 @@ class Commits:
         self.session.say(
             "Turbo: each click commits an object; Q ends it." if self.turbo else "Turbo is off."
         )
+        self.changed.emit()
 
     def delete_at(self, world: Any) -> None:
         """Delete the object under a position in world coordinates, on this plane."""
@@ -120,21 +129,19 @@ class Commits:
         if paint is None:
             session.say("There is no labelled object under the cursor.", "error")
             return
-        self.history.push(Step(session.plane, session.prompts, session.prompts, paint))
+        self.history.push(Step(session.plane, session.prompts, session.prompts, (paint,)))
         session.say(f"Deleted object {int(paint.before[0])}; Ctrl+Z brings it back.", "ready")
+        self.changed.emit()
 
     # Inside
 
     def _on_edited(self, before: Snapshot, after: Snapshot) -> None:
-        session = self.session
-        if session.plane is None:
-            session.say("Prompts need the 2D view of a plane of the picture.", "error")
-            session.replace_prompts(before)
-            return
-        if self.turbo and self._commit_new(before, after):
-            return
-        self.history.push(Step(session.plane, before, after))
-        session.refresh()
+        """Record what the user did to the prompts; in turbo, commit it."""
+        plane = self.session.plane
+        assert plane is not None
+        if not (self.turbo and self._commit_new(before, after)):
+            self.history.push(Step(plane, before, after))
+            self.changed.emit()
 
     def _commit_new(self, before: Snapshot, after: Snapshot) -> bool:
         """Commit the click or the box that an edit added; whether it added one."""
@@ -143,8 +150,7 @@ class Commits:
         if added is None or plane is None:
             return False
         session.replace_prompts(before)
-        points, labels, box = prompts_on(added, plane)
-        request = session.make_request(plane, points, labels, box, alone=True)
+        request = session.make_request(plane, split_objects(added, plane))
         if not request.answerable:
             session.say("Turbo takes clicks on objects; Q ends it.", "error")
             return True
@@ -154,40 +160,47 @@ class Commits:
         return True
 
     def _ask(self, step: Step, request: Request) -> None:
-        """Paint a step's object when the model has answered."""
+        """Paint a step's objects when the model has answered."""
         step.pending = True
 
-        def paint(_: Request, mask: Mask | None) -> None:
-            if mask is not None and not step.cancelled:
-                self._paint_when_numbered(step, mask)
+        def paint(_: Request, masks: list[Mask]) -> None:
+            if not step.cancelled:
+                self._paint_when_numbered(step, masks)
 
         def fail(error: Exception) -> None:
             if not step.cancelled:
                 self._give_back(step, error)
 
         self.session.ask(request, paint, fail, replaceable=False)
+        self.changed.emit()
 
-    def _paint_when_numbered(self, step: Step, mask: Mask) -> None:
+    def _paint_when_numbered(self, step: Step, masks: list[Mask]) -> None:
         step.pending = True
-        self.labels.when_numbered(partial(self._paint, step, mask))
+        self.labels.when_numbered(partial(self._paint, step, masks))
 
-    def _paint(self, step: Step, mask: Mask) -> None:
-        """Write an object as the next label."""
+    def _paint(self, step: Step, masks: list[Mask]) -> None:
+        """Write objects as the next labels: all of them, or none."""
         if step.cancelled:
             return
-        session, number = self.session, self.labels.next_label
-        assert number is not None
+        session, first = self.session, self.labels.next_label
+        assert first is not None
+        paints: list[Paint] = []
         try:
             layer = self.labels.ensure()
             with self.labels.writing():
-                step.paint = paint_mask(layer, mask, step.plane, number, self.overwrite)
+                for number, mask in enumerate(masks, first):
+                    paints.append(paint_mask(layer, mask, step.plane, number, self.overwrite))
         except Exception as error:  # a lazy array refuses to be written in its own way
+            with self.labels.writing():
+                for paint in reversed(paints):
+                    revert(paint)
             self._give_back(step, error)
             return
-        step.pending = False
-        self.labels.count(step.paint)
-        layer.selected_label = number
-        session.say(f"Object {number}: {len(step.paint.before)} pixels in “{layer.name}”.", "ready")
+        step.pending, step.paints = False, tuple(paints)
+        self.labels.count(step.paints)
+        layer.selected_label = first + len(paints) - 1
+        session.say(_describe_paints(paints, layer.name), "ready")
+        self.changed.emit()
 
     def _give_back(self, step: Step, error: Exception) -> None:
         """Forget a commit that failed; its prompts return where nothing replaced them."""
@@ -197,36 +210,47 @@ class Commits:
         if prompts is not None and prompts.equals(step.after) and not prompts.equals(step.before):
             self.session.replace_prompts(step.before)
         self.session.fail(error)
+        self.changed.emit()
 
-    def _walk(self, step: Step, prompts: Snapshot, apply: Callable[[Any], int]) -> None:
+    def _walk(self, step: Step, back: bool) -> None:
         """Apply a step in one direction: its labels, its prompts, its plane."""
-        session = self.session
+        session, prompts = self.session, step.before if back else step.after
         note = ""
-        if step.paint is not None:
-            if step.paint.layer not in session.viewer.layers:
-                note = "Its labels layer was removed."
-            else:
-                with self.labels.writing():
-                    held = apply(step.paint)
-                if held:
-                    self.labels.count(step.paint, again=apply is repeat)
-                else:
-                    note = "Those labels were changed by hand since; they stay."
+        present = [paint for paint in step.paints if paint.layer in session.viewer.layers]
+        if len(present) < len(step.paints):
+            note = "Its labels layer was removed."
+        with self.labels.writing():
+            apply = revert if back else repeat
+            ordered = reversed(present) if back else present
+            held = tuple(paint for paint in ordered if apply(paint))
+        self.labels.count(held, again=not back)
+        if len(held) < len(present):
+            note = "Those labels were changed by hand since; they stay."
         session.go_to(step.plane)
         current = session.prompts
         if current is not None and not current.equals(prompts):
             session.replace_prompts(prompts)
         if note:
             session.say(note)
-        elif step.paint is not None:
-            back = apply is revert
+        elif step.paints:
             session.say("Took the labels back." if back else "Set the labels again.", "ready")
+        self.changed.emit()
 
     def _on_detached(self) -> None:
         """Forget what belonged to the old picture; its labels stay in the viewer."""
         for step in self.history.done:
             step.cancelled = step.pending
         self.history.clear()
+        self.changed.emit()
+
+
+def _describe_paints(paints: list[Paint], name: str) -> str:
+    """Say what was written."""
+    pixels = sum(len(paint.before) for paint in paints)
+    first, last = (int(paints[i].after[0]) for i in (0, -1))
+    if len(paints) == 1:
+        return f"Object {first}: {pixels:,} pixels in “{name}”."
+    return f"Objects {first} to {last}: {pixels:,} pixels in “{name}”."
 
 
 def _added(before: Snapshot, after: Snapshot) -> Snapshot | None:

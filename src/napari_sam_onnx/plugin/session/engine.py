@@ -13,24 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
+from napari_sam_onnx.segmenter import answer_prompts, encode_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from napari_sam_onnx.embedding import LowResMask
+    from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.prompts import Prompts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """A question to a model.
+    """A question to a model: some objects of one plane.
 
     Parameters
     ----------
@@ -42,36 +40,42 @@ class Request:
         The picture.
     plane : Plane
         Which plane of it.
-    points : (N, 2) float64
-        Clicks, ``(y, x)`` in plane pixels.
-    labels : (N,) int64
-        1 on the object, 0 on the background.
-    box : (4,) float64 or None
-        ``(y0, x0, y1, x1)``.
-    refine : LowResMask or None
-        The answer that the newest prompt corrects.
+    prompts : tuple of Prompts
+        One per object, in plane pixels, as the user drew them; none where the plane is only to
+        be encoded.
     """
 
     number: int
     source: Any
     reader: Reader
     plane: Plane
-    points: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    box: NDArray[np.float64] | None = None
-    refine: LowResMask | None = None
+    prompts: tuple[Prompts, ...] = ()
 
     @property
     def answerable(self) -> bool:
         """Whether there is anything to decode, and not only a plane to encode."""
-        return self.box is not None or bool((self.labels == 1).any())
+        return bool(self.prompts)
 
     @property
-    def key(self) -> tuple[Any, ...]:
-        """Identifies the question, without the refinement."""
-        box = b"" if self.box is None else self.box.tobytes()
-        place = self.source, self.reader.version, self.plane
-        return (*place, self.points.tobytes(), self.labels.tobytes(), box)
+    def place(self) -> tuple[Any, ...]:
+        """Identifies what is encoded: the model, the picture and the plane."""
+        return self.source, self.reader.version, self.plane
+
+    @property
+    def keys(self) -> tuple[tuple[Any, ...], ...]:
+        """Identify the question about each object, without what it refines."""
+        return tuple((*self.place, *prompt_key(prompts)) for prompts in self.prompts)
+
+    def asks_same(self, other: Request) -> bool:
+        """Whether another request asks the same, whichever models are asked."""
+        mine, theirs = ([key[1:] for key in request.keys] for request in (self, other))
+        return mine == theirs and self.place[1:] == other.place[1:]
+
+
+def prompt_key(prompts: Prompts) -> tuple[bytes, ...]:
+    """Identify prompts by where they lie."""
+    box = b"" if prompts.box is None else prompts.box.tobytes()
+    return prompts.points.tobytes(), prompts.labels.tobytes(), box
 
 
 class Engine:
@@ -94,13 +98,13 @@ class Engine:
         self.cache = EmbeddingCache() if cache is None else cache
         self._lock = RLock()
         self._source: Any = None
-        self._segmenter: Segmenter | None = None
-        self._encoded: tuple[Any, ...] | None = None
+        self._model: Model | None = None
+        self._embedded: dict[tuple[Any, ...], str] = {}
         self._borrowed: list[Model] = []
 
     @contextmanager
-    def borrow(self, source: Any) -> Iterator[Model]:
-        """Lend a model for a long run: it stays open though another is chosen meanwhile."""
+    def use(self, source: Any) -> Iterator[Model]:
+        """Make a model the current one for a long run; it stays open though another is chosen."""
         with self._lock:
             model = self.model(source)
             self._borrowed.append(model)
@@ -110,8 +114,8 @@ class Engine:
             self._borrowed.remove(model)
 
     @contextmanager
-    def beside(self, source: Any) -> Iterator[Model]:
-        """Lend a model without making it the current one; it is closed again where it is not."""
+    def borrow(self, source: Any) -> Iterator[Model]:
+        """Lend a model beside the current one; where it is not that, it is closed again."""
         with self._lock:
             model = self.loaded(source)
             if model is not None:
@@ -138,62 +142,66 @@ class Engine:
         ModelError
             If it cannot be found, read or run.
         """
-        return self._segmenter_for(source).model
+        with self._lock:
+            if self._model is None or self._source != source:
+                self._let_go()
+                self._model = self._find_loader()(source)
+                self._source = source
+            return self._model
 
     def loaded(self, source: Any) -> Model | None:
         """Return the model of a source where it is loaded already; never waits."""
-        segmenter = self._segmenter
-        return segmenter.model if segmenter is not None and self._source == source else None
+        model = self._model
+        return model if model is not None and self._source == source else None
 
     def ready(self, request: Request) -> bool:
-        """Whether a request can be answered without loading or encoding."""
-        return self._encoded == _plane_key(request)
+        """Whether a request can be answered without loading or encoding; never waits."""
+        return self.loaded(request.source) is not None and self._find_embedding(request) is not None
 
-    def answer(self, request: Request) -> Mask | None:
+    def answer(self, request: Request) -> list[Mask]:
         """Encode a request's plane where that is needed, and decode its prompts.
 
         Returns
         -------
-        Mask or None
-            None where the request asks only to encode.
+        list of Mask
+            One per object; empty where the request asks only to encode.
         """
         with self._lock:
-            segmenter = self._segmenter_for(request.source)
-            if not self.ready(request):
-                self._encoded = None
-                segmenter.set_rgb(request.reader.read(request.plane))
-                self._encoded = _plane_key(request)
+            model = self.model(request.source)
+            embedding = self._find_embedding(request)
+            if embedding is None:
+                rgb = request.reader.read(request.plane)
+                key = self._embedded[request.place] = encode_once(model, rgb, self.cache)
+                embedding = self.cache.get(key)
+                assert embedding is not None  # the newest always stays
             if not request.answerable:
-                return None
-            prompts = make_prompts(
-                request.points,
-                request.labels,
-                request.box,
-                request.refine,
-                plane_shape=segmenter.plane_shape,
-            )
-            return segmenter.answer([prompts])[0]
+                return []
+            shape = embedding.plane_shape
+            prompts = [
+                make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
+                for asked in request.prompts
+            ]
+            return answer_prompts(model, embedding, prompts)
 
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""
-        self._source = self._segmenter = self._encoded = None
+        self._source = self._model = None
+        self._embedded.clear()
         self.cache.clear()
 
-    def _segmenter_for(self, source: Any) -> Segmenter:
-        with self._lock:
-            if self._segmenter is None or self._source != source:
-                self._let_go()
-                model = self._find_loader()(source)
-                self._segmenter = Segmenter(model, self.cache)
-                self._source = source
-            return self._segmenter
+    def _find_embedding(self, request: Request) -> Embedding | None:
+        """Return the embedding of a request's plane where the cache still has it."""
+        key = self._embedded.get(request.place)
+        embedding = None if key is None else self.cache.get(key)
+        if embedding is None:
+            self._embedded.pop(request.place, None)
+        return embedding
 
     def _let_go(self) -> None:
         """Close the model, so that its memory is free before the next one is opened."""
-        segmenter = self._segmenter
-        self._source = self._segmenter = self._encoded = None
-        if segmenter is not None and segmenter.model not in self._borrowed:
-            close = getattr(segmenter.model, "close", None)
+        model, self._source, self._model = self._model, None, None
+        if model is not None and model not in self._borrowed:
+            close = getattr(model, "close", None)
             if close is not None:
                 close()
 
@@ -203,7 +211,3 @@ class Engine:
 
             self._load = load_model
         return self._load
-
-
-def _plane_key(request: Request) -> tuple[Any, ...]:
-    return request.source, request.reader.version, request.plane

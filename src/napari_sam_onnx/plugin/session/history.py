@@ -25,10 +25,11 @@ class Step:
         Where it happened.
     before, after : Snapshot
         The prompts.
-    paint : Paint or None
-        The labels it changed; arrives later where the model has still to answer.
+    paints : tuple of Paint
+        The labels it changed, one per object; they arrive later where the model has still to
+        answer.
     pending : bool
-        The model has still to answer before the object can be painted.
+        The model has still to answer before the objects can be painted.
     cancelled : bool
         Undone before its answer came, which is then dropped.
     """
@@ -36,7 +37,7 @@ class Step:
     plane: Plane
     before: Snapshot
     after: Snapshot
-    paint: Paint | None = None
+    paints: tuple[Paint, ...] = ()
     pending: bool = False
     cancelled: bool = False
 

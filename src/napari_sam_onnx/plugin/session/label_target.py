@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal
+
 from napari_sam_onnx.plugin.layers.labels import (
     TargetError,
     can_be_target,
@@ -16,7 +18,7 @@ from napari_sam_onnx.plugin.layers.labels import (
 from napari_sam_onnx.plugin.session.lanes import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari.layers import Labels
 
@@ -33,7 +35,14 @@ class LabelTarget:
     Parameters
     ----------
     session : Session
+
+    Attributes
+    ----------
+    changed : Signal
+        The label image or the next number is another.
     """
+
+    changed = Signal()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -52,7 +61,7 @@ class LabelTarget:
     @next_label.setter
     def next_label(self, label: int) -> None:
         self._next = int(label)
-        self.session.changed.emit()
+        self.changed.emit()
 
     def fitting(self) -> list[Labels]:
         """List the label images in the viewer that fit the picture."""
@@ -75,7 +84,7 @@ class LabelTarget:
         if layer is not None:
             self._watch(layer)
             self._find_next()
-        self.session.changed.emit()
+        self.changed.emit()
 
     def ensure(self) -> Labels:
         """Return the chosen label image; make one where none is chosen.
@@ -105,15 +114,18 @@ class LabelTarget:
         else:
             self._waiting.append(do)
 
-    def count(self, paint: Paint, *, again: bool = True) -> None:
-        """Take a number with its object, or give it back, so that there are no gaps."""
-        label = int(paint.after[0])
-        if paint.layer is not self.layer or not label or self._next is None:
-            return
-        if again:
-            self._next = max(self._next, label + 1)
-        elif self._next == label + 1:
-            self._next = label
+    def count(self, paints: Sequence[Paint], *, again: bool = True) -> None:
+        """Take numbers with their objects, or give them back, so that there are no gaps."""
+        for paint in paints:
+            label = int(paint.after[0])
+            if paint.layer is not self.layer or not label or self._next is None:
+                continue
+            if again:
+                self._next = max(self._next, label + 1)
+            elif self._next == label + 1:
+                self._next = label
+        if paints:
+            self.changed.emit()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -131,11 +143,13 @@ class LabelTarget:
         if layer is not None:
             layer.events.data.disconnect(self._find_next)
             layer.events.paint.disconnect(self._on_painted)
+        self.changed.emit()
 
     def _watch(self, layer: Labels) -> None:
         self.layer = layer
         layer.events.data.connect(self._find_next)
         layer.events.paint.connect(self._on_painted)
+        self.changed.emit()
 
     def _find_next(self, *_: Any) -> None:
         """Find the next free number, in a worker where the label image is large."""
@@ -156,13 +170,13 @@ class LabelTarget:
         waiting, self._waiting = self._waiting, []
         for do in waiting:
             do()
-        self.session.changed.emit()
+        self.changed.emit()
 
     def _on_painted(self, *_: Any) -> None:
         """Keep the next number above what the user paints by hand."""
         if self.layer is not None and self._next is not None and not self._writes:
             self._next = max(self._next, int(self.layer.selected_label) + 1)
-            self.session.changed.emit()
+            self.changed.emit()
 
     def _on_removed(self, layer: Any) -> None:
         if layer is self.layer:

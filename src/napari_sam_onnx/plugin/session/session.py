@@ -1,7 +1,8 @@
 """The controller: the viewer's state -> a request -> the preview.
 
-No widget and no thread of its own: jobs go to a `Lane`, panels listen to `Session.changed` and
-read the properties. Prompts carry their full position: those of another plane wait there, and
+No widget and no thread of its own: jobs go to a `Lane`; panels listen to the signal of what they
+show and read the properties. What the prompts are is a value, `prompts`; the layers show it and
+let the user edit it. Prompts carry their full position: those of another plane wait there, and
 moving a slider discards nothing.
 """
 
@@ -16,17 +17,19 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
 from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.placing import (
-    explain_no_plane,
+    drop_boxes,
     find_shown_plane,
     keep_inside,
     move_sliders,
-    without_boxes,
 )
-from napari_sam_onnx.plugin.layers.plane import box_vertices, to_plane
-from napari_sam_onnx.plugin.layers.prompts import PromptLayers, prompts_on
-from napari_sam_onnx.plugin.session.answers import AnswerBook
+from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.layers.prompts import PromptLayers
+from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise, is_doubtful
+from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Engine, Request
 from napari_sam_onnx.plugin.session.lanes import Job, Lane, ThreadLane
 from napari_sam_onnx.plugin.status import Status, explain
@@ -34,18 +37,18 @@ from napari_sam_onnx.plugin.status import Status, explain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from napari.components import ViewerModel
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
+    from napari_sam_onnx.prompts import Prompts
 
 DEFAULT_MODEL = "pebble"
-
-NO_PICTURE = Status("Open a picture to begin.")
 
 
 class Session:
@@ -60,17 +63,33 @@ class Session:
 
     Attributes
     ----------
-    changed : Signal
-        Anything that a panel shows has changed.
+    picture_changed : Signal
+        What the model sees is another picture or plane, or has other channels or contrast; or
+        the prompt layers were made anew.
+    prompts_changed : Signal
+        `prompts`, `request` or `each_click` are others.
+    answer_changed : Signal
+        `answers` are others, or another candidate is chosen.
+    model_changed : Signal
+        Another model was chosen, or the chosen one was loaded.
+    status_changed : Signal
+        `status` is another.
+    layers_changed : Signal
+        The viewer's layers are others, or one has another name, or another one is selected.
     edited : Signal
-        The user changed the prompts: the snapshots before and after.
+        The user changed the prompts: those before and after. A listener may replace them.
     removed : Signal
         A layer left the viewer.
     detached : Signal
         The picture was let go.
     """
 
-    changed = Signal()
+    picture_changed = Signal()
+    prompts_changed = Signal()
+    answer_changed = Signal()
+    model_changed = Signal()
+    status_changed = Signal()
+    layers_changed = Signal()
     edited = Signal(object, object)
     removed = Signal(object)
     detached = Signal()
@@ -87,10 +106,12 @@ class Session:
         self.layers: PromptLayers | None = None
         self.plane: Plane | None = None
         self.request: Request | None = None
-        self.answer: Answer | None = None
+        self.answers: tuple[Answer, ...] = ()
+        self.each_click = False
+        self._current = 0
         self._reader: Reader | None = None
         self._prompts: Snapshot | None = None
-        self._answers = AnswerBook()
+        self._book = AnswerBook()
         self._numbers = count(1)
         self._watched = (
             (viewer.dims.events.current_step, self._follow),
@@ -128,6 +149,7 @@ class Session:
         self.picture = picture
         if picture is None:
             self._say(NO_PICTURE)
+            self.picture_changed.emit()
             return
         self._watch_picture()
         if not same:
@@ -145,7 +167,14 @@ class Session:
         if source == self.source:
             return
         self.source = source
+        self.model_changed.emit()
         self.refresh()
+
+    def choose_each_click(self, on: bool) -> None:
+        """Take each click on an object as an object of its own, or all of them as one."""
+        if on != self.each_click:
+            self.each_click = on
+            self.refresh()
 
     def renew_layers(self) -> None:
         """Make the prompt layers again where the user removed them, and select the points."""
@@ -157,7 +186,6 @@ class Session:
             self.choose_picture(picture)
         else:
             self.layers.activate()
-            self.changed.emit()
 
     def close(self) -> None:
         """Leave the viewer as it was, labels apart."""
@@ -185,21 +213,21 @@ class Session:
         """Set all open prompts, without recording it as an edit."""
         if self.layers is not None:
             self.layers.write(prompts)
-            self._prompts = self.layers.read()
+            self._prompts = prompts
             self.refresh()
 
     def add_box(self, corners: ArrayLike) -> None:
-        """Give the current plane its box ``(y0, x0, y1, x1)``; an earlier one is replaced."""
+        """Give the current plane a box ``(y0, x0, y1, x1)``: an object more, or one drawn again."""
         if self.layers is None or self.plane is None or self._prompts is None:
             return
         with self.layers.quiet():
-            self.layers.draft_box(box_vertices(corners, self.plane), self._other_boxes())
+            self.layers.draft_box(*self._place_box(corners))
         self._on_edited()
 
     def draft_box(self, corners: ArrayLike) -> None:
         """Show a box while it is being drawn."""
         if self.layers is not None and self.plane is not None and self._prompts is not None:
-            self.layers.draft_box(box_vertices(corners, self.plane), self._other_boxes())
+            self.layers.draft_box(box_vertices(corners, self.plane), self._prompts)
 
     def drop_draft(self) -> None:
         """Take back a box that was begun and not drawn."""
@@ -213,70 +241,88 @@ class Session:
         y, x = to_plane(self.layers.points.world_to_data(world), self.plane)[0]
         return float(y), float(x)
 
+    # Answers
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer about the object that was edited last, or None."""
+        if not self.answers:
+            return None
+        return self.answers[min(self._current, len(self.answers) - 1)]
+
+    @property
+    def current_request(self) -> Request | None:
+        """What is asked about the object that was edited last, or None."""
+        request = self.request
+        if request is None or not request.answerable:
+            return None
+        current = min(self._current, len(request.prompts) - 1)
+        return replace(request, prompts=(request.prompts[current],))
+
     def cycle(self) -> None:
-        """Show the next candidate of the current answer."""
-        if self.answer is None:
+        """Show the next candidate of the object that was edited last."""
+        answer = self.answer
+        if answer is None:
             self._say(Status("There is no mask yet; click on an object first.", "error"))
             return
-        self.answer.chosen = (self.answer.chosen + 1) % len(self.answer.candidates)
-        self._show(self.answer)
+        chosen = answer.next()
+        if chosen.is_upscaled():
+            self._exchange(answer, chosen)
+            return
+        job = Job(lambda: chosen.mask, lambda _: self._exchange(answer, chosen), self.fail)
+        self.lane.submit(job)
 
     def adopt(self, mask: Mask) -> None:
-        """Show a mask from elsewhere as the answer to the current prompts."""
-        if self.request is None or not self.request.answerable:
+        """Show a mask from elsewhere as the answer about the object that was edited last."""
+        request = self.current_request
+        if request is None:
             self.say("There are no prompts that this mask answers; click on an object.", "error")
             return
-        self._show(self._answers.add(self.request, mask))
+        adopted = self._book.add(rank(request.place, request.prompts[0], mask))
+        known = {answer.key: answer for answer in self.answers}
+        self._show_known({**known, adopted.key: adopted})
 
     # Requests
 
     def refresh(self, *_: Any) -> None:
         """Ask again for what the current plane's prompts describe, or encode it ahead."""
-        self.request = None
+        before, self.request = self.request, None
         if self.picture is None or self.layers is None or self._reader is None:
-            self._show(None)
-            return
-        if self.plane is None:
-            self._show(None)
-            self.say(explain_no_plane(self.viewer))
-            return
-        points, labels, box = prompts_on(self.layers.read(), self.plane)
-        request = self.make_request(self.plane, points, labels, box)
-        self.request = request
-        known = self._answers.find(request)
-        if known is not None:
-            self._show(known)
-            return
-        if not request.answerable:
-            self._show(None)
-        if self.engine.ready(request) and not request.answerable:
-            self._say_ready()
-            return
-        self._say_waiting(request)
-        self.ask(request, self._on_answer, self.fail)
+            self._show(())
+        elif self.plane is None or self._prompts is None:
+            self._show(())
+            self.advise()
+        else:
+            objects = split_objects(self._prompts, self.plane, self.each_click)
+            self.request = self.make_request(self.plane, objects)
+            self._point_at_edited(before, self.request)
+            self._answer(self.request)
+        self.prompts_changed.emit()
 
-    def make_request(
-        self, plane: Plane, points: Any, labels: Any, box: Any, *, alone: bool = False
-    ) -> Request:
-        """Build a request; it refines the answer it adds to, unless it stands alone."""
+    def make_request(self, plane: Plane, objects: tuple[Prompts, ...]) -> Request:
+        """Build a request about some objects of a plane."""
         assert self._reader is not None
-        number = next(self._numbers)
-        request = Request(number, self.source, self._reader, plane, points, labels, box)
-        if alone or self.answer is None or not self.answer.is_extended_by(request):
-            return request
-        return replace(request, refine=self.answer.mask.low_res)
+        return Request(next(self._numbers), self.source, self._reader, plane, objects)
 
     def ask(
         self,
         request: Request,
-        done: Callable[[Request, Mask | None], None],
+        done: Callable[[Request, list[Mask]], None],
         failed: Callable[[Exception], None],
         *,
         replaceable: bool = True,
     ) -> None:
         """Compute a request away from the interface."""
-        run = partial(self.engine.answer, request)
-        self.lane.submit(Job(run, partial(done, request), failed, replaceable))
+        loaded = self.engine.loaded(request.source) is not None
+
+        def answer(masks: list[Mask]) -> None:
+            if not loaded:
+                self.model_changed.emit()
+            done(request, masks)
+
+        self.lane.submit(Job(partial(self.engine.answer, request), answer, failed, replaceable))
+
+    # Status
 
     def fail(self, error: Exception) -> None:
         """Say what went wrong, in one sentence."""
@@ -286,34 +332,92 @@ class Session:
         """Show a sentence."""
         self._say(Status(text, kind))
 
+    def advise(self, *_: Any) -> None:
+        """Say how things stand and what to do next."""
+        self._say(advise(self))
+
     # Inside
 
-    def _on_answer(self, request: Request, mask: Mask | None) -> None:
-        """Show an answer, unless a newer request was made meanwhile."""
-        if self.request is None or request.number != self.request.number:
+    def _answer(self, request: Request) -> None:
+        """Show the answers to a request: those that are known at once, then the others."""
+        known = {answer.key: answer for answer in self.answers}
+        found = [known.get(key) or self._book.find(key) for key in request.keys]
+        missing = tuple(
+            self._refine(request, prompts)
+            for prompts, answer in zip(request.prompts, found, strict=True)
+            if answer is None
+        )
+        if request.answerable and not missing:
+            self._show_known({answer.key: answer for answer in found if answer is not None})
             return
-        if mask is None:
-            self._say_ready()
+        if not request.answerable:
+            self._show(())
+        if not self.engine.ready(request):
+            self.advise()
+        elif not request.answerable:
+            self.advise()
             return
-        self._show(self._answers.add(request, mask))
+        self.ask(replace(request, prompts=missing), self._on_answer, self.fail)
 
-    def _show(self, answer: Answer | None) -> None:
-        self.answer = answer
-        if self.layers is not None and self.layers.preview.layer in self.viewer.layers:
-            if answer is None:
-                self.layers.preview.clear()
+    def _refine(self, request: Request, prompts: Prompts) -> Prompts:
+        """Let prompts correct the answer that they add to."""
+        for answer in self.answers:
+            if answer.is_extended_by(request.place, prompts):
+                return replace(prompts, mask=answer.mask.low_res)
+        return prompts
+
+    def _on_answer(self, asked: Request, masks: list[Mask]) -> None:
+        """Show an answer, unless a newer request was made meanwhile."""
+        if self.request is None or asked.number != self.request.number:
+            return
+        known = {answer.key: answer for answer in self.answers}
+        for prompts, mask in zip(asked.prompts, masks, strict=True):
+            answer = self._book.add(rank(asked.place, prompts, mask))
+            known[answer.key] = answer
+        self._show_known(known)
+
+    def _show_known(self, known: dict[tuple[Any, ...], Answer]) -> None:
+        """Show the answers about the open objects, of all that are known."""
+        keys = self.request.keys if self.request is not None else ()
+        found = [known.get(key) or self._book.find(key) for key in keys]
+        self._show(tuple(answer for answer in found if answer is not None))
+        self.advise()
+
+    def _show(self, answers: tuple[Answer, ...]) -> None:
+        if not answers and not self.answers:
+            return
+        self.answers = answers
+        layers = self.layers
+        if layers is not None and layers.preview.layer in self.viewer.layers:
+            if answers and self.plane is not None:
+                masks = [answer.mask for answer in answers]
+                layers.preview.show([Shown(m, is_doubtful(m)) for m in masks], self.plane)
             else:
-                self.layers.preview.show(answer.mask, answer.request.plane)
-        if answer is not None:
-            self._say_ready()
-        else:
-            self.changed.emit()
+                layers.preview.clear()
+        self.answer_changed.emit()
+
+    def _exchange(self, old: Answer, new: Answer) -> None:
+        """Show another candidate, where its object is still the one that is shown."""
+        if any(answer is old for answer in self.answers):
+            self._book.add(new)
+            self._show(tuple(new if answer is old else answer for answer in self.answers))
+            self.advise()
+
+    def _point_at_edited(self, before: Request | None, now: Request) -> None:
+        """Make the object that has changed the current one."""
+        old = set(before.keys) if before is not None else set()
+        new = [i for i, key in enumerate(now.keys) if key not in old]
+        self._current = new[-1] if new else max(0, min(self._current, len(now.prompts) - 1))
 
     def _on_edited(self) -> None:
         """Take over what the user did to the prompts."""
         if self.layers is None or self.picture is None or self._prompts is None:
             return
         before, after = self._prompts, self.layers.read()
+        if self.plane is None:
+            self.layers.write(before)
+            self.say("Prompts need the 2D view of a plane of the picture.", "error")
+            return
         inside = keep_inside(after, self.picture.shape)
         if not inside.equals(after):
             self.layers.write(inside)
@@ -322,11 +426,21 @@ class Session:
             return
         self._prompts = inside
         self.edited.emit(before, inside)
+        if self._prompts is inside:  # unless a listener took it and gave other prompts
+            self.refresh()
 
-    def _other_boxes(self) -> Snapshot:
-        """Return the open prompts without the current plane's boxes."""
-        assert self._prompts is not None and self.plane is not None
-        return without_boxes(self._prompts, self.plane)
+    def _place_box(self, corners: ArrayLike) -> tuple[NDArray[np.float64], Snapshot]:
+        """Return a box's vertices, and the prompts without one that it was drawn over."""
+        plane, prompts = self.plane, self._prompts
+        assert plane is not None and prompts is not None
+        vertices = box_vertices(corners, plane)
+        corrected = box_corners(vertices, plane)
+        drawn_over = [
+            box
+            for box in prompts.boxes
+            if lie_on_plane(box, plane).all() and is_same_box(box_corners(box, plane), corrected)
+        ]
+        return vertices, drop_boxes(prompts, drawn_over)
 
     def _follow(self, *_: Any) -> None:
         """Take over the plane that the viewer shows."""
@@ -334,6 +448,7 @@ class Session:
         if plane != self.plane:
             self.plane = plane
             self.refresh()
+            self.picture_changed.emit()
 
     def go_to(self, plane: Plane) -> None:
         """Move the sliders to a plane."""
@@ -344,17 +459,18 @@ class Session:
         """Read the picture afresh: its pixels, channels or contrast have changed."""
         if self.picture is None:
             return
-        self._answers.clear()
-        self.answer = None
+        self._book.clear()
+        self._show(())
+        self.plane = find_shown_plane(self.viewer, self.picture)
         try:
             self._reader = self.picture.snapshot()
         except ValueError as error:
             self._reader = None
             self.refresh()
             self.fail(error)
-            return
-        self.plane = find_shown_plane(self.viewer, self.picture)
-        self.refresh()
+        else:
+            self.refresh()
+        self.picture_changed.emit()
 
     def _on_pixels(self, *_: Any) -> None:
         """Follow new data of the picture; another shape needs other layers."""
@@ -378,25 +494,26 @@ class Session:
         if self.picture is not None and layer in self.picture.layers:
             name = layer.name
             self._detach()
+            self.picture_changed.emit()
             self.say(f"“{name}” was removed; choose another picture. Labels are kept.")
         elif self.layers is not None and layer in self.layers.all:
             self.say("A prompt layer was removed; press “Click objects” to get it back.")
         self.removed.emit(layer)
-        self.changed.emit()
+        self.layers_changed.emit()
 
     def _on_inserted(self, event: Any) -> None:
         event.value.events.name.connect(self._on_renamed)
-        self.changed.emit()
+        self.layers_changed.emit()
 
     def _on_renamed(self, *_: Any) -> None:
-        self.changed.emit()
+        self.layers_changed.emit()
 
     def _on_selection(self, *_: Any) -> None:
         """Begin with the first picture that is opened; later ones are the user's choice."""
         active = self.viewer.layers.selection.active
         if self.picture is None and isinstance(active, Image) and role_of(active) is None:
             self.choose_layer(active)
-        self.changed.emit()
+        self.layers_changed.emit()
 
     def _watch_picture(self) -> None:
         for emitter, callback in self._picture_events():
@@ -419,33 +536,15 @@ class Session:
     def _detach(self) -> None:
         """Undo `choose_picture`."""
         self._unwatch_picture()
+        self._book.clear()
+        self._show(())
         layers, self.layers = self.layers, None
-        self.picture = self._reader = self.plane = self.request = self.answer = None
-        self._prompts = None
-        self._answers.clear()
+        self.picture = self._reader = self.plane = self.request = self._prompts = None
         if layers is not None:
             self.detached.emit()
             layers.detach()
 
     def _say(self, status: Status) -> None:
-        self.status = status
-        self.changed.emit()
-
-    def _say_waiting(self, request: Request) -> None:
-        if self.engine.ready(request):
-            return
-        if self.engine.loaded(request.source) is None:
-            self.say("Loading the model …", "busy")
-        else:
-            self.say("Encoding this plane …", "busy")
-
-    def _say_ready(self) -> None:
-        request = self.request
-        if self.answer is not None and not self.answer.mask:
-            self.say("The mask is empty; move the point or add one.")
-        elif self.answer is not None:
-            self.say("N accepts, W shows the next candidate, right-click corrects.", "ready")
-        elif request is not None and len(request.points):
-            self.say("Add a point on the object: background points alone say nothing.", "info")
-        else:
-            self.say("Ready: click on an object.", "ready")
+        if status != self.status:
+            self.status = status
+            self.status_changed.emit()

@@ -217,7 +217,7 @@ class ModelShelf:
         self.measuring.add(model_id)
 
         def take_time() -> Speed:
-            with self.engine.beside(model_id) as model:
+            with self.engine.borrow(model_id) as model:
                 speed = measure_speed(model)
             remember_speed(model_id, speed)
             return speed

@@ -1,0 +1,69 @@
+"""How things stand, in one sentence: what the session waits for, or what the user can do next.
+
+Pure: it reads a session and changes nothing. "Ready" is said only where a click would be answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.plugin.layers.objects import has_points
+from napari_sam_onnx.plugin.layers.placing import explain_no_plane
+from napari_sam_onnx.plugin.status import Status
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.session.session import Session
+
+NO_PICTURE = Status("Open a picture to begin.")
+
+DOUBTFUL_SCORE = 0.5
+DOUBTFUL_STABILITY = 0.6
+"""A mask with a lower predicted IoU or stability than these is shown and said to be doubtful."""
+
+
+def is_doubtful(mask: Mask) -> bool:
+    """Whether a mask is more likely wrong than right, by what its model says of it."""
+    return mask.score < DOUBTFUL_SCORE or mask.stability < DOUBTFUL_STABILITY
+
+
+def advise(session: Session) -> Status:
+    """Say how things stand."""
+    if session.picture is None or session.layers is None:
+        return NO_PICTURE
+    if session.plane is None:
+        return Status(explain_no_plane(session.viewer))
+    request = session.request
+    if request is not None and not session.engine.ready(request):
+        loaded = session.engine.loaded(request.source) is not None
+        return Status("Encoding this plane …" if loaded else "Loading the model …", "busy")
+    if session.answers:
+        return _describe_answers(session)
+    if session.prompts is not None and has_points(session.prompts, session.plane):
+        return Status("Add a point on the object: background points alone say nothing.")
+    return Status("Ready: click on an object.", "ready")
+
+
+def _describe_answers(session: Session) -> Status:
+    """Say what is shown and how it can be taken."""
+    masks = [answer.mask for answer in session.answers]
+    if len(masks) == 1:
+        (mask,) = masks
+        if not mask:
+            return Status("The mask is empty; move the point or add one.")
+        if is_doubtful(mask):
+            return Status(
+                f"A doubtful mask (score {_percent(mask)}): look at it, correct it by clicks, or "
+                "press W for another candidate."
+            )
+        return Status("N accepts, W shows the next candidate, right-click corrects.", "ready")
+    empty = sum(not mask for mask in masks)
+    doubtful = sum(bool(mask) and is_doubtful(mask) for mask in masks)
+    text = f"{len(masks) - empty} objects: N accepts all of them, Esc discards them"
+    notes = [f"{empty} empty"] if empty else []
+    notes += [f"{doubtful} doubtful, shown paler"] if doubtful else []
+    return Status(f"{text} ({', '.join(notes)})." if notes else f"{text}.", "ready")
+
+
+def _percent(mask: Mask) -> str:
+    return f"{min(1.0, max(0.0, mask.score)):.2f}"
