@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari.layers import Labels
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_sam_onnx.plugin.dock import SamDock
+from napari_sam_onnx.plugin.session.engine import Engine
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
 from tests.plugin.driver import CONTROL, LEFT, RIGHT, SHIFT
@@ -245,7 +249,7 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         qtbot.mouseClick(panel.cancel, LEFT)
         assert "Cancelling" in panel.progress.toolTip()
         go_on.set()
-    d.until(lambda: not d.dock.automatic.busy)
+    d.until(lambda: not d.dock.automatic.work.busy)
     made = d.viewer.layers["cells automatic"]
     np.testing.assert_array_equal(d.labels, first)  # never over labels that exist
     np.testing.assert_allclose(made.scale, d.picture.scale)
@@ -256,3 +260,23 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         np.testing.assert_array_equal(made.data > 0, stack > 0)
         assert np.unique(made.data).tolist() == [0, 1, 2]  # linked along z
         assert "2 objects" in d.said
+
+
+def test_through_the_proxy_that_napari_hands_to_plugins(
+    drive: Callable[..., Driver], qtbot: Any
+) -> None:
+    d = drive()
+    d.viewer.window.remove_dock_widget(d.dock)
+    d.dock.deleteLater()
+    d.dock = SamDock(PublicOnlyProxy(d.viewer), Engine(d.models.__getitem__))
+    d.viewer.window.add_dock_widget(d.dock, name="SAM")
+    d.session, d.commits = d.dock.session, d.dock.commits
+    d.until(lambda: d.session.status.kind == "ready")
+    assert d.session.picture.main is d.picture
+    d.click(*A)
+    d.press(Qt.Key.Key_N)
+    qtbot.mouseClick(d.dock.automatic_panel.run, LEFT)
+    d.until(lambda: not d.dock.automatic.work.busy)
+    assert d.ids == [1] and type(d.commits.labels.layer) is Labels
+    d.viewer.layers.remove(d.picture)
+    assert d.session.picture is None

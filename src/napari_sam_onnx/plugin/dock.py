@@ -50,7 +50,8 @@ class SamDock(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer, engine: Engine | None = None) -> None:
         super().__init__()
-        viewer = napari_viewer
+        # napari hands out a proxy, behind which no layer is the same object twice
+        viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.session = Session(viewer, engine)
         self.commits = Commits(self.session)
         self.automatic = Automatic(self.session)
@@ -108,12 +109,15 @@ class SamDock(QWidget):
         self.session.choose_layer(_first_picture(viewer))
         self._bind()
         self._show_status()
+        self.shelf.reload()
 
     def event(self, event: QEvent) -> bool:
         """Leave the viewer when napari takes the widget out of its dock."""
         kind = event.type()
         if kind == QEvent.Type.ParentChange and self.parent() is None:
             self.shut()
+        elif kind == QEvent.Type.WindowActivate and not self.shelf.busy:
+            self.shelf.reload()  # files may have come or gone while another window was used
         elif kind == QEvent.Type.LayoutRequest:
             bar = self._scroll.verticalScrollBar().sizeHint().width()
             self.setMinimumWidth(self._column.minimumSizeHint().width() + bar)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,6 @@ from tests.plugin.conftest import CENTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.plugin.conftest import Bench
 
@@ -395,6 +396,40 @@ def test_the_dock_opens_the_manager_and_takes_it_along(drive: Any, qtbot: Any) -
     d.until(lambda: not d.dock.shelf.busy)
     d.dock.shut()
     assert not manager.isVisible()
+
+
+def test_files_of_models_are_never_looked_for_on_the_interface_s_thread(
+    drive: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tiny_pair: tuple[Path, Path]
+) -> None:
+    here, looked = get_ident(), []
+
+    def watch(name: str) -> None:
+        true = getattr(Path, name)
+
+        def look(self: Path, *args: Any, **options: Any) -> Any:
+            looked.append((get_ident(), str(self)))
+            return true(self, *args, **options)
+
+        monkeypatch.setattr(Path, name, look)
+
+    for name in ("glob", "rglob", "is_file", "is_dir", "open", "read_bytes", "iterdir"):
+        watch(name)
+    d = drive()
+    d.until(lambda: d.dock.shelf.entries is not None and not d.dock.shelf.busy)
+    d.dock.shelf.add(list(tiny_pair))
+    d.until(lambda: d.session.source == "tiny" and not d.dock.shelf.busy)
+    qtbot.mouseClick(d.dock.model_panel.manage, LEFT)
+    dialog = AddModelDialog(d.dock.shelf, d.dock)
+    qtbot.keyClicks(dialog.encoder, "tiny_encoder.onnx")
+    assert dialog.id.placeholderText() == "tiny-encoder"
+    d.until(lambda: not d.dock.shelf.busy)
+    ours = ("models", "cards", "catalog", "onnx", "speeds", "hashes")
+    assert [path for thread, path in looked if thread != here]
+    assert not [
+        p
+        for thread, p in looked
+        if thread == here and any(o in p for o in ours) and "dist-info" not in p
+    ]
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,10 @@ def automatic(bench: Bench) -> Automatic:
 def test_whole_stack_linked(bench: Bench, automatic: Automatic) -> None:
     bench.open(STACK, scale=(2, 1, 1), units=("um", "um", "um"))
     automatic.start(Run("objects", {"min_area": 5}, whole=True, link=0))
-    assert automatic.busy
+    assert automatic.work.busy
     layer = automatic.layer
-    automatic._running.run()
-    assert not automatic.busy and automatic.layer is None
+    automatic.work._running.run()
+    assert not automatic.work.busy and automatic.layer is None
     np.testing.assert_array_equal(layer.data > 0, STACK > 0)
     assert np.unique(layer.data).tolist() == [0, 1, 2]
     assert "2 objects" in bench.said and bench.session.status.kind == "ready"
@@ -74,7 +74,7 @@ def test_whole_stack_linked(bench: Bench, automatic: Automatic) -> None:
     recipe = layer.metadata["napari-sam-onnx"]["recipe"]
     assert recipe == {"model": "pebble", "mode": "objects", "min_area": 5}
     automatic.start(Run(None, {}, whole=True))
-    automatic._running.run()
+    automatic.work._running.run()
     assert len(np.unique(bench.viewer.layers[1].data)) == 3
     assert bench.viewer.layers.selection.active is bench.session.layers.points
 
@@ -84,19 +84,19 @@ def test_one_plane_alone(bench: Bench, automatic: Automatic) -> None:
     bench.viewer.dims.set_current_step(0, 2)
     automatic.start(Run("objects", {}, link=0))
     layer = automatic.layer
-    automatic._running.run()
+    automatic.work._running.run()
     assert layer.data.reshape(4, -1).any(axis=1).tolist() == [False, False, True, False]
 
 
 def test_cancelled_runs_keep_finished_planes(bench: Bench, automatic: Automatic) -> None:
     bench.open(STACK)
     automatic.start(Run("objects", {}, whole=True))
-    layer, stream = automatic.layer, automatic._running
+    layer, stream = automatic.layer, automatic.work._running
     while not layer.data[1].any():
         stream.run(steps=1)
-    assert 0 < automatic.fraction < 1 and "of 4" in automatic.text
+    assert 0 < automatic.work.fraction < 1 and "of 4" in automatic.work.text
     assert stream.reports[-1][1] == 1000
-    automatic.cancel()
+    automatic.work.cancel()
     stream.run()
     assert layer.data.reshape(4, -1).any(axis=1).tolist() == [True, True, False, False]
     assert bench.said == "Cancelled; 2 finished planes kept."
@@ -106,8 +106,8 @@ def test_cancelled_runs_keep_finished_planes(bench: Bench, automatic: Automatic)
 def test_cancelled_before_the_first_plane(bench: Bench, automatic: Automatic) -> None:
     bench.open(STACK)
     automatic.start(Run("objects", {}, whole=True))
-    layer, stream = automatic.layer, automatic._running
-    automatic.cancel()
+    layer, stream = automatic.layer, automatic.work._running
+    automatic.work.cancel()
     stream.run()
     assert layer not in bench.viewer.layers and bench.said == "Cancelled."
 
@@ -115,11 +115,11 @@ def test_cancelled_before_the_first_plane(bench: Bench, automatic: Automatic) ->
 def test_removing_the_layer_cancels(bench: Bench, automatic: Automatic) -> None:
     bench.open(STACK)
     automatic.start(Run("objects", {}, whole=True))
-    stream = automatic._running
+    stream = automatic.work._running
     bench.viewer.layers.remove(automatic.layer)
     assert stream.stopped
     stream.run()
-    assert not automatic.busy
+    assert not automatic.work.busy
 
 
 @pytest.mark.parametrize(
@@ -135,23 +135,23 @@ def test_refused_runs_say_why_and_leave_nothing(
     bench.open(STACK)
     before = list(bench.viewer.layers)
     automatic.start(run)
-    if automatic.busy:
-        automatic._running.run()
+    if automatic.work.busy:
+        automatic.work._running.run()
     assert sentence in bench.said and bench.session.status.kind == "error"
     assert list(bench.viewer.layers) == before
 
 
 def test_without_a_picture(bench: Bench, automatic: Automatic) -> None:
     automatic.start(Run(None, {}))
-    assert "Open a picture" in bench.said and not automatic.busy
+    assert "Open a picture" in bench.said and not automatic.work.busy
 
 
 def test_a_second_run_waits_for_the_first(bench: Bench, automatic: Automatic) -> None:
     bench.open(STACK)
     automatic.start(Run(None, {}))
-    first = automatic._running
+    first = automatic.work._running
     automatic.start(Run(None, {}))
-    assert "cancel them first" in bench.said and automatic._running is first
+    assert "cancel them first" in bench.said and automatic.work._running is first
 
 
 def test_another_model_does_not_close_the_one_that_runs(bench: Bench, automatic: Automatic) -> None:
@@ -159,7 +159,7 @@ def test_another_model_does_not_close_the_one_that_runs(bench: Bench, automatic:
     closed = []
     bench.models["pebble"].close = lambda: closed.append("pebble")
     automatic.start(Run("objects", {}, whole=True))
-    layer, stream = automatic.layer, automatic._running
+    layer, stream = automatic.layer, automatic.work._running
     stream.run(steps=1)
     bench.session.choose_model("other")
     assert closed == []
@@ -178,7 +178,7 @@ def test_five_dimensions(bench: Bench, automatic: Automatic) -> None:
     bench.session.choose_picture(split_axis(layer, 2))
     automatic.start(Run("objects", {}, whole=True, link=1))
     made = automatic.layer
-    automatic._running.run()
+    automatic.work._running.run()
     assert made.data.shape == (2, 3, 1, 40, 60)
     expected = data[:, :, 1] > 0
     expected[0, 0, 0, 0] = made.data[0, 0, 0, 0, 0] > 0

@@ -10,11 +10,11 @@ from qtpy.QtCore import Qt
 
 from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.plugin.panels import compare_panel
+from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.thumbnails import OUTLINE, draw_thumbnail, find_region
-from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
+from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, ShelfEntry
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
 
@@ -26,8 +26,16 @@ DISC = int((draw_discs((100, 120), CENTERS[:1], RADIUS) > 0).sum())
 PRESENT = [("Narrow", "pebble"), ("Wide", "wide"), ("Everything", "all"), ("Broken", "broken")]
 
 
+def put_on(shelf: ModelShelf, present: list[tuple[str, str]]) -> None:
+    """Let a shelf have these models, as if it had found them."""
+    files = (ModelFile("encoder", "encoder.onnx"), ModelFile("decoder", "decoder.onnx"))
+    cards = [ModelCard(model_id, name, "SAM", files) for name, model_id in present]
+    shelf.entries = tuple(ShelfEntry(card, here=True) for card in cards)
+    shelf.listed.emit()
+
+
 @pytest.fixture
-def panel(qtbot: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Any:
+def panel(qtbot: Any, bench: Bench) -> Any:
     bench.models["wide"] = ComponentModel("wide", scores=(0.1, 0.8, 0.2))
     bench.models["all"] = ComponentModel("all", scores=(0.1, 0.2, 1.3))
     load = bench.session.engine._load
@@ -38,9 +46,9 @@ def panel(qtbot: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Any:
         return load(source)
 
     bench.session.engine._load = load_or_fail
-    monkeypatch.setattr(compare_panel, "list_present", lambda: PRESENT)
-    comparison = Comparison(bench.session)
-    made = ComparePanel(bench.session, ModelShelf(bench.session.engine), comparison)
+    shelf = ModelShelf(bench.session.engine)
+    made = ComparePanel(bench.session, shelf, Comparison(bench.session))
+    put_on(shelf, PRESENT)
     qtbot.addWidget(made)
     made.show()
     return made
@@ -56,7 +64,7 @@ def tick(panel: ComparePanel, *sources: str) -> None:
 def compare(qtbot: Any, panel: ComparePanel, *sources: str) -> None:
     tick(panel, *sources)
     qtbot.mouseClick(panel.run, LEFT)
-    qtbot.waitUntil(lambda: not panel.comparison.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not panel.comparison.work.busy, timeout=20_000)
 
 
 def test_each_model_answers_and_a_mask_is_taken(qtbot: Any, bench: Bench, panel: Any) -> None:
@@ -122,14 +130,14 @@ def test_models_apart_are_closed_after_their_answer(qtbot: Any, bench: Bench, pa
     assert closed == ["wide"]
 
 
-def test_one_model_alone_is_said(qtbot: Any, bench: Bench, monkeypatch: Any) -> None:
-    monkeypatch.setattr(compare_panel, "list_present", lambda: PRESENT[:1])
+def test_one_model_alone_is_said(qtbot: Any, bench: Bench) -> None:
     shelf = ModelShelf(bench.session.engine)
     panel = ComparePanel(bench.session, shelf, Comparison(bench.session))
     qtbot.addWidget(panel)
+    assert "Looking for models" in panel.text.text() and not panel.run.isEnabled()
+    put_on(shelf, PRESENT[:1])
     assert "Only one model" in panel.text.text() and not panel.run.isEnabled()
-    monkeypatch.setattr(compare_panel, "list_present", lambda: PRESENT[:2])
-    shelf.listed.emit()
+    put_on(shelf, PRESENT[:2])
     assert [source for _, source in panel.ticked] == ["pebble"]
 
 

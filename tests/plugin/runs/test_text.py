@@ -50,6 +50,9 @@ class Desk:
         self.panel = FindPanel(bench.session, self.shelf, self.finder)
         qtbot.addWidget(self.panel)
         self.panel.show()
+        assert self.panel.text.text() == "Looking for models …"
+        self.shelf.reload()
+        self.wait(lambda: self.shelf.entries is not None)
 
     def wait(self, holds: Any) -> None:
         self.qtbot.waitUntil(holds, timeout=20_000)
@@ -60,7 +63,7 @@ class Desk:
         self.panel.words.clear()
         self.qtbot.keyClicks(self.panel.words, words)
         self.qtbot.mouseClick(self.panel.run, LEFT)
-        self.wait(lambda: not self.finder.busy)
+        self.wait(lambda: not self.finder.work.busy)
         made = set(self.bench.viewer.layers) - before
         return made.pop() if made else None
 
@@ -156,6 +159,6 @@ def test_a_search_is_cancelled(desk: Desk, tmp_path: Path) -> None:
     desk.qtbot.mouseClick(desk.panel.run, LEFT)
     assert desk.panel.cancel.isEnabled() and not desk.panel.run.isEnabled()
     desk.qtbot.mouseClick(desk.panel.cancel, LEFT)
-    desk.wait(lambda: not desk.finder.busy)
+    desk.wait(lambda: not desk.finder.work.busy)
     assert list(desk.bench.viewer.layers) == before
     assert desk.bench.said == "Cancelled." and desk.panel.run.isEnabled()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream
+from napari_sam_onnx.plugin.status import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,34 @@ def test_errors_are_handed_over(qtbot: Any) -> None:
     lane.submit(Job(lambda: 1, lambda _: None, failed.append, replaceable=False))
     qtbot.waitUntil(lambda: not lane.busy, timeout=20_000)
     assert [str(error) for error in failed] == ["no"]
+
+
+def test_a_bug_leaves_its_traceback_and_a_refusal_does_not(qtbot: Any, caplog: Any) -> None:
+    lane, heard = ThreadLane(), []
+
+    def stumble() -> None:
+        raise KeyError("a bug")
+
+    def refuse() -> None:
+        raise ModelError("There is no model called 'x'.")
+
+    def stumble_later() -> Iterator[int]:
+        yield 1
+        raise IndexError("another bug")
+
+    caplog.set_level("INFO", "napari_sam_onnx")
+    lane.submit(Job(stumble, pytest.fail, heard.append, replaceable=False))
+    lane.submit(Job(refuse, pytest.fail, heard.append, replaceable=False))
+    ThreadStream(stumble_later(), lambda _: None, heard.append, "stumble")
+    qtbot.waitUntil(lambda: len(heard) == 3, timeout=20_000)
+    logged = {record.exc_info[0]: record for record in caplog.records if record.exc_info}
+    assert set(logged) == {KeyError, IndexError}
+    assert logged[KeyError].exc_info[2].tb_next.tb_frame.f_code.co_name == "stumble"
+    assert {explain(error) for error in heard} == {
+        "KeyError: 'a bug'",
+        "There is no model called 'x'.",
+        "IndexError: another bug",
+    }
 
 
 def test_a_closed_lane_says_nothing_more(qtbot: Any) -> None:

@@ -103,7 +103,8 @@ class AddModelDialog(QDialog):
         """Show the id and the name that the files will get where none is typed."""
         paths = self._paths()
         self.add.setEnabled(bool(self.encoder.text().strip()))
-        self.id.setPlaceholderText(make_id(paths) if paths else "made of the file's name")
+        taken = [entry.card.id for entry in self._shelf.entries or ()]
+        self.id.setPlaceholderText(make_id(paths, taken) if paths else "made of the file's name")
         self.name.setPlaceholderText(
             find_common_name(paths) if paths else "made of the file's name"
         )

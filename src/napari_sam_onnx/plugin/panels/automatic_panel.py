@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -16,8 +13,8 @@ from qtpy.QtWidgets import (
 from napari_sam_onnx.automatic import MODES, form_fields
 from napari_sam_onnx.plugin.layers.geometry import name_axis
 from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.panels.widgets import (
-    ElidedLabel,
     Section,
     fill_combo,
     narrow_combo,
@@ -50,12 +47,13 @@ class AutomaticPanel(QWidget):
         self.scope = narrow_combo()
         self.link = narrow_combo()
         self.link.setToolTip("The axis along which an object keeps its label")
-        self.run = QPushButton("Run")
-        self.cancel = QPushButton("Cancel")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(8)
-        self.progress = ElidedLabel()
+        self.row = RunRow(
+            automatic.work,
+            "Run",
+            "Find all objects, into a new labels layer",
+            "Stop; what is finished stays",
+        )
+        self.run, self.cancel, self.progress = self.row.run, self.row.cancel, self.row.line
         self._settings = QWidget()
         self._settings_layout = QVBoxLayout(self._settings)
         self._settings_layout.setContentsMargins(0, 0, 0, 0)
@@ -69,30 +67,24 @@ class AutomaticPanel(QWidget):
         self._form.addRow("Mode", self.mode)
         self._form.addRow("Planes", self.scope)
         self._form.addRow("Link", self.link)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run, 1)
-        buttons.addWidget(self.cancel, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
         layout.addWidget(head)
         layout.addWidget(self._settings)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.progress)
+        layout.addWidget(self.row)
 
         self.mode.activated.connect(self._build_settings)
         self.scope.activated.connect(self.refresh)
         self.run.clicked.connect(self.start)
-        self.cancel.clicked.connect(automatic.cancel)
         session.picture_changed.connect(self.refresh)
-        automatic.changed.connect(self.refresh)
+        automatic.work.changed.connect(self.refresh)
         self._build_settings()
         self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Show what the session and the run have."""
-        picture, busy = self.session.picture, self.automatic.busy
+        picture = self.session.picture
         axes = _long_axes(picture)
         entries: list[tuple[str, object]] = [("This plane", False)]
         if axes:
@@ -109,14 +101,7 @@ class AutomaticPanel(QWidget):
             self.link.setCurrentIndex(0)
         self._form.setRowVisible(self.scope, bool(axes))
         self._form.setRowVisible(self.link, bool(axes) and self.scope.currentData() is True)
-        self.run.setEnabled(not busy and self.session.plane is not None)
-        self.cancel.setEnabled(busy)
-        self.bar.setVisible(busy)
-        self.progress.setVisible(busy)
-        fraction = self.automatic.fraction
-        self.bar.setRange(0, 0 if fraction is None else 1000)
-        self.bar.setValue(round(1000 * (fraction or 0)))
-        self.progress.set_full_text(self.automatic.text)
+        self.row.refresh(self.session.plane is not None)
 
     def start(self) -> None:
         """Run with what the form says."""

@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
@@ -19,9 +18,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.plugin.panels.widgets import ElidedLabel
+from napari_sam_onnx.plugin.panels.run_row import RunRow
+from napari_sam_onnx.plugin.panels.widgets import one_line, set_line
 from napari_sam_onnx.plugin.runs.thumbnails import draw_thumbnail, find_region
-from napari_sam_onnx.plugin.shelf.available import list_present
+from napari_sam_onnx.plugin.shelf.available import list_clickable
 from napari_sam_onnx.plugin.shelf.rows import format_ms
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class ResultCard(QWidget):
 
     def __init__(self, result: Compared, picture: QPixmap | None) -> None:
         super().__init__()
-        self.title = ElidedLabel(result.title)
+        self.title = one_line()
+        set_line(self.title, result.title)
         self.picture = QLabel()
         self.picture.setMinimumHeight(24)
         self.facts = QLabel(describe_answer(result))
@@ -64,13 +65,19 @@ class ComparePanel(QWidget):
 
     def __init__(self, session: Session, shelf: ModelShelf, comparison: Comparison) -> None:
         super().__init__()
-        self.session, self.comparison = session, comparison
+        self.session, self.shelf, self.comparison = session, shelf, comparison
         self.models = QListWidget()
         self.models.setToolTip("Models on this computer; tick those to ask")
         self.models.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.models.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.models.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.run, self.cancel = QPushButton("Compare"), QPushButton("Cancel")
+        self.row = RunRow(
+            comparison.work,
+            "Compare",
+            "Let each ticked model answer the prompts that are open",
+            "Stop after the model that is being asked; answers stay",
+        )
+        self.run, self.cancel = self.row.run, self.row.cancel
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.cards: list[ResultCard] = []
@@ -81,22 +88,18 @@ class ComparePanel(QWidget):
         self._grid.setSpacing(8)
         for column in range(_COLUMNS):
             self._grid.setColumnStretch(column, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run, 1)
-        buttons.addWidget(self.cancel, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
         layout.addWidget(self.models)
-        layout.addLayout(buttons)
+        layout.addWidget(self.row)
         layout.addWidget(self.text)
         layout.addWidget(self._results)
         self.models.itemChanged.connect(self.refresh)
         self.run.clicked.connect(self.start)
-        self.cancel.clicked.connect(comparison.cancel)
         session.prompts_changed.connect(self.refresh)
         shelf.listed.connect(self.list_models)
-        comparison.changed.connect(self.refresh)
+        comparison.work.changed.connect(self.refresh)
         self.list_models()
 
     @property
@@ -112,7 +115,7 @@ class ComparePanel(QWidget):
     def list_models(self) -> None:
         """Read again which models are on this computer; ticks stay."""
         kept = [source for _, source in self.ticked]
-        present = list_present()
+        present = list_clickable(self.shelf.entries)
         few = len(present) <= 3  # then all of them are meant
         blocked = self.models.blockSignals(True)
         self.models.clear()
@@ -133,8 +136,7 @@ class ComparePanel(QWidget):
         """Show what the comparison has."""
         comparison, request = self.comparison, self.session.request
         asked = request is not None and request.answerable
-        self.run.setEnabled(asked and not comparison.busy and len(self.ticked) > 1)
-        self.cancel.setEnabled(comparison.busy)
+        self.row.refresh(asked and len(self.ticked) > 1)
         if self._shown != comparison.results:
             self._show_results()
         for card in self.cards:
@@ -148,11 +150,13 @@ class ComparePanel(QWidget):
 
     def _describe(self, asked: bool) -> str:
         comparison = self.comparison
-        if comparison.text:
-            return comparison.text
+        if comparison.work.busy:
+            return ""
+        if self.shelf.entries is None:
+            return "Looking for models …"
         if self.models.count() < 2:
             return "Only one model is on this computer; get another one under Model, Manage …"
-        if comparison.results and not comparison.busy and not comparison.current:
+        if comparison.results and not comparison.current:
             return "The prompts have changed since; compare again."
         if comparison.results:
             return ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
+from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
 from napari_sam_onnx.plugin.shelf.available import list_finders
 
@@ -33,28 +34,33 @@ class FindPanel(QWidget):
         self.models = narrow_combo()
         self.add = QPushButton("Add …")
         self.add.setToolTip("Add a detector's .onnx file")
-        self.run, self.cancel = QPushButton("Find"), QPushButton("Cancel")
+        self.row = RunRow(
+            finder.work,
+            "Find",
+            "Look for it on the plane that is shown, into a new labels layer",
+            "Stop; nothing is written",
+        )
+        self.run, self.cancel = self.row.run, self.row.cancel
         self.text = QLabel()
         self.text.setWordWrap(True)
         form = narrow_form(self)
         form.addRow("Text", self.words)
         form.addRow("By", _in_row((self.models, 1), (self.add, 0)))
-        form.addRow(_in_row((self.run, 1), (self.cancel, 1)))
+        form.addRow(self.row)
         form.addRow(self.text)
         self._drop = FileDrop(self, shelf.add)
         self.words.returnPressed.connect(self.start)
         self.words.textChanged.connect(self.refresh)
         self.run.clicked.connect(self.start)
-        self.cancel.clicked.connect(finder.cancel)
         self.add.clicked.connect(self._ask_for_file)
         session.picture_changed.connect(self.refresh)
-        finder.changed.connect(self.refresh)
+        finder.work.changed.connect(self.refresh)
         shelf.listed.connect(self.list_models)
         self.list_models()
 
     def list_models(self) -> None:
         """Read again what is on this computer that can find objects."""
-        entries = list_finders()
+        entries = list_finders(self.shelf.entries)
         fill_combo(self.models, entries, self.models.currentData())
         if self.models.currentIndex() < 0 and entries:
             self.models.setCurrentIndex(0)
@@ -62,13 +68,13 @@ class FindPanel(QWidget):
 
     def refresh(self, *_: Any) -> None:
         """Show what the finder has."""
-        able, busy = self.models.count() > 0, self.finder.busy
+        able, busy = self.models.count() > 0, self.finder.work.busy
         self.words.setEnabled(able)
         self.models.setEnabled(able and not busy)
-        self.run.setEnabled(able and not busy and self.session.plane is not None)
-        self.cancel.setEnabled(busy)
-        self.text.setText(self.finder.text if able else NOTHING_HERE)
-        self.text.setVisible(bool(self.text.text()))
+        self.row.refresh(able and self.session.plane is not None)
+        unknown = self.shelf.entries is None
+        self.text.setText("" if able else "Looking for models …" if unknown else NOTHING_HERE)
+        self.text.setVisible(not able)
 
     def start(self, *_: Any) -> None:
         """Look for what is typed."""

@@ -30,10 +30,11 @@ from napari_sam_onnx.plugin.layers.picture import (
     split_axis,
 )
 from napari_sam_onnx.plugin.panels.widgets import (
-    ElidedLabel,
     fill_combo,
     narrow_combo,
     narrow_form,
+    one_line,
+    set_line,
     swatch,
 )
 
@@ -189,7 +190,7 @@ class _ChannelRow:
         self._change = change
         self._color = (1.0, 1.0, 1.0)
         self.tick = QCheckBox()
-        self.name = ElidedLabel()
+        self.name = one_line()
         self.color = QToolButton()
         self.color.setToolTip("Colour in which the model sees this channel")
         self.weight = QDoubleSpinBox()
@@ -220,7 +221,7 @@ class _ChannelRow:
         self.weight.setValue(choice.weight)
         for widget in (self.tick, self.weight):
             widget.blockSignals(False)
-        self.name.set_full_text(choice.name)
+        set_line(self.name, choice.name)
         self.color.setIcon(swatch(choice.color))
         self.color.setEnabled(choice.on)
         self.weight.setEnabled(choice.on)

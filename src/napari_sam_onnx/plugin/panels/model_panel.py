@@ -9,8 +9,14 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.model_manager import ModelManager
-from napari_sam_onnx.plugin.panels.widgets import ElidedLabel, fill_combo, narrow_combo, narrow_form
-from napari_sam_onnx.plugin.shelf.available import answers_clicks, list_present
+from napari_sam_onnx.plugin.panels.widgets import (
+    fill_combo,
+    narrow_combo,
+    narrow_form,
+    one_line,
+    set_line,
+)
+from napari_sam_onnx.plugin.shelf.available import answers_clicks, list_clickable
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.session import Session
@@ -31,7 +37,7 @@ class ModelPanel(QWidget):
         self.manage.setToolTip(
             "Get, add, measure and remove models; or drop the two .onnx files of a model here"
         )
-        self.runs_on = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self.runs_on = one_line(Qt.TextElideMode.ElideRight)
         row = QWidget()
         beside = QHBoxLayout(row)
         beside.setContentsMargins(0, 0, 0, 0)
@@ -52,7 +58,7 @@ class ModelPanel(QWidget):
 
     def list_models(self) -> None:
         """Read again which models are on this computer."""
-        self._cards = list_present()
+        self._cards = list_clickable(self.shelf.entries)
         self.refresh()
 
     def refresh(self) -> None:
@@ -64,11 +70,10 @@ class ModelPanel(QWidget):
         fill_combo(self.model, entries, source)
         model = self.session.engine.loaded(source)
         if model is None:
-            self.runs_on.set_full_text("not loaded yet")
+            set_line(self.runs_on, "not loaded yet")
         else:
             where = getattr(model, "runs_on", None) or getattr(model, "description", model.id)
-            self.runs_on.set_full_text(str(where))
-            self.runs_on.setToolTip(str(getattr(model, "description", where)))
+            set_line(self.runs_on, str(where), str(getattr(model, "description", where)))
 
     def open_manager(self, *_: Any) -> None:
         """Show the model manager."""

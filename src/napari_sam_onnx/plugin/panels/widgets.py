@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QLabel,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
-
-if TYPE_CHECKING:
-    from qtpy.QtGui import QResizeEvent
-
+from superqt import QElidingLabel
 
 PADDING = 8  # pixels that napari's style leaves around the text of a label
 
 
 class Section(QWidget):
     """A titled part of the dock that can be folded away.
+
+    (superqt's `QCollapsible` fixes the height of its content when it unfolds, so that rows which
+    appear later and text that wraps are cut, and draws its arrow once, in one theme's colour.)
 
     Parameters
     ----------
@@ -60,30 +57,22 @@ class Section(QWidget):
         self.body.setVisible(unfolded)
 
 
-class ElidedLabel(QLabel):
-    """One line of text that is cut with an ellipsis where it does not fit."""
+def one_line(mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> QElidingLabel:
+    """Make a line of text that is cut with an ellipsis where it does not fit."""
+    label = QElidingLabel()
+    label.setElideMode(mode)
+    label.setEllipsesWidth(PADDING)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setMinimumWidth(20)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
 
-    def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle):
-        super().__init__()
-        self._full, self._mode = "", mode
-        self.setMinimumWidth(20)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.set_full_text(text)
 
-    def set_full_text(self, text: str) -> None:
-        """Set the text; all of it shows in the tool tip."""
-        self._full = text
-        self.setToolTip(text)
-        self._cut()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Cut anew."""
-        super().resizeEvent(event)
-        self._cut()
-
-    def _cut(self) -> None:
-        room = self.width() - PADDING
-        self.setText(self.fontMetrics().elidedText(self._full, self._mode, room))
+def set_line(label: QElidingLabel, text: str, tip: str = "") -> None:
+    """Set the text of a line; all of it shows in the tool tip, or another text does."""
+    if text != label.text():
+        label.setText(text)
+    label.setToolTip(tip or text)
 
 
 def narrow_combo() -> QComboBox:

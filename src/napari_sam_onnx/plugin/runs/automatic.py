@@ -17,7 +17,7 @@ from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.picture import PlaneStack
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.layers.plane import take_plane
-from napari_sam_onnx.plugin.session.lanes import ThreadStream
+from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.plugin.status import explain
 from napari_sam_onnx.stacks import iterate_stack
 
@@ -66,38 +66,28 @@ class Automatic:
 
     Attributes
     ----------
-    changed : Signal
-        The run has come further, started or ended.
+    work : Work
+        The run itself: whether and how far it goes on.
     made : Signal
         A label image is finished, or what there is of it.
     """
 
-    changed = Signal()
     made = Signal(object)
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] = ThreadStream) -> None:
+    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
         self.session = session
+        self.work = Work(stream)
         self.layer: Labels | None = None
-        self.fraction: float | None = None
-        self.text = ""
-        self._stream = stream
-        self._running: Stream | None = None
         self._stack: PlaneStack | None = None
         self._started = 0.0
         self._planes = self._found = 0
-        self._stopped = False
         session.removed.connect(self._on_removed)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run goes on."""
-        return self._running is not None
 
     def start(self, run: Run) -> None:
         """Begin a run into a new Labels layer."""
         session = self.session
         reader, plane, picture = session.reader, session.plane, session.picture
-        if self.busy:
+        if self.work.busy:
             session.say("Automatic masks are running; cancel them first.", "error")
             return
         if picture is None or reader is None or plane is None:
@@ -109,34 +99,25 @@ class Automatic:
         except ValueError as error:
             session.fail(error)
             return
-        self._stack, self._stopped = stack, False
+        self._stack = stack
         self._planes = self._found = 0
         recipe = {"model": _name_of(session.source), "mode": run.mode, **run.parameters}
         self.layer = make_target(
             picture, f"{picture.main.name} automatic", recipe=recipe, link=link
         )
         insert_under_prompts(session.viewer, session.layers, self.layer)
-        self._started, self.fraction, self.text = monotonic(), None, "Starting …"
+        self._started = monotonic()
         steps = _iterate(
             session.engine, session.source, stack, axes, link, run.mode, run.parameters
         )
         title = f"Automatic masks: {picture.main.name}"
-        self._running = self._stream(steps, self._on_update, self._on_finished, title)
         session.say("Automatic masks are running …", "busy")
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        """Stop at the next step; finished planes stay."""
-        if self._running is not None:
-            self._stopped = True
-            self.text = "Cancelling …"
-            self._running.stop()
-            self.changed.emit()
+        self.work.start(steps, title, "Starting …", self._on_update, self._on_finished)
 
     def close(self) -> None:
         """Stop and show nothing more."""
         self.layer = None
-        self.cancel()
+        self.work.close()
 
     def _on_update(self, update: StackUpdate) -> None:
         """Show how far the run has come, and a plane that is finished."""
@@ -152,17 +133,12 @@ class Automatic:
         inside = 0.0
         if update.step is not None and update.step.total:
             inside = update.step.done / update.step.total
-        self.fraction = min(1.0, (update.done + inside) / max(1, update.total))
-        if not self._stopped:
-            self.text = _describe(update, self.fraction, monotonic() - self._started)
-        if self._running is not None:
-            self._running.report(round(1000 * self.fraction), 1000)
-        self.changed.emit()
+        fraction = min(1.0, (update.done + inside) / max(1, update.total))
+        self.work.tell(_describe(update, fraction, monotonic() - self._started), fraction)
 
     def _on_finished(self, error: Exception | None) -> None:
         """End a run; a layer in which no plane was finished goes away again."""
         layer, viewer = self.layer, self.session.viewer
-        self._running, self.fraction, self.text = None, None, ""
         if layer is not None:
             if not self._planes and layer in viewer.layers:
                 viewer.layers.remove(layer)
@@ -170,13 +146,12 @@ class Automatic:
                 self.made.emit(layer)
             self._report(layer, error)
         self.layer = self._stack = None
-        self.changed.emit()
 
     def _report(self, layer: Labels, error: Exception | None) -> None:
         seconds = monotonic() - self._started
         if error is not None:
             self.session.say(explain(error), "error")
-        elif self._stopped:
+        elif self.work.stopped:
             kept = f"{self._planes} finished plane{'s' * (self._planes != 1)} kept"
             self.session.say(f"Cancelled; {kept}." if self._planes else "Cancelled.")
         else:
@@ -189,7 +164,7 @@ class Automatic:
     def _on_removed(self, layer: Any) -> None:
         if layer is self.layer:
             self.layer = None
-            self.cancel()
+            self.work.cancel()
 
 
 def name_axes(stack: PlaneStack, link: int | None) -> tuple[str, str | None]:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
-
 from napari_sam_onnx.compare import ModelAnswer, compare_models, ensemble
-from napari_sam_onnx.plugin.session.lanes import ThreadStream
-from napari_sam_onnx.plugin.status import explain
+from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.plugin.status import explain, log_failure
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
@@ -53,27 +51,17 @@ class Comparison:
 
     Attributes
     ----------
-    changed : Signal
-        There is an answer more, or the run has ended.
+    work : Work
+        The asking itself: whether and how far it goes on.
     """
 
-    changed = Signal()
-
-    def __init__(self, session: Session, stream: Callable[..., Stream] = ThreadStream) -> None:
+    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
         self.session = session
+        self.work = Work(stream)
         self.results: list[Compared] = []
         self.rgb: NDArray[np.uint8] | None = None
-        self.text = ""
         self._request: Request | None = None
-        self._stream = stream
-        self._running: Stream | None = None
         self._names: list[str] = []
-        self._closed = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether models are being asked."""
-        return self._running is not None
 
     @property
     def current(self) -> bool:
@@ -84,7 +72,7 @@ class Comparison:
     def start(self, models: Sequence[tuple[str, Any]]) -> None:
         """Ask models, given as name and source."""
         request = self.session.current_request
-        if self.busy:
+        if self.work.busy:
             return
         if request is None:
             self.session.say("There is nothing to compare; click on an object first.", "error")
@@ -95,15 +83,7 @@ class Comparison:
         self.results, self.rgb, self._request = [], None, request
         self._names = [name for name, _ in models]
         steps = _iterate(self.session.engine, request, models)
-        self._running = self._stream(steps, self._on_step, self._on_finished, "Comparing models")
-        self._tell()
-
-    def cancel(self) -> None:
-        """Stop after the model that is being asked; answers stay."""
-        if self._running is not None:
-            self._running.stop()
-            self.text = "Cancelling …"
-            self.changed.emit()
+        self.work.start(steps, "Comparing models", self._describe(), self._on_step, self._on_ended)
 
     def take(self, number: int) -> None:
         """Make one of the masks the preview, so that accepting commits it."""
@@ -115,34 +95,22 @@ class Comparison:
 
     def close(self) -> None:
         """Stop and show nothing more."""
-        self._closed = True
-        if self._running is not None:
-            self._running.stop()
+        self.work.close()
 
     def _on_step(self, step: NDArray[np.uint8] | Compared) -> None:
-        if self._closed:
-            return
         if isinstance(step, Compared):
             self.results.append(step)
         else:
             self.rgb = step
-        if self._running is not None:
-            total = len(self._names)
-            self._running.report(min(len(self.results), total), total)
-            self._tell()
+        self.work.tell(self._describe(), min(1.0, len(self.results) / len(self._names)))
 
-    def _on_finished(self, error: Exception | None) -> None:
-        self._running, self.text = None, ""
-        if self._closed:
-            return
+    def _on_ended(self, error: Exception | None) -> None:
         if error is not None:
             self.session.fail(error)
-        self.changed.emit()
 
-    def _tell(self) -> None:
+    def _describe(self) -> str:
         done, total = len(self.results), len(self._names)
-        self.text = f"Asking {self._names[done]}, {done + 1} of {total} …" if done < total else ""
-        self.changed.emit()
+        return f"Asking {self._names[done]}, {done + 1} of {total} …" if done < total else ""
 
 
 def _iterate(
@@ -160,6 +128,7 @@ def _iterate(
             with engine.borrow(source) as model:
                 (answer,) = compare_models(rgb, prompts, [model], engine.cache)
         except Exception as error:  # one that cannot be opened does not stop the others
+            log_failure(error)
             answer = ModelAnswer(str(source), None, problem=explain(error))
         answers.append(answer)
         yield Compared(name, answer)

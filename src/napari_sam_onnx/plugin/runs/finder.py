@@ -20,7 +20,7 @@ from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.layers.plane import take_plane
-from napari_sam_onnx.plugin.session.lanes import ThreadStream
+from napari_sam_onnx.plugin.runs.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -73,33 +73,24 @@ class Finder:
 
     Attributes
     ----------
-    changed : Signal
-        A search has come further, started or ended.
+    work : Work
+        The search itself: whether and how far it goes on.
     made : Signal
         A label image was added.
     """
 
-    changed = Signal()
     made = Signal(object)
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] = ThreadStream) -> None:
+    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
         self.session = session
-        self.text = ""
-        self._stream = stream
-        self._running: Stream | None = None
+        self.work = Work(stream)
         self._search: Search | None = None
         self._opened: tuple[str, Any] | None = None
-        self._stopped = self._closed = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a search goes on."""
-        return self._running is not None
 
     def start(self, finder: str, text: str) -> None:
         """Look for what a text names on the current plane."""
         session = self.session
-        if self.busy:
+        if self.work.busy:
             return
         if session.picture is None or session.reader is None or session.plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
@@ -107,30 +98,28 @@ class Finder:
         self._search = Search(
             finder, text.strip(), session.picture, session.reader, session.plane, session.source
         )
-        self._stopped = False
-        self._running = self._stream(
-            self._iterate(self._search), self._on_step, self._on_finished, "Finding objects"
+        steps = self._iterate(self._search)
+        self.work.start(
+            steps, "Finding objects", "Opening the model …", self._on_step, self._on_ended
         )
-        self._tell("Opening the model …")
-
-    def cancel(self) -> None:
-        """Stop at the next step."""
-        if self._running is not None:
-            self._stopped = True
-            self._running.stop()
-            self._tell("Cancelling …")
 
     def close(self) -> None:
         """Stop, show nothing more, and free the model."""
-        self._closed = True
-        if self._running is not None:
-            self._running.stop()
-        else:
+        busy = self.work.busy
+        self.work.close()
+        if not busy:
             self._let_go()
 
     # In the worker
 
     def _iterate(self, search: Search) -> Steps:
+        try:
+            yield from self._look(search)
+        finally:
+            if self.work.closed:
+                self._let_go()
+
+    def _look(self, search: Search) -> Steps:
         model = self._open(search.finder)
         rgb = search.reader.read(search.plane)
         yield f"Looking for “{search.text}” …" if search.text else "Looking for objects …"
@@ -186,12 +175,9 @@ class Finder:
     # In the interface
 
     def _on_step(self, step: str | NDArray[np.uint32]) -> None:
-        if self._closed:
-            return
         if isinstance(step, str):
-            if not self._stopped:
-                self._tell(step)
-        elif not self._stopped:
+            self.work.tell(step)
+        elif not self.work.stopped:
             self._write(step)
 
     def _write(self, labels: NDArray[np.uint32]) -> None:
@@ -214,18 +200,9 @@ class Finder:
         self.made.emit(layer)
         session.say(f"{count} object{'s' * (count != 1)} in “{layer.name}”.", "ready")
 
-    def _on_finished(self, error: Exception | None) -> None:
-        self._running = self._search = None
-        self.text = ""
-        if self._closed:
-            self._let_go()
-            return
+    def _on_ended(self, error: Exception | None) -> None:
+        self._search = None
         if error is not None:
             self.session.fail(error)
-        elif self._stopped:
+        elif self.work.stopped:
             self.session.say("Cancelled.")
-        self.changed.emit()
-
-    def _tell(self, text: str) -> None:
-        self.text = text
-        self.changed.emit()

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_sam_onnx.plugin.status import log_failure
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -101,6 +103,7 @@ def _catch(run: Callable[[], Any]) -> tuple[Any, Exception | None]:
     try:
         return run(), None
     except Exception as error:
+        log_failure(error)
         return None, error
 
 
@@ -169,6 +172,7 @@ class ThreadStream:
                 if self._stopping:
                     break
         except Exception as error:
+            log_failure(error)
             self._error = error
         finally:
             generator.close()

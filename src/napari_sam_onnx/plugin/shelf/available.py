@@ -1,34 +1,36 @@
-"""Which models are on this computer, by what they can do. Looks at file names alone."""
+"""Which of the listed models are on this computer, by what they can do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.models.store.catalog import read_catalogue
-from napari_sam_onnx.models.store.files import is_downloaded
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_sam_onnx.models.store.cards import ModelCard
+    from napari_sam_onnx.plugin.shelf.shelf import ShelfEntry
 
 
-def list_finders() -> list[tuple[str, object]]:
-    """List the models on this computer that find objects by text or all that they know."""
-    return [
-        (card.name or card.id, card.id)
-        for card in read_catalogue().cards
-        if not answers_clicks(card) and is_downloaded(card)
-    ]
+def list_finders(entries: Iterable[ShelfEntry] | None) -> list[tuple[str, object]]:
+    """List the models here that find objects by text or all that they know."""
+    return _list_here(entries, clickable=False)
 
 
-def list_present() -> list[tuple[str, object]]:
-    """List the models on this computer that answer clicks: what one reads, and the id."""
-    return [
-        (card.name or card.id, card.id)
-        for card in read_catalogue().cards
-        if answers_clicks(card) and (card.origin == "embedded" or is_downloaded(card))
-    ]
+def list_clickable(entries: Iterable[ShelfEntry] | None) -> list[tuple[str, object]]:
+    """List the models here that answer clicks: what one reads, and the id."""
+    return _list_here(entries, clickable=True)
 
 
 def answers_clicks(card: ModelCard) -> bool:
     """Whether a model takes points and boxes; others find boxes, or what a text names."""
     return not any(file.role in ("language_encoder", "detector") for file in card.files)
+
+
+def _list_here(
+    entries: Iterable[ShelfEntry] | None, *, clickable: bool
+) -> list[tuple[str, object]]:
+    return [
+        (entry.card.name or entry.card.id, entry.card.id)
+        for entry in entries or ()
+        if entry.here and answers_clicks(entry.card) is clickable
+    ]

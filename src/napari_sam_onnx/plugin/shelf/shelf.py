@@ -25,7 +25,7 @@ from napari_sam_onnx.plugin.shelf.fetching import Fetching
 from napari_sam_onnx.plugin.status import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from napari_sam_onnx.models.store.cards import ModelCard
@@ -193,7 +193,8 @@ class ModelShelf:
 
         def take_in() -> ModelCard:
             decoder = graphs[1] if len(graphs) == 2 else None
-            chosen = model_id or make_id(graphs)
+            cards = read_catalogue().cards
+            chosen = model_id or make_id(graphs, (card.id for card in cards))
             title = name or find_common_name(graphs)
             try:
                 return add_local(graphs[0], decoder, chosen, name=title, licence=licence, copy=copy)
@@ -305,13 +306,12 @@ def find_common_name(graphs: Sequence[Path]) -> str:
     return common if len(common) > 2 else " + ".join(stems)
 
 
-def make_id(graphs: Sequence[Path]) -> str:
-    """Make a free id of the names of files, such as ``vit-t``."""
+def make_id(graphs: Sequence[Path], taken: Iterable[str]) -> str:
+    """Make an id, such as ``vit-t``, of the names of files; none that is taken."""
     name = find_common_name(graphs).lower()
     stem = re.sub(r"[^a-z0-9.]+", "-", name)[:56].strip("-.") or "model"
-    taken = {card.id for card in read_catalogue().cards}
-    chosen, number = stem, 2
-    while chosen in taken:
+    chosen, number, others = stem, 2, set(taken)
+    while chosen in others:
         chosen, number = f"{stem}-{number}", number + 1
     return chosen
 
@@ -320,7 +320,12 @@ def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...]]:
     """Read the catalogue and look for the files; called in a worker."""
     catalogue, speeds = read_catalogue(), read_speeds()
     entries = tuple(
-        ShelfEntry(card, is_downloaded(card), bytes_on_disk(card), speeds.get(card.id))
+        ShelfEntry(
+            card,
+            card.origin == "embedded" or is_downloaded(card),
+            bytes_on_disk(card),
+            speeds.get(card.id),
+        )
         for card in catalogue.cards
     )
     return entries, catalogue.problems
