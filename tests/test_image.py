@@ -8,7 +8,6 @@ from napari_sam_onnx.image import (
     default_channels,
     fix_limits,
     infer_axes,
-    measure_limits,
     to_rgb,
 )
 
@@ -141,25 +140,3 @@ def test_limits_are_those_of_the_whole_stack_for_every_plane():
     channels = fix_limits(stack, "ZYX")
     assert to_rgb(stack[0], "YX", channels).max() < 30
     assert to_rgb(stack[1], "YX", channels).max() == 255
-
-
-def test_limits_of_a_lazy_stack_are_measured_on_a_sample():
-    class Lazy:
-        """Counts what is read, as a disk would."""
-
-        def __init__(self, array, reads):
-            self.array, self.reads = array, reads
-            self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-
-        def __getitem__(self, key):
-            return Lazy(self.array[key], self.reads)
-
-        def __array__(self, dtype=None, copy=None):
-            self.reads.append(self.array.size)
-            return np.asarray(self.array, dtype=dtype)
-
-    reads = []
-    stack = rng.integers(0, 1000, (200, 100, 100)).astype(np.uint16)
-    low, high = measure_limits(Lazy(stack, reads))
-    assert sum(reads) < stack.size / 5
-    np.testing.assert_allclose((low, high), np.percentile(stack, (0.1, 99.9)), atol=5)

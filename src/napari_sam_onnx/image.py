@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.contrast import measure_limits, sample_channels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 AXES = "TZCYX"
-PERCENTILES = (0.1, 99.9)
-# Limits come from at most this many pixels per channel, spread evenly over the whole array.
-SAMPLE_PIXELS = 4_000_000
-
 WHITE = (1.0, 1.0, 1.0)
 # Red, green, blue, then the mixed colours: what additive microscopy displays use.
 CHANNEL_COLORS = (
@@ -37,6 +35,10 @@ CHANNEL_COLORS = (
 
 class ImageError(ValueError):
     """A picture that cannot be used; the message says what to change."""
+
+
+class BlankError(ImageError):
+    """A plane without a finite value: padding of a mosaic, a lost frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Channel:
     limits: tuple[float, float] | None = None
 
 
-def check_axes(axes: str, ndim: int) -> str:
+def check_axes(axes: str, ndim: int, letters: str = AXES) -> str:
     """Normalise named axes and check that they describe an array.
 
     Parameters
@@ -70,6 +72,8 @@ def check_axes(axes: str, ndim: int) -> str:
         One letter of ``TZCYX`` per dimension, in the array's order.
     ndim : int
         Dimensions of the array.
+    letters : str
+        Those that are allowed.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def check_axes(axes: str, ndim: int) -> str:
             f"The axes {named!r} name {len(named)} dimensions but the picture has {ndim}; "
             f"give one letter of {AXES} per dimension."
         )
-    if set(named) - set(AXES) or len(set(named)) != len(named):
+    if set(named) - set(letters) or len(set(named)) != len(named):
         raise ImageError(f"The axes {named!r} are not distinct letters of {AXES}.")
     if not {"Y", "X"} <= set(named):
         raise ImageError(f"The axes {named!r} lack Y or X; a plane needs both.")
@@ -138,47 +142,6 @@ def default_channels(count: int, dtype: np.dtype[Any] | None = None) -> tuple[Ch
     return tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(count))
 
 
-def measure_limits(
-    values: Any, percentiles: tuple[float, float] = PERCENTILES
-) -> tuple[float, float]:
-    """Contrast limits of one channel from percentiles of its finite values.
-
-    Parameters
-    ----------
-    values : array of any dtype and shape
-        The channel over the whole picture or stack. A lazy array (dask, zarr, memmap) is
-        sampled evenly and never loaded whole.
-    percentiles : (low, high)
-        In percent.
-
-    Returns
-    -------
-    (low, high) : tuple of float
-        Equal where the channel is constant; (0, 0) where it holds no finite value.
-    """
-    sample = np.asarray(_sample_evenly(values))
-    if sample.dtype == bool:
-        return 0.0, 1.0
-    sample = sample.astype(np.float64, copy=False).ravel()
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        return 0.0, 0.0
-    low, high = (float(v) for v in np.percentile(sample, percentiles))
-    if low == high:  # a few bright puncta on a flat ground
-        low, high = float(sample.min()), float(sample.max())
-    return low, high
-
-
-def _sample_evenly(values: Any) -> Any:
-    """Take planes evenly, then every n-th row and column, until few enough pixels are left."""
-    shape = values.shape
-    for axis in range(len(shape) - 2):
-        step = max(1, shape[axis] // 16)
-        values = values[(slice(None),) * axis + (slice(None, None, step),)]
-    step = int(np.ceil(np.sqrt(max(1, np.prod(values.shape) / SAMPLE_PIXELS))))
-    return values[..., ::step, ::step] if len(shape) >= 2 else values
-
-
 def fix_limits(
     array: Any, axes: str, channels: Sequence[Channel] | None = None
 ) -> tuple[Channel, ...]:
@@ -200,11 +163,34 @@ def fix_limits(
     tuple of Channel
         With limits.
     """
-    if np.dtype(array.dtype).kind not in "buif":
-        raise ImageError(f"Pictures of type {array.dtype} cannot be shown; convert to numbers.")
     axes = check_axes(axes, array.ndim)
     count = array.shape[axes.index("C")] if "C" in axes else 1
-    chosen = default_channels(count, array.dtype) if channels is None else tuple(channels)
+    chosen = choose_channels(array.dtype, count, channels)
+    return measure_open(chosen, array, axes)
+
+
+def choose_channels(
+    dtype: np.dtype[Any], count: int, channels: Sequence[Channel] | None = None
+) -> tuple[Channel, ...]:
+    """Take the channels that are given, or the usual ones, and check that they exist.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the picture.
+    count : int
+        How many channels it has.
+    channels : sequence of Channel, optional
+        `default_channels` where omitted.
+
+    Raises
+    ------
+    ImageError
+        If the picture is not of numbers, or a channel does not exist, or none is chosen.
+    """
+    if np.dtype(dtype).kind not in "buif":
+        raise ImageError(f"Pictures of type {dtype} cannot be shown; convert to numbers.")
+    chosen = default_channels(count, dtype) if channels is None else tuple(channels)
     if not chosen:
         raise ImageError("No channel is chosen; choose at least one to show to the model.")
     for channel in chosen:
@@ -213,11 +199,19 @@ def fix_limits(
                 f"Channel {channel.index} does not exist; the picture has {count}, "
                 f"numbered 0 to {count - 1}."
             )
+    return chosen
+
+
+def measure_open(channels: tuple[Channel, ...], array: Any, axes: str) -> tuple[Channel, ...]:
+    """Give the channels that have no contrast limits those of the whole array."""
+    open_ones = sorted({channel.index for channel in channels if channel.limits is None})
+    if not open_ones:
+        return channels
+    samples = sample_channels(array, axes, open_ones)
+    limits = dict(zip(open_ones, map(measure_limits, samples), strict=True))
     return tuple(
-        channel
-        if channel.limits is not None
-        else replace(channel, limits=measure_limits(_take_channel(array, axes, channel.index)))
-        for channel in chosen
+        channel if channel.limits is not None else replace(channel, limits=limits[channel.index])
+        for channel in channels
     )
 
 
@@ -273,7 +267,7 @@ def to_rgb(
             if amount:
                 rgb[..., sample] += shown * np.float32(amount)
     if not finite:
-        raise ImageError("The picture holds no finite value (all NaN or infinite).")
+        raise BlankError("The picture holds no finite value (all NaN or infinite).")
     return (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 

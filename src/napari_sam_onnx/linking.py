@@ -120,6 +120,39 @@ def match_pairs(
     return np.sort(np.array(chosen, dtype=np.intp))
 
 
+def number_on(labels: NDArray[np.integer], next_label: int) -> tuple[NDArray[np.uint32], int]:
+    """Give the objects of a plane the next free numbers, in their order.
+
+    Parameters
+    ----------
+    labels : (H, W) array of unsigned integer
+        Numbered from 1, perhaps with gaps.
+    next_label : int
+        The first number to give.
+
+    Returns
+    -------
+    numbered : (H, W) uint32
+    next_label : int
+        The first number that is still free.
+
+    Raises
+    ------
+    LabelError
+        If the numbers run out.
+    """
+    held = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    held[labels] = True
+    held[0] = False
+    count = int(np.count_nonzero(held))
+    if not count:
+        return np.zeros(labels.shape, np.uint32), next_label
+    check_label(next_label + count - 1)
+    numbers = np.zeros(len(held), np.uint32)
+    numbers[held] = np.arange(next_label, next_label + count)
+    return numbers[labels], next_label + count
+
+
 def link_labels(
     previous: NDArray[np.integer],
     current: NDArray[np.integer],

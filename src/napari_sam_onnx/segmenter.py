@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.prompts import PromptError, make_prompts
+from napari_sam_onnx.regions import cut_region, move_prompts_in
 from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.prompts import Prompts
+    from napari_sam_onnx.regions import Region
 
 
 class Segmenter:
@@ -45,10 +48,12 @@ class Segmenter:
         self.model = model
         self.cache = EmbeddingCache() if cache is None else cache
         self._embedding: Embedding | None = None
+        self._plane_shape = (0, 0)
+        self._region: Region | None = None
 
     @property
     def embedding(self) -> Embedding:
-        """The embedding of the current plane.
+        """The embedding of the current plane, or of the region of it that is looked at.
 
         Raises
         ------
@@ -62,10 +67,20 @@ class Segmenter:
     @property
     def plane_shape(self) -> tuple[int, int]:
         """``(H, W)`` of the current plane."""
-        return self.embedding.plane_shape
+        _ = self.embedding  # says what to do where there is none
+        return self._plane_shape
+
+    @property
+    def region(self) -> Region | None:
+        """The part of the plane that is looked at; None for all of it."""
+        return self._region
 
     def set_image(
-        self, image: Any, axes: str | None = None, channels: Sequence[Channel] | None = None
+        self,
+        image: Any,
+        axes: str | None = None,
+        channels: Sequence[Channel] | None = None,
+        region: Region | None = None,
     ) -> Embedding:
         """Encode a plane, unless its embedding is in the cache.
 
@@ -75,22 +90,50 @@ class Segmenter:
             The plane.
         axes, channels
             See `napari_sam_onnx.image.to_rgb`.
+        region : Region, optional
+            See `set_rgb`.
         """
-        return self.set_rgb(to_rgb(image, axes, channels))
+        return self.set_rgb(to_rgb(image, axes, channels), region)
 
-    def set_rgb(self, rgb: NDArray[np.uint8]) -> Embedding:
+    def set_rgb(self, rgb: NDArray[np.uint8], region: Region | None = None) -> Embedding:
         """Encode a plane as the model sees it, unless its embedding is in the cache.
 
         Parameters
         ----------
         rgb : (H, W, 3) uint8
+            The whole plane.
+        region : Region, optional
+            The part of the plane to look at, at its scale. Prompts and masks stay in pixels of
+            the plane; a prompt beyond the region cannot be answered.
         """
+        shape = (rgb.shape[0], rgb.shape[1])
+        return self._look(rgb if region is None else cut_region(rgb, region), shape, region)
+
+    def set_plane(
+        self, source: PlaneSource, index: tuple[int, ...] = (), region: Region | None = None
+    ) -> Embedding:
+        """Encode a plane of a source; of a region nothing else is read.
+
+        Parameters
+        ----------
+        source : PlaneSource
+        index : tuple of int
+            See `PlaneSource`.
+        region : Region, optional
+            See `set_rgb`.
+        """
+        return self._look(source.read(index, region), source.plane_shape, region)
+
+    def _look(
+        self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int], region: Region | None
+    ) -> Embedding:
+        """Encode what is looked at, and remember where it lies."""
         key = embedding_key(rgb, self.model.id)
         embedding = self.cache.get(key)
         if embedding is None:
             embedding = self.model.encode(rgb)
             self.cache.put(key, embedding)
-        self._embedding = embedding
+        self._embedding, self._plane_shape, self._region = embedding, plane_shape, region
         return embedding
 
     def segment(
@@ -144,7 +187,9 @@ class Segmenter:
         list of Mask
             The best mask for each, in order.
         """
-        return answer_prompts(self.model, self.embedding, prompts) if prompts else []
+        if not prompts:
+            return []
+        return answer_prompts(self.model, self.embedding, prompts, self._region, self._plane_shape)
 
 
 def encode_once(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
@@ -168,7 +213,25 @@ def encode_once(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> 
     return key
 
 
-def answer_prompts(model: Model, embedding: Embedding, prompts: Sequence[Prompts]) -> list[Mask]:
-    """Segment one object per entry on an encoded plane, see `Segmenter.answer`."""
+def answer_prompts(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    region: Region | None = None,
+    plane_shape: tuple[int, int] | None = None,
+) -> list[Mask]:
+    """Segment one object per entry on an encoded plane, see `Segmenter.answer`.
+
+    Parameters
+    ----------
+    model, embedding, prompts
+    region : Region, optional
+        The part of the plane that was encoded; all of it where omitted.
+    plane_shape : (H, W), optional
+        Pixels of the plane, with a region.
+    """
+    if region is not None:
+        prompts = [move_prompts_in(asked, region) for asked in prompts]
     answer = model.decode(embedding, prompts)
-    return [best_mask(answer, index, embedding.plane_shape) for index in range(len(prompts))]
+    shape = embedding.plane_shape if plane_shape is None else plane_shape
+    return [best_mask(answer, index, shape, region) for index in range(len(prompts))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_sam_onnx.masks import Mask, crop_to_object
+from napari_sam_onnx.regions import move_mask, unshrink
 
 if TYPE_CHECKING:
     from typing import Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import LowResMask, LowResMasks
+    from napari_sam_onnx.regions import Region
 
 MASK_THRESHOLD = 0.0
 STABILITY_OFFSET = 1.0
@@ -189,9 +191,20 @@ class CandidateMasks(Sequence[Mask]):
         Which of the answer's prompts.
     plane_shape : (H, W)
         Pixels of the plane.
+    region : Region, optional
+        The part of the plane that was looked at, where it was not all of it.
     """
 
-    def __init__(self, answer: LowResMasks, prompt: int, plane_shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        answer: LowResMasks,
+        prompt: int,
+        plane_shape: tuple[int, int],
+        region: Region | None = None,
+    ) -> None:
+        if region is not None:
+            answer = unshrink(answer, region)
+        self._region = region
         self._low_res = [answer.mask(prompt, c) for c in range(answer.logits.shape[1])]
         self._plane_shape = plane_shape
         self._masks: dict[int, Mask] = {}
@@ -212,10 +225,15 @@ class CandidateMasks(Sequence[Mask]):
             return tuple(self[i] for i in range(*index.indices(len(self))))
         number = range(len(self))[index]
         if number not in self._masks:
-            self._masks[number] = mask_from_low_res(
-                self._low_res[number], self._plane_shape, self.scores[number]
-            )
+            self._masks[number] = self._upscale(number)
         return self._masks[number]
+
+    def _upscale(self, number: int) -> Mask:
+        """Upscale a candidate inside what was looked at, and no further."""
+        low_res, score, region = self._low_res[number], self.scores[number], self._region
+        if region is None:
+            return mask_from_low_res(low_res, self._plane_shape, score)
+        return move_mask(mask_from_low_res(low_res, region.shape, score), region, self._plane_shape)
 
     def is_upscaled(self, index: int) -> bool:
         """Whether a candidate has been looked at, so that it costs nothing now."""
@@ -228,7 +246,9 @@ class CandidateMasks(Sequence[Mask]):
         return logits + sum(mask.crop.nbytes for mask in self._masks.values())
 
 
-def best_mask(answer: LowResMasks, prompt: int, plane_shape: tuple[int, int]) -> Mask:
+def best_mask(
+    answer: LowResMasks, prompt: int, plane_shape: tuple[int, int], region: Region | None = None
+) -> Mask:
     """Upscale the candidate to show first; its ``candidates`` are all of them."""
-    candidates = CandidateMasks(answer, prompt, plane_shape)
+    candidates = CandidateMasks(answer, prompt, plane_shape, region)
     return replace(candidates[candidates.best], candidates=candidates)

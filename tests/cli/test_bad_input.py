@@ -186,8 +186,11 @@ def test_a_png_of_a_stack(refused, save, component_model, tmp_path):
 
 
 def test_a_png_of_too_many_labels(refused, picture, component_model, tmp_path, monkeypatch):
-    many = np.full((54, 54), 70_000, np.uint32)
-    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_stack", lambda *_: many)
+    def write_many(planes, sink, *_):
+        sink.write((), np.full(planes.plane_shape, 70_000, np.uint32))
+        return 1
+
+    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_planes", write_many)
     sentence = refused("segment", picture, "-o", tmp_path / "out.png")
     assert "at most 65535 labels and there are 70000" in sentence
 
@@ -281,7 +284,7 @@ def test_too_little_memory(refused, picture, component_model, tmp_path, monkeypa
     def refuse(*_):
         raise MemoryError("Unable to allocate 80 GiB")
 
-    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_stack", refuse)
+    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_planes", refuse)
     sentence = refused("segment", picture, "-o", tmp_path / "out.tif")
     assert sentence.startswith("There is not enough memory (Unable to allocate 80 GiB)")
 

@@ -6,16 +6,12 @@ import pytest
 import zarr
 from scipy import ndimage
 
+from napari_sam_onnx import label_store
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.image import Channel, ImageError
 from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.stacks import (
-    automask_stack,
-    iterate_planes,
-    iterate_stack,
-    read_plane,
-    write_plane,
-)
+from napari_sam_onnx.planes import ArrayPlanes
+from napari_sam_onnx.stacks import automask_stack, iterate_stack
 from tests.fakes import ComponentModel, draw_discs
 
 HEIGHT, WIDTH = 50, 80
@@ -83,22 +79,6 @@ def test_axes_may_come_in_any_order_and_channels_go():
 def test_a_single_plane_is_a_stack_too():
     labels = automask_stack(moving()[0], ComponentModel(), "YX")
     assert ids(labels) == [1, 2]
-
-
-def test_planes_are_read_in_order_with_their_channels():
-    stack = np.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
-    planes = dict(iterate_planes(stack, "TCZYX"))
-    assert list(planes) == [(t, z) for t in range(2) for z in range(4)]
-    np.testing.assert_array_equal(planes[1, 2], stack[1, :, 2])
-    np.testing.assert_array_equal(read_plane(stack, "TCZYX", (1, 2)), stack[1, :, 2])
-
-
-def test_a_plane_is_written_where_it_belongs():
-    labels = np.zeros((4, 3, 5), np.uint32)
-    plane = np.arange(15, dtype=np.uint32).reshape(5, 3)  # YX
-    write_plane(labels, "ZXY", (2,), plane)
-    np.testing.assert_array_equal(labels[2], plane.T)
-    assert not labels[[0, 1, 3]].any()
 
 
 def test_the_contrast_is_that_of_the_whole_stack():
@@ -186,6 +166,43 @@ def test_results_go_to_a_memmap_or_zarr_array(tmp_path):
         automask_stack(stack, ComponentModel(), "ZYX", out=np.zeros(stack.shape, np.uint8))
     with pytest.raises(LabelError, match="uint32 of shape"):
         automask_stack(stack, ComponentModel(), "ZYX", out=np.zeros((1, 2), np.uint32))
+
+
+def test_results_go_to_a_folder_that_is_named(tmp_path):
+    labels = automask_stack(moving(), ComponentModel(), "ZYX", out=tmp_path / "labels.zarr")
+    np.testing.assert_array_equal(
+        zarr.open_array(str(tmp_path / "labels.zarr"), mode="r")[:], labels[:]
+    )
+    np.testing.assert_array_equal(labels[:] > 0, moving() > 0)
+    with pytest.raises(LabelError, match="exists already"):
+        automask_stack(moving(), ComponentModel(), "ZYX", out=tmp_path / "labels.zarr")
+    with pytest.raises(ParameterError):
+        automask_stack(moving(), ComponentModel(), "ZYX", mode="all", out=tmp_path / "no.zarr")
+    assert not (tmp_path / "no.zarr").exists()
+
+
+def test_labels_too_large_for_memory_go_to_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(label_store, "free_memory", lambda: 4 * moving().size * 2 - 1)
+    labels = automask_stack(moving(), ComponentModel(), "ZYX")
+    assert isinstance(labels, zarr.Array) and len(list(tmp_path.glob("*.zarr"))) == 1
+    np.testing.assert_array_equal(labels[:] > 0, moving() > 0)
+    monkeypatch.setattr(label_store, "free_memory", lambda: 4 * moving().size * 2)
+    assert isinstance(automask_stack(moving(), ComponentModel(), "ZYX"), np.ndarray)
+
+
+def test_some_planes_of_a_source():
+    source = ArrayPlanes(moving(), "ZYX")
+    updates = iterate_stack(source, ComponentModel(), indices=[(3,), (1,)])
+    done = [update for update in updates if update.labels is not None]
+    assert [update.index for update in done] == [(1,), (3,)] and done[-1].total == 2
+    assert [ids(update.labels) for update in done] == [[1, 2], [3, 4]]
+    with pytest.raises(ImageError, match="has its own axes"):
+        next(iterate_stack(source, ComponentModel(), "ZYX"))
+    with pytest.raises(ImageError, match="Name the axes"):
+        next(iterate_stack(moving(), ComponentModel()))
+    with pytest.raises(ImageError, match="got list"):
+        next(iterate_stack([1, 2], ComponentModel(), "ZYX"))
 
 
 def test_progress_counts_planes():

@@ -1,46 +1,26 @@
-"""Parts of a plane that overlap: SAM's crops, and tiles; and masks that move between frames."""
+"""Regions of a plane that overlap: SAM's crops, and tiles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.regions import Region
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
-    """A part of a plane.
+class Crop(Region):
+    """A region of SAM's grids.
 
     Parameters
     ----------
-    box : (y0, x0, y1, x1)
-        Half-open, in plane pixels.
+    box, scale
+        See `Region`.
     layer : int
         0 for the whole plane; layer i divides it into 2^i by 2^i.
     """
 
-    box: tuple[int, int, int, int]
     layer: int = 0
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Where the part lies in the plane."""
-        y0, x0, y1, x1 = self.box
-        return slice(y0, y1), slice(x0, x1)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(h, w)`` in pixels."""
-        y0, x0, y1, x1 = self.box
-        return y1 - y0, x1 - x0
-
-    @property
-    def area(self) -> int:
-        """Pixels."""
-        return self.shape[0] * self.shape[1]
 
 
 def lay_crops(shape: tuple[int, int], layers: int, overlap_ratio: float) -> list[Crop]:
@@ -69,11 +49,11 @@ def lay_crops(shape: tuple[int, int], layers: int, overlap_ratio: float) -> list
             for down in range(count):
                 y0, x0 = int((high - overlap) * down), int((wide - overlap) * across)
                 box = y0, x0, min(y0 + high, height), min(x0 + wide, width)
-                crops.append(Crop(box, layer))
+                crops.append(Crop(box, layer=layer))
     return crops
 
 
-def lay_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Crop]:
+def lay_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Region]:
     """Cover a plane with tiles of one size that overlap evenly, row after row.
 
     Parameters
@@ -86,7 +66,7 @@ def lay_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Crop]:
     """
     height, width = shape
     return [
-        Crop((y, x, min(y + side, height), min(x + side, width)), 1)
+        Region((y, x, min(y + side, height), min(x + side, width)))
         for y in _spread(height, side, overlap)
         for x in _spread(width, side, overlap)
     ]
@@ -98,11 +78,3 @@ def _spread(length: int, side: int, overlap: int) -> list[int]:
         return [0]
     gaps = ceil((length - side) / (side - overlap))
     return [(length - side) * i // gaps for i in range(gaps + 1)]
-
-
-def move_mask(mask: Mask, crop: Crop, plane_shape: tuple[int, int]) -> Mask:
-    """Move a mask that was found in a crop to its place in the plane."""
-    y0, x0 = crop.box[:2]
-    point = None if mask.point is None else (mask.point[0] + y0, mask.point[1] + x0)
-    origin = (mask.origin[0] + y0, mask.origin[1] + x0) if mask else (0, 0)
-    return replace(mask, shape=plane_shape, origin=origin, point=point, crop_box=crop.box)

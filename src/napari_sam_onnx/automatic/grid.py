@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.clean import clean_small_regions
-from napari_sam_onnx.automatic.crops import lay_crops, move_mask
+from napari_sam_onnx.automatic.crops import lay_crops
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
+from napari_sam_onnx.regions import cut_region, move_mask
 from napari_sam_onnx.segmenter import Segmenter
 from napari_sam_onnx.upscale import mask_from_low_res
 
@@ -94,7 +95,7 @@ def iterate_grid(
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
         found = []
-        embedding = Segmenter(model, cache).set_rgb(np.ascontiguousarray(rgb[crop.slices]))
+        embedding = Segmenter(model, cache).set_rgb(cut_region(rgb, crop))
         for start in range(0, len(grid), parameters.points_per_batch):
             points = grid[start : start + parameters.points_per_batch]
             answer = model.decode(embedding, [_click(point) for point in points])

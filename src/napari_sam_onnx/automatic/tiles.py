@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.box_index import BoxIndex
-from napari_sam_onnx.automatic.crops import lay_tiles, move_mask
+from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.masks import Mask, measure_overlap
+from napari_sam_onnx.regions import cut_region, move_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.crops import Crop
     from napari_sam_onnx.automatic.decode import Masks
     from napari_sam_onnx.automatic.parameters import TiledParameters
+    from napari_sam_onnx.regions import Region
 
 # A mask that ends this near to a seam, in pixels, is cut by it: outlines stop short of an edge.
 SEAM = 2
@@ -64,7 +65,7 @@ def iterate_tiles(
     cut: list[Mask] = []
     yield Progress(0, len(tiles), "tiles")
     for number, tile in enumerate(tiles):
-        steps = inside(np.ascontiguousarray(rgb[tile.slices]))
+        steps = inside(cut_region(rgb, tile))
         while True:
             try:
                 next(steps)
@@ -79,7 +80,7 @@ def iterate_tiles(
 
 
 def merge_masks(
-    whole: Sequence[Mask], cut: Sequence[Mask], tiles: Sequence[Crop], max_overlap: float
+    whole: Sequence[Mask], cut: Sequence[Mask], tiles: Sequence[Region], max_overlap: float
 ) -> list[Mask]:
     """Put the masks of all tiles together.
 
@@ -94,7 +95,7 @@ def merge_masks(
         Of the plane; objects that lie inside a tile. Several tiles may have the same one.
     cut : sequence of Mask
         Of the plane; what a seam cuts, each with the ``crop_box`` of its tile.
-    tiles : sequence of Crop
+    tiles : sequence of Region
     max_overlap : float
         See `suppress_duplicates`.
 
@@ -121,7 +122,7 @@ def merge_masks(
     ]
 
 
-def _contains(tile: Crop, mask: Mask) -> bool:
+def _contains(tile: Region, mask: Mask) -> bool:
     """Whether a mask lies inside a tile and ends at none of its seams."""
     y0, x0, y1, x1 = mask.bbox
     top, left, bottom, right = tile.box
@@ -140,7 +141,7 @@ def _scores(masks: Sequence[Mask]) -> list[float]:
     return [mask.predicted_iou for mask in masks]
 
 
-def _is_cut(mask: Mask, tile: Crop, plane_shape: tuple[int, int]) -> bool:
+def _is_cut(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
     """Whether a mask ends at a seam: an edge of the tile that is none of the plane."""
     box, edges = np.array(mask.bbox), np.array(tile.box)
     seam = edges != (0, 0, *plane_shape)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam_onnx.picture_file import TIFF_SUFFIXES, PictureFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def check_label_path(path: Path, axes: str) -> None:
 
 def write_labels(
     path: Path,
-    labels: NDArray[np.integer],
+    labels: Any,
     axes: str,
     pixel_size: Mapping[str, float] | None = None,
 ) -> None:
@@ -49,7 +50,7 @@ def write_labels(
     path : Path
         ``.tif``, ``.tiff`` or ``.png``.
     labels : array of integer
-        0 is background.
+        0 is background. Written plane by plane: it may lie on disk (memmap, zarr).
     axes : str
         One letter of ``TZYX`` per dimension, kept in the file.
     pixel_size : mapping of str to float, optional
@@ -61,17 +62,18 @@ def write_labels(
         If the file cannot hold the labels.
     """
     check_label_path(path, axes)
-    wide = bool(labels.size) and int(labels.max()) > np.iinfo(np.uint16).max
+    largest = max((int(plane.max(initial=0)) for plane in _iterate_planes(labels)), default=0)
+    wide = largest > np.iinfo(np.uint16).max
     if path.suffix.lower() == ".png":
         if wide:
             raise PictureFileError(
-                f"A PNG holds at most 65535 labels and there are {int(labels.max())}; "
-                "save them as .tif."
+                f"A PNG holds at most 65535 labels and there are {largest}; save them as .tif."
             )
-        write_png(path, labels.astype(np.uint16))
+        write_png(path, np.asarray(labels).astype(np.uint16))
         return
     import tifffile
 
+    dtype = np.dtype(np.uint32 if wide else np.uint16)
     # OME wants the plane last; any other order is kept in tifffile's own metadata.
     ome = axes.endswith("YX")
     metadata: dict[str, object] = {"axes": axes}
@@ -80,14 +82,22 @@ def write_labels(
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     tifffile.imwrite(
         path,
-        labels.astype(np.uint32 if wide else np.uint16),
-        bigtiff=labels.nbytes > 2**31,
+        (plane.astype(dtype) for plane in _iterate_planes(labels)),
+        shape=labels.shape,
+        dtype=dtype,
+        bigtiff=prod(labels.shape) * dtype.itemsize > 2**31,
         ome=ome,
         metadata=metadata,
         compression="zlib",
         predictor=True,
         photometric="minisblack",
     )
+
+
+def _iterate_planes(labels: Any) -> Iterator[NDArray[np.integer]]:
+    """Read the planes along the last two axes, one after another."""
+    for index in np.ndindex(*labels.shape[:-2]):
+        yield np.asarray(labels[index])
 
 
 def write_png(path: Path, picture: NDArray[np.uint8] | NDArray[np.uint16]) -> None:

@@ -3,19 +3,15 @@
 from napari_sam_onnx.stacks.iterate import (
     Link,
     StackUpdate,
+    as_planes,
     automask_stack,
-    iterate_planes,
     iterate_stack,
-    read_plane,
-    write_plane,
 )
 
 __all__ = [
     "Link",
     "StackUpdate",
+    "as_planes",
     "automask_stack",
-    "iterate_planes",
     "iterate_stack",
-    "read_plane",
-    "write_plane",
 ]

@@ -7,7 +7,7 @@ plane by plane and never converted whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,18 +16,21 @@ from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.parameters import make_parameters
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.image import ImageError, check_axes, fix_limits, to_rgb
+from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
+from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.linking import link_labels
+from napari_sam_onnx.linking import link_labels, number_on
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.planes import PlaneSource
 
 Link = Literal["z", "t"]
 
@@ -39,7 +42,7 @@ class StackUpdate:
     Parameters
     ----------
     index : tuple of int
-        Where the plane lies: one index per axis other than Y, X and C, in the stack's order.
+        Where the plane lies: one index per axis of the source, see `PlaneSource`.
     done : int
         Planes that are finished.
     total : int
@@ -57,49 +60,15 @@ class StackUpdate:
     step: Progress | None = None
 
 
-def iterate_planes(stack: Any, axes: str) -> Iterator[tuple[tuple[int, ...], NDArray[Any]]]:
-    """Read the planes of a stack one after another, the last axis fastest.
-
-    Parameters
-    ----------
-    stack : array of two or more dimensions
-        Indexed plane by plane.
-    axes : str
-        One letter of ``TZCYX`` per dimension.
-
-    Yields
-    ------
-    index : tuple of int
-        One index per axis other than Y, X and C, in the stack's order.
-    plane : (H, W), (C, H, W) … array
-        The plane with its channels, in the stack's order of axes.
-    """
-    named = check_axes(axes, stack.ndim)
-    for index in product(*(range(size) for size in _outer_shape(stack, named))):
-        yield index, read_plane(stack, named, index)
-
-
-def read_plane(stack: Any, axes: str, index: tuple[int, ...]) -> NDArray[Any]:
-    """Read one plane of a stack, with its channels; see `iterate_planes`."""
-    where = iter(index)
-    return np.asarray(stack[tuple(slice(None) if a in "YXC" else next(where) for a in axes)])
-
-
-def _outer_shape(stack: Any, axes: str) -> tuple[int, ...]:
-    """Sizes of the axes that number the planes."""
-    return tuple(
-        int(size) for size, axis in zip(stack.shape, axes, strict=True) if axis not in "YXC"
-    )
-
-
 def iterate_stack(
     stack: Any,
     model: Model | str,
-    axes: str,
-    link: Link | None = None,
+    axes: str | None = None,
+    link: str | None = None,
     mode: str | None = None,
     *,
     channels: Sequence[Channel] | None = None,
+    indices: Sequence[tuple[int, ...]] | None = None,
     cache: EmbeddingCache | None = None,
     **parameters: Any,
 ) -> Generator[StackUpdate, None, None]:
@@ -110,20 +79,22 @@ def iterate_stack(
 
     Parameters
     ----------
-    stack : array of two or more dimensions, any dtype
-        May be lazy (dask, zarr, memmap); it is read plane by plane.
+    stack : PlaneSource, or array of two or more dimensions, any dtype
+        An array may be lazy (dask, zarr, memmap); it is read plane by plane.
     model : Model or str
         A model, or the id of one.
-    axes : str
-        One letter of ``TZCYX`` per dimension.
-    link : {"z", "t"} or None
+    axes : str, optional
+        For an array: one letter of ``TZCYX`` per dimension.
+    link : {"z", "t"} or another of the source's axes, or None
         The axis along which an object keeps its label from plane to plane, see `link_labels`.
         Along other axes labels start anew; they are unique over the whole stack either way.
     mode : str or None
         See `napari_sam_onnx.generate_masks`. ``boxes`` is for single planes.
     channels : sequence of Channel, optional
-        How the channels are shown. Contrast limits that are None are measured once, over the
-        whole stack.
+        For an array: how the channels are shown. Contrast limits that are None are measured
+        once, over the whole stack.
+    indices : sequence of tuple of int, optional
+        The planes to do; all where omitted.
     cache : EmbeddingCache, optional
         Where embeddings are kept.
     **parameters
@@ -143,35 +114,33 @@ def iterate_stack(
     LabelError
         If the labels run out.
     """
-    named = check_axes(axes, stack.ndim)
-    if 0 in stack.shape:
-        raise ImageError(f"The stack is empty: its shape is {tuple(stack.shape)}.")
-    outer = "".join(axis for axis in named if axis not in "YXC")
-    if link is not None and (link not in ("z", "t") or link.upper() not in outer):
-        raise ImageError(
-            f"Labels cannot be linked along {link!r}: the axes {named!r} do not have it."
-        )
     settings = None if mode is None else make_parameters(mode, **parameters)
+    source = as_planes(stack, axes, channels)
+    if link is not None and link.upper() not in source.axes:
+        raise ImageError(
+            f"Labels cannot be linked along {link!r}: the stack runs along "
+            f"{source.axes or 'no axis'!r}."
+        )
     made = load(model)
     kept = EmbeddingCache(max_bytes=0) if cache is None else cache
-    shown = fix_limits(stack, named, channels)
-    order = _order_planes(_outer_shape(stack, named), outer, link)
-    plane_axes = "".join(axis for axis in named if axis in "YXC")
+    order = _order_planes(source.shape, source.axes, link)
+    if indices is not None:
+        wanted = {tuple(index) for index in indices}
+        order = [place for place in order if place[0] in wanted]
     next_label = 1
     previous: NDArray[np.uint32] | None = None
     blank = 0
     for done, (index, starts) in enumerate(order):
-        plane = read_plane(stack, named, index)
-        if plane.dtype.kind == "f" and not np.isfinite(plane).any():
+        try:
+            rgb = source.read(index)
+        except BlankError:
             blank += 1
             if blank == len(order):
-                raise ImageError("The stack holds no finite value (all NaN or infinite).")
+                raise
             previous = None
-            height, width = (plane.shape[plane_axes.index(axis)] for axis in "YX")
-            nothing = np.zeros((height, width), np.uint32)
+            nothing = np.zeros(source.plane_shape, np.uint32)
             yield StackUpdate(index, done + 1, len(order), labels=nothing)
             continue
-        rgb = to_rgb(plane, plane_axes, shown)
         if settings is None:
             settings = choose_parameters(made, rgb, kept, parameters)
         steps = iterate_labels(rgb, made, settings, cache=kept)
@@ -182,12 +151,36 @@ def iterate_stack(
                 labels = stop.value
                 break
             yield StackUpdate(index, done, len(order), step=step)
-        if previous is None or starts:
-            previous = np.zeros_like(labels)
-        labels, next_label = link_labels(previous, labels, next_label)
+        if link is None or previous is None or starts:
+            labels, next_label = number_on(labels, next_label)
+        else:
+            labels, next_label = link_labels(previous, labels, next_label)
         if link is not None:
             previous = labels
         yield StackUpdate(index, done + 1, len(order), labels=labels)
+
+
+def as_planes(
+    stack: Any, axes: str | None, channels: Sequence[Channel] | None = None
+) -> PlaneSource:
+    """Take a source of planes as it is, or make one of an array whose axes are named.
+
+    Raises
+    ------
+    ImageError
+        If it is neither; if an array's axes are not named or do not fit, or those of a source
+        are named.
+    """
+    if hasattr(stack, "plane_shape"):
+        if axes is not None or channels is not None:
+            raise ImageError("A source of planes has its own axes and channels; give none.")
+        source: PlaneSource = stack
+        return source
+    if not hasattr(stack, "ndim"):
+        raise ImageError(f"A stack is an array; got {type(stack).__name__}: use numpy.asarray.")
+    if axes is None:
+        raise ImageError(f"Name the axes of the stack, one letter of {AXES} per dimension.")
+    return ArrayPlanes(stack, check_axes(axes, stack.ndim), channels)
 
 
 def _order_planes(
@@ -209,7 +202,7 @@ def automask_stack(
     stack: Any,
     model: Model | str,
     axes: str,
-    link: Link | None = None,
+    link: str | None = None,
     mode: str | None = None,
     *,
     channels: Sequence[Channel] | None = None,
@@ -222,52 +215,50 @@ def automask_stack(
 
     Parameters
     ----------
-    stack, model, axes, link, mode, channels, cache, **parameters
+    stack : array of two or more dimensions, any dtype
+        May be lazy (dask, zarr, memmap); it is read plane by plane.
+    axes : str
+        One letter of ``TZCYX`` per dimension.
+    model, link, mode, channels, cache, **parameters
         See `iterate_stack`.
     progress : callable, optional
         Called with ``(done, total)`` planes.
-    out : array of uint32, optional
+    out : array of uint32 or path, optional
         Where to write, of the stack's shape without C: any array that takes assignment by index,
-        such as a memmap or a zarr array. A new array where omitted.
+        such as a memmap or a zarr array, or a new zarr folder. A new array where omitted: in
+        memory, or where it does not fit in a zarr folder, see
+        `napari_sam_onnx.label_store.make_labels`.
 
     Returns
     -------
     array of uint32
-        ``out``: the stack's shape without C, in its order of axes.
+        ``out``: the stack's shape without C, in its order of axes. That of a zarr array on disk
+        says where it lies (``.store``).
+
+    Raises
+    ------
+    LabelError
+        If the output does not fit or cannot be made.
     """
-    named = check_axes(axes, stack.ndim)
-    kept_axes = named.replace("C", "")
-    shape = tuple(stack.shape[named.index(axis)] for axis in kept_axes)
-    if out is None:
-        out = np.zeros(shape, np.uint32)
-    if tuple(out.shape) != shape or np.dtype(out.dtype) != np.uint32:
+    source = as_planes(stack, axes, channels)
+    assert isinstance(source, ArrayPlanes)
+    shape, place = source.label_shape, None
+    if out is None or isinstance(out, str | PathLike):
+        out, place = make_labels(shape, out)
+    elif tuple(out.shape) != shape or np.dtype(out.dtype) != np.uint32:
         raise LabelError(
             f"The output is uint32 of shape {shape}; got {out.dtype} of {tuple(out.shape)}."
         )
-    updates = iterate_stack(
-        stack, model, axes, link, mode, channels=channels, cache=cache, **parameters
-    )
-    for update in updates:
-        if update.labels is not None:
-            write_plane(out, kept_axes, update.index, update.labels)
-            if progress is not None:
-                progress(update.done, update.total)
+    sink = ArrayLabels(out, source.label_axes)
+    finished = 0
+    try:
+        for update in iterate_stack(source, model, None, link, mode, cache=cache, **parameters):
+            if update.labels is not None:
+                sink.write(update.index, update.labels)
+                finished = update.done
+                if progress is not None:
+                    progress(update.done, update.total)
+    finally:
+        if not finished:
+            remove_labels(place)
     return out
-
-
-def write_plane(labels: Any, axes: str, index: tuple[int, ...], plane: NDArray[np.uint32]) -> None:
-    """Write the labels of one plane into those of a stack.
-
-    Parameters
-    ----------
-    labels : array of uint32
-        Takes assignment by index.
-    axes : str
-        Names of its axes, without C.
-    index : tuple of int
-        See `StackUpdate`.
-    plane : (H, W) uint32
-    """
-    where = iter(index)
-    at = tuple(slice(None) if axis in "YX" else next(where) for axis in axes)
-    labels[at] = plane if axes.index("Y") < axes.index("X") else plane.T

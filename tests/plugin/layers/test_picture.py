@@ -11,12 +11,13 @@ from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.plugin.layers.geometry import geometry_of, name_axis, place
 from napari_sam_onnx.plugin.layers.picture import (
     Picture,
-    PlaneStack,
     mix_layers,
     mixable_layers,
+    name_axes,
     split_axis,
 )
 from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.regions import Region
 
 FLAT = Plane((0, 1), (0, 0))
 
@@ -125,7 +126,7 @@ def test_place_follows_turned_and_sheared_layers() -> None:
     np.testing.assert_allclose(moved.data_to_world((0, 2, 3)), turned.data_to_world((2, 9, 12)))
 
 
-def test_plane_stack_reads_one_plane_at_a_time() -> None:
+def test_a_reader_reads_what_is_asked_for() -> None:
     class Lazy:
         """Counts what is read of it."""
 
@@ -145,15 +146,32 @@ def test_plane_stack_reads_one_plane_at_a_time() -> None:
     picture = Picture((Image(ramp((3, 1, 20, 30)), contrast_limits=(0, 1000)),))
     reader = picture.snapshot()
     reader.arrays = (lazy,)
-    stack = PlaneStack(reader, Plane((2, 3), (1, 0, 0, 0)))
-    assert stack.shape == (3, 20, 30, 3) and stack.axes == [0]
-    plane = stack[2, :, :, :]
+    planes = reader.planes((2, 3))
+    assert (planes.axes, planes.shape, planes.plane_shape) == ("TZ", (3, 1), (20, 30))
+    plane = planes.read((2, 0))
     assert lazy.read == 600 and plane.shape == (20, 30, 3)
-    assert stack.plane_at((2,)) == Plane((2, 3), (2, 0, 0, 0))
-    with pytest.raises(IndexError, match="whole plane"):
-        stack[2, 3:5]
-    one = PlaneStack(reader, Plane((2, 3), (1, 0, 0, 0)), whole=False)
-    np.testing.assert_array_equal(one[:, :, :], stack[1, :, :, :])
+    there = reader.plane_at((2, 3), (2, 0))
+    assert there == Plane((2, 3), (2, 0, 0, 0)) and reader.index_of(there) == (2, 0)
+    np.testing.assert_array_equal(reader.read(there), plane)
+    lazy.read = 0
+    part = reader.read(there, Region((5, 7, 10, 9)))
+    assert lazy.read == 10
+    np.testing.assert_array_equal(part, plane[5:10, 7:9])
+    turned = reader.read(Plane((3, 2), (2, 0, 0, 0)))
+    np.testing.assert_array_equal(turned, plane.swapaxes(0, 1))
+
+
+def test_limits_are_measured_once_for_all_sides() -> None:
+    reader = Picture((Image(ramp((3, 4, 5))),), as_shown=False).snapshot()
+    reader.read(Plane((1, 2), (0, 0, 0)))
+    assert reader.channels[0].limits is not None
+    assert reader.planes((0, 2)).channels == reader.channels
+
+
+def test_axes_have_letters() -> None:
+    assert name_axes(2, (0, 1)) == "YX"
+    assert name_axes(4, (3, 1), channel_axis=0) == "CXZY"
+    assert name_axes(6, (4, 5)) == "RSTZYX"
 
 
 def test_multiscale_pictures_are_read_at_full_resolution() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from napari_sam_onnx import label_store
 from napari_sam_onnx.plugin.layers.picture import split_axis
 from napari_sam_onnx.plugin.runs.automatic import Automatic, Run, format_seconds
 from tests.fakes import draw_discs
@@ -193,3 +195,33 @@ def test_five_dimensions(bench: Bench, automatic: Automatic) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
+
+
+def test_labels_too_large_for_memory_are_on_disk_and_say_so(
+    bench: Bench, automatic: Automatic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(label_store, "free_memory", lambda: 1000)
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True, link=0))
+    layer = automatic.layer
+    automatic.work._running.run()
+    np.testing.assert_array_equal(np.asarray(layer.data[:]) > 0, STACK > 0)
+    assert layer.name == "cells automatic (on disk)"
+    place = Path(layer.metadata["napari-sam-onnx"]["place"])
+    assert place.parent == tmp_path and place.is_dir() and str(place) in bench.said
+    automatic.start(Run("objects", {}, whole=True))
+    automatic.work.cancel()
+    automatic.work._running.run()
+    assert [made.name for made in tmp_path.iterdir()] == [place.name]  # the empty one is gone
+
+
+def test_a_plane_without_values_does_not_stop_the_run(bench: Bench, automatic: Automatic) -> None:
+    stack = STACK.astype(np.float32)
+    stack[1] = np.nan
+    bench.open(stack, contrast_limits=(0, 255))
+    automatic.start(Run("objects", {}, whole=True))
+    layer = automatic.layer
+    automatic.work._running.run()
+    assert layer.data.reshape(4, -1).any(axis=1).tolist() == [True, False, True, True]
+    assert bench.session.status.kind == "ready"

@@ -7,11 +7,13 @@ hold what was committed: what the user painted meanwhile stays.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 
+from napari_sam_onnx.label_store import make_labels
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
 from napari_sam_onnx.plugin.layers.plane import pixel_indices, take_plane
@@ -37,14 +39,31 @@ def make_target(picture: Picture, name: str, labels: Any = None, **metadata: Any
     picture : Picture
     name : str
     labels : array of unsigned int, optional
-        Of the picture's shape; zeros where omitted.
+        Of the picture's shape. Zeros where omitted: on disk where they are too large for memory,
+        see `napari_sam_onnx.label_store.make_labels`; the layer's name says so, and `place_of`
+        where.
     **metadata
         Kept with the layer, under our mark.
+
+    Raises
+    ------
+    LabelError
+        If they can be kept nowhere.
     """
-    data = np.zeros(picture.shape, np.uint32) if labels is None else labels
-    return Labels(
-        data, name=name, metadata={MARK: {"role": "labels", **metadata}}, **geometry_of(picture)
-    )
+    place = None
+    if labels is None:
+        labels, place = make_labels(picture.shape)
+    mark = {"role": "labels", **metadata}
+    if place is not None:
+        mark["place"], name = str(place), f"{name} (on disk)"
+    return Labels(labels, name=name, metadata={MARK: mark}, **geometry_of(picture))
+
+
+def place_of(layer: Labels) -> Path | None:
+    """Return the zarr folder that holds a layer's labels, or None where they are in memory."""
+    mark = layer.metadata.get(MARK)
+    place = mark.get("place") if isinstance(mark, dict) else None
+    return None if place is None else Path(place)
 
 
 def check_target(layer: Labels, picture: Picture) -> None:

@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.image import (
-    CHANNEL_COLORS,
-    WHITE,
-    Channel,
-    ImageError,
-    measure_limits,
-    to_rgb,
-)
-from napari_sam_onnx.plugin.layers.plane import plane_shape, take_plane
+from napari_sam_onnx.image import CHANNEL_COLORS, WHITE, Channel, ImageError
+from napari_sam_onnx.planes import ArrayPlanes
+from napari_sam_onnx.plugin.layers.plane import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +24,14 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.regions import Region
 
 RGB = tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(3))
 
 _versions = count(1)
+
+# Letters for the axes beside Y, X and C, the last axis first.
+_OTHERS = "ZTSRQPONMLKJIHGFEDBAUVW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,88 +145,66 @@ class Reader:
     channel_axis: int | None = None
     rgb: bool = False
     version: int = field(default_factory=lambda: next(_versions))
+    _sources: dict[tuple[int, int], ArrayPlanes] = field(default_factory=dict)
+    _lock: Any = field(default_factory=Lock)
 
-    def measure(self) -> tuple[Channel, ...]:
-        """Fix the contrast limits that are still open, and keep them."""
-        if any(channel.limits is None for channel in self.channels):
-            self.channels = tuple(
-                channel
-                if channel.limits is not None
-                else replace(channel, limits=measure_limits(self._whole(channel.index)))
-                for channel in self.channels
-            )
-        return self.channels
+    def planes(self, axes: tuple[int, int]) -> ArrayPlanes:
+        """Return all planes that two of the layer's axes run through, as one source.
 
-    def read(self, plane: Plane) -> NDArray[np.uint8]:
-        """Show one plane to a model, ``(H, W, 3)`` uint8 RGB."""
-        channels = self.measure()
-        if self.rgb:
-            samples = np.asarray(self.arrays[0][(*plane.slices, slice(0, 3))])
-            return to_rgb(samples.swapaxes(0, 1) if plane.flipped else samples, "YXC", channels)
-        planes = np.stack([np.asarray(self._plane(c.index, plane)) for c in channels])
-        numbered = tuple(replace(c, index=i) for i, c in enumerate(channels))
-        return to_rgb(planes, "CYX", numbered)
+        Parameters
+        ----------
+        axes : (row, column)
+            The axes of the layer that are a plane's Y and X.
+        """
+        with self._lock:
+            if axes not in self._sources:
+                named = name_axes(len(self.shape), axes, self.channel_axis)
+                made = ArrayPlanes(self.arrays, named + "C" * self.rgb, self.channels)
+                self._sources[axes] = made
+            return self._sources[axes]
 
-    def _whole(self, index: int) -> Any:
-        """Return one channel of the whole array."""
-        if self.channel_axis is None:
-            return self.arrays[index]
-        return self.arrays[0][(slice(None),) * self.channel_axis + (index,)]
+    def read(self, plane: Plane, region: Region | None = None) -> NDArray[np.uint8]:
+        """Show one plane, or a region of it, to a model: ``(h, w, 3)`` uint8 RGB."""
+        source = self.planes(plane.axes)
+        self.channels = source.channels  # the same limits from every side
+        return source.read(self.index_of(plane), region)
 
-    def _plane(self, index: int, plane: Plane) -> NDArray[np.generic]:
-        """Return one channel of one plane."""
-        if self.channel_axis is None:
-            return take_plane(self.arrays[index], plane)
-        position = list(plane.position)
-        position[self.channel_axis] = index
-        return take_plane(self.arrays[0], replace(plane, position=tuple(position)))
+    def index_of(self, plane: Plane) -> tuple[int, ...]:
+        """Return the index of a plane among `planes`."""
+        return tuple(plane.position[axis] for axis in self.outer_axes(plane.axes))
+
+    def plane_at(self, axes: tuple[int, int], index: Sequence[int]) -> Plane:
+        """Return the plane that has an index among `planes`."""
+        position = [0] * len(self.shape)
+        for axis, pixel in zip(self.outer_axes(axes), index, strict=True):
+            position[axis] = int(pixel)
+        return Plane(axes, tuple(position))
+
+    def outer_axes(self, axes: tuple[int, int]) -> list[int]:
+        """List the layer's axes that number its planes, in their order."""
+        return [i for i in range(len(self.shape)) if i not in (*axes, self.channel_axis)]
 
 
-class PlaneStack:
-    """The planes of a reader as one lazy RGB array, for whatever reads a stack plane by plane.
-
-    Its axes are those of the picture that the plane leaves free, in their order, then Y, X and
-    the samples red, green, blue.
+def name_axes(ndim: int, axes: tuple[int, int], channel_axis: int | None = None) -> str:
+    """Name the axes of a layer as a source of planes knows them.
 
     Parameters
     ----------
-    reader : Reader
-    plane : Plane
-        Any of the stack's planes: it says which axes are Y and X.
-    whole : bool
-        Whether the stack holds all planes, or that one alone.
+    ndim : int
+    axes : (row, column)
+        Named Y and X.
+    channel_axis : int or None
+        Named C.
+
+    Returns
+    -------
+    str
+        One letter per axis; the last of the others is Z, the one before it T.
     """
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, reader: Reader, plane: Plane, whole: bool = True) -> None:
-        self._reader, self._plane, self._whole = reader, plane, whole
-        outer = tuple(reader.shape[axis] for axis in self.axes)
-        self.shape = (*outer, *plane_shape(reader.shape, plane), 3)
-        self.ndim = len(self.shape)
-
-    @property
-    def axes(self) -> list[int]:
-        """The picture's axes that the stack runs along: those longer than one pixel."""
-        if not self._whole:
-            return []
-        return [axis for axis in self._plane.others if self._reader.shape[axis] > 1]
-
-    def plane_at(self, index: Sequence[int]) -> Plane:
-        """Return the plane at a position along the stack's own outer axes."""
-        position = list(self._plane.position)
-        for axis, pixel in zip(self.axes, index, strict=True):
-            position[axis] = int(pixel)
-        return replace(self._plane, position=tuple(position))
-
-    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        entries = index if isinstance(index, tuple) else (index,)
-        outer = [entry for entry in entries if not isinstance(entry, slice)]
-        if len(outer) != len(self.axes) or any(
-            isinstance(entry, slice) and entry != slice(None) for entry in entries
-        ):
-            raise IndexError("A stack of planes is read one whole plane at a time.")
-        return self._reader.read(self.plane_at(outer))
+    named = {axes[0]: "Y", axes[1]: "X", channel_axis: "C"}
+    others = [axis for axis in range(ndim) if axis not in named]
+    named |= dict(zip(reversed(others), _OTHERS, strict=False))
+    return "".join(named[axis] for axis in range(ndim))
 
 
 def layer_array(layer: Image) -> Any:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES
-from napari_sam_onnx.plugin.layers.labels import make_target
-from napari_sam_onnx.plugin.layers.picture import PlaneStack
+from napari_sam_onnx.label_store import remove_labels
+from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.plugin.layers.labels import make_target, place_of
+from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.plane import take_plane
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.plugin.status import explain
 from napari_sam_onnx.stacks import iterate_stack
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_sam_onnx.planes import PlaneSink, PlaneSource
+    from napari_sam_onnx.plugin.layers.picture import Reader
+    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
@@ -78,7 +82,8 @@ class Automatic:
         self.session = session
         self.work = Work(stream)
         self.layer: Labels | None = None
-        self._stack: PlaneStack | None = None
+        self._reader: Reader | None = None
+        self._axes = (0, 1)
         self._started = 0.0
         self._planes = self._found = 0
         session.removed.connect(self._on_removed)
@@ -93,22 +98,32 @@ class Automatic:
         if picture is None or reader is None or plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
             return
-        stack = PlaneStack(reader, plane, run.whole)
+        recipe = {"model": _name_of(session.source), "mode": run.mode, **run.parameters}
+        name = f"{picture.main.name} automatic"
         try:
-            axes, link = name_axes(stack, run.link if run.whole else None)
+            link = name_link(reader, plane, run.link if run.whole else None)
+            layer = make_target(picture, name, recipe=recipe, link=link)
         except ValueError as error:
             session.fail(error)
             return
-        self._stack = stack
+        self._reader, self._axes = reader, plane.axes
         self._planes = self._found = 0
-        recipe = {"model": _name_of(session.source), "mode": run.mode, **run.parameters}
-        self.layer = make_target(
-            picture, f"{picture.main.name} automatic", recipe=recipe, link=link
-        )
+        self.layer = layer
         insert_under_prompts(session.viewer, session.layers, self.layer)
         self._started = monotonic()
+        axes = name_axes(len(picture.shape), plane.axes, reader.channel_axis)
+        settings = {
+            "link": link,
+            "mode": run.mode,
+            "indices": None if run.whole else [reader.index_of(plane)],
+            **run.parameters,
+        }
         steps = _iterate(
-            session.engine, session.source, stack, axes, link, run.mode, run.parameters
+            session.engine,
+            session.source,
+            reader.planes(plane.axes),
+            ArrayLabels(layer.data, axes),
+            settings,
         )
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")
@@ -121,13 +136,12 @@ class Automatic:
 
     def _on_update(self, update: StackUpdate) -> None:
         """Show how far the run has come, and a plane that is finished."""
-        if self.layer is None or self._stack is None:
+        if self.layer is None or self._reader is None:
             return
         if update.labels is not None:
             self._planes = update.done
             self._found = max(self._found, int(update.labels.max(initial=0)))
-            plane = self._stack.plane_at(update.index)
-            take_plane(self.layer.data, plane)[...] = update.labels
+            plane = self._reader.plane_at(self._axes, update.index)
             if plane == self.session.plane or self.session.viewer.dims.ndisplay == 3:
                 self.layer.refresh()
         inside = 0.0
@@ -140,12 +154,14 @@ class Automatic:
         """End a run; a layer in which no plane was finished goes away again."""
         layer, viewer = self.layer, self.session.viewer
         if layer is not None:
-            if not self._planes and layer in viewer.layers:
-                viewer.layers.remove(layer)
+            if not self._planes:
+                if layer in viewer.layers:
+                    viewer.layers.remove(layer)
+                remove_labels(place_of(layer))
             elif layer in viewer.layers:
                 self.made.emit(layer)
             self._report(layer, error)
-        self.layer = self._stack = None
+        self.layer = self._reader = None
 
     def _report(self, layer: Labels, error: Exception | None) -> None:
         seconds = monotonic() - self._started
@@ -155,9 +171,11 @@ class Automatic:
             kept = f"{self._planes} finished plane{'s' * (self._planes != 1)} kept"
             self.session.say(f"Cancelled; {kept}." if self._planes else "Cancelled.")
         else:
-            found = self._found
+            found, place = self._found, place_of(layer)
+            where = "" if place is None else f" They are kept in {place}."
             self.session.say(
-                f"{found} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s.",
+                f"{found} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s."
+                + where,
                 "ready",
             )
 
@@ -167,36 +185,26 @@ class Automatic:
             self.work.cancel()
 
 
-def name_axes(stack: PlaneStack, link: int | None) -> tuple[str, str | None]:
-    """Name the axes of a stack of planes as the engine knows them.
+def name_link(reader: Reader, plane: Plane, link: int | None) -> str | None:
+    """Name the axis along which an object keeps its label as the engine knows it.
 
     Parameters
     ----------
-    stack : PlaneStack
+    reader : Reader
+    plane : Plane
     link : int or None
-        The axis of the picture along which an object keeps its label.
-
-    Returns
-    -------
-    axes : str
-        The linked axis is Z; another is T.
-    link : {"z"} or None
+        The axis of the picture.
 
     Raises
     ------
     ValueError
-        If the stack runs along more than two axes, or not along the linked one.
+        If there is one plane along it, or it lies in the plane.
     """
-    if len(stack.axes) > 2:
-        raise ValueError(
-            f"The picture has {len(stack.axes)} axes beside the plane and automatic masks take "
-            "two at most; choose one axis as channels, or run plane by plane."
-        )
     if link is None:
-        return "TZ"[2 - len(stack.axes) :] + "YXC", None
-    if link not in stack.axes:
+        return None
+    if link not in plane.others or reader.shape[link] == 1:
         raise ValueError("The picture has one plane along the axis to link; choose another.")
-    return "".join("Z" if axis == link else "T" for axis in stack.axes) + "YXC", "z"
+    return name_axes(len(reader.shape), plane.axes, reader.channel_axis)[link].lower()
 
 
 def modes() -> tuple[str, ...]:
@@ -207,15 +215,16 @@ def modes() -> tuple[str, ...]:
 def _iterate(
     engine: Engine,
     source: Any,
-    stack: PlaneStack,
-    axes: str,
-    link: Any,
-    mode: str | None,
-    parameters: dict[str, Any],
+    planes: PlaneSource,
+    labels: PlaneSink,
+    settings: dict[str, Any],
 ) -> Generator[StackUpdate, None, None]:
-    """Run in the worker: lend the model for as long as the run goes on."""
+    """Run in the worker: lend the model for as long as the run goes on, and write each plane."""
     with engine.use(source) as model:
-        yield from iterate_stack(stack, model, axes, link, mode, cache=engine.cache, **parameters)
+        for update in iterate_stack(planes, model, cache=engine.cache, **settings):
+            if update.labels is not None:
+                labels.write(update.index, update.labels)
+            yield update
 
 
 def _describe(update: StackUpdate, fraction: float, seconds: float) -> str:

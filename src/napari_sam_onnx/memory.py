@@ -1,0 +1,41 @@
+"""How much memory there is for what is about to be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+# What a job scheduler or a container grants, what is in use, and how much of that is cached files.
+_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
+)
+
+
+def free_memory() -> int:
+    """Bytes that can still be taken: what the machine has, or what this process is granted."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used, parts in _GROUPS:
+        try:
+            granted = Path(limit).read_text().strip()
+            taken = int(Path(used).read_text())
+            lines = dict(line.split() for line in Path(parts).read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if granted.isdigit():
+            free = min(free, max(0, int(granted) - taken + int(lines.get("inactive_file", 0))))
+    return free
+
+
+def format_bytes(count: float) -> str:
+    """Write a number of bytes as people say it: ``640 MB``, ``125 GB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB" if count < 100 else f"{count:.0f} GB"

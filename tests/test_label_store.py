@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from napari_sam_onnx import label_store
+from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.memory import format_bytes, free_memory
+
+
+def test_small_labels_are_in_memory():
+    labels, place = make_labels((3, 4, 5))
+    assert place is None and labels.shape == (3, 4, 5) and labels.dtype == np.uint32
+    assert not labels.any()
+
+
+def test_huge_labels_cost_neither_memory_nor_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path))
+    before = free_memory()
+    labels, place = make_labels((200_000, 8192, 8192))
+    assert place.parent == tmp_path and labels.chunks == (1, 1024, 1024)
+    labels[5, 10:20, 10:20] = 7
+    assert int(np.asarray(labels[5, :100, :100]).sum()) == 700
+    assert sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) < 100_000
+    assert free_memory() > before - 2**30
+    remove_labels(place)
+    assert not place.exists()
+
+
+def test_places_that_cannot_be_used(tmp_path, monkeypatch):
+    with pytest.raises(LabelError, match="a zarr folder"):
+        make_labels((3, 3), tmp_path / "labels")
+    with pytest.raises(LabelError, match="does not exist"):
+        make_labels((3, 3), tmp_path / "no" / "labels.zarr")
+    monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path / "no"))
+    with pytest.raises(LabelError, match=r"GB, more than fits.*does not exist"):
+        make_labels((200_000, 8192, 8192))
+
+
+def test_without_zarr_the_sentence_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "zarr", None)
+    with pytest.raises(LabelError, match="pip install"):
+        make_labels((3, 3), tmp_path / "labels.zarr")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(7, "7 bytes"), (64_200_000, "64 MB"), (1.5e9, "1.5 GB"), (1.25e11, "125 GB")],
+)
+def test_bytes_as_people_say_them(count, text):
+    assert format_bytes(count) == text
