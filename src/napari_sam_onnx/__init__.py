@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.automatic import automask, generate_masks
+    from napari_sam_onnx.automatic import MaskSet, automask, find_masks, generate_masks
     from napari_sam_onnx.compare import compare_models, ensemble
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
     from napari_sam_onnx.masks import Mask
@@ -29,6 +29,7 @@ _HOMES = {
     "Channel": "image",
     "ImageError": "image",
     "Mask": "masks",
+    "MaskSet": "automatic",
     "ModelError": "models",
     "PromptError": "prompts",
     "Segmenter": "segmenter",
@@ -36,6 +37,7 @@ _HOMES = {
     "automask_stack": "stacks",
     "compare_models": "compare",
     "ensemble": "compare",
+    "find_masks": "automatic",
     "generate_masks": "automatic",
     "list_models": "models",
     "load_detector": "models",
@@ -48,6 +50,7 @@ __all__ = [
     "Channel",
     "ImageError",
     "Mask",
+    "MaskSet",
     "ModelError",
     "PromptError",
     "Segmenter",
@@ -55,6 +58,7 @@ __all__ = [
     "automask_stack",
     "compare_models",
     "ensemble",
+    "find_masks",
     "generate_masks",
     "list_models",
     "load_detector",

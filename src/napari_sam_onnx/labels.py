@@ -81,7 +81,7 @@ def paint_masks(
         mask = masks[index]
         if tuple(mask.shape) != tuple(shape):
             raise LabelError(f"A mask of a {mask.shape} plane does not fit one of {shape}.")
-        labels[mask.slices][mask.crop] = start + index
+        np.copyto(labels[mask.slices], start + index, where=mask.crop)
     return labels
 
 
@@ -90,7 +90,8 @@ def _painting_order(masks: Sequence[Mask], overlap: Overlap) -> list[int]:
     backwards = range(len(masks) - 1, -1, -1)  # of equals the earlier one comes on top
     if overlap == "first":
         return list(backwards)
-    certain = [float(np.nan_to_num(mask.predicted_iou, nan=-np.inf)) for mask in masks]
+    scores = np.array([mask.predicted_iou for mask in masks], np.float64)
+    certain = np.nan_to_num(scores, nan=-np.inf).tolist()
     if overlap == "certain":
         return sorted(backwards, key=lambda i: certain[i])
     if overlap == "smaller":

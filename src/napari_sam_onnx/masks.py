@@ -44,6 +44,8 @@ class Mask:
         The click that found it, where automatic masks did.
     crop_box : (y0, x0, y1, x1) or None
         The part of the plane that was searched then, half-open.
+    rating : float
+        What automatic masks rate it by, where that is not the predicted IoU; else NaN.
     """
 
     shape: tuple[int, int]
@@ -55,6 +57,7 @@ class Mask:
     candidates: Sequence[Mask] = ()
     point: tuple[float, float] | None = None
     crop_box: tuple[int, int, int, int] | None = None
+    rating: float = float("nan")
 
     @property
     def score(self) -> float:

@@ -263,7 +263,8 @@ def test_an_onnx_file_that_is_no_sam(refused, picture, tmp_path):
     ("arguments", "reason"),
     [
         (["--mode", "grid", "--points-per-side", 0], "points_per_side lies from 1 to"),
-        (["--mode", "grid", "--min-area", 5], "has no setting 'min_area'"),
+        (["--mode", "grid", "--min-radius", 5], "has no setting 'min_radius'"),
+        (["--min-circularity", 5], "min_circularity lies from 0 to 1"),
         (["--mode", "boxes"], "--boxes FILE and --mode boxes go together"),
         (["--boxes", "x.tif"], "--boxes FILE and --mode boxes go together"),
         (["--link", "z"], "cannot be linked along 'z'"),

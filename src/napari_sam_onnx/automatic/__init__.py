@@ -8,10 +8,13 @@ from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.declare import ParameterError, form_fields
 from napari_sam_onnx.automatic.generate import (
     automask,
+    find_masks,
     generate_masks,
     iterate_labels,
+    iterate_mask_set,
     iterate_masks,
 )
+from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.parameters import (
     MODES,
     BlobsParameters,
@@ -22,25 +25,32 @@ from napari_sam_onnx.automatic.parameters import (
     TiledParameters,
     make_parameters,
     mode_of,
+    split_limits,
 )
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.selection import Selection
 
 __all__ = [
     "MODES",
     "BlobsParameters",
     "BoxesParameters",
     "GridParameters",
+    "MaskSet",
     "ObjectsParameters",
     "ParameterError",
     "Parameters",
     "Progress",
+    "Selection",
     "TiledParameters",
     "automask",
     "choose_parameters",
+    "find_masks",
     "form_fields",
     "generate_masks",
     "iterate_labels",
+    "iterate_mask_set",
     "iterate_masks",
     "make_parameters",
     "mode_of",
+    "split_limits",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.decode import Masks, iterate_seeds
+from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
@@ -122,9 +122,13 @@ def _keep_stronger(
 
 
 def iterate_blobs(
-    rgb: NDArray[np.uint8], model: Model, parameters: BlobsParameters, cache: EmbeddingCache
-) -> Masks:
-    """Prompt with the centre and the extent of each blob, and keep one mask per object."""
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: BlobsParameters,
+    cache: EmbeddingCache,
+    doubtful: bool = False,
+) -> Found:
+    """Prompt with the centre and the extent of each blob, and choose one mask per object."""
     yield Progress(0, 0, "objects")
     blobs = find_blobs(
         rgb,
@@ -138,7 +142,11 @@ def iterate_blobs(
     yield Progress(0, len(prompts), "objects")
     embedding = Segmenter(model, cache).set_rgb(rgb)
     least = parameters.pred_iou_thresh
-    return (yield from iterate_seeds(model, embedding, prompts, parameters, least))
+    return (
+        yield from iterate_seeds(
+            rgb, model, embedding, prompts, parameters, least, doubtful=doubtful
+        )
+    )
 
 
 def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int], with_box: bool) -> Prompts:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.decode import Filter, Masks, iterate_prompts
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.decode import Filter, Found, iterate_prompts
+from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
 
@@ -77,16 +78,19 @@ def iterate_boxes(
     parameters: BoxesParameters,
     cache: EmbeddingCache,
     boxes: NDArray[np.float64],
-) -> Masks:
+    doubtful: bool = False,
+) -> Found:
     """Prompt with each box; the masks keep the boxes' order."""
     yield Progress(0, len(boxes), "objects")
     shape = (rgb.shape[0], rgb.shape[1])
     prompts = [make_prompts(box=box, plane_shape=shape) for box in boxes]
     embedding = Segmenter(model, cache).set_rgb(rgb)
-    accept = Filter(parameters.pred_iou_thresh, parameters.stability_score_thresh)
+    least, stable = parameters.pred_iou_thresh, parameters.stability_score_thresh
+    accept = Filter() if doubtful else Filter(least, stable)
     masks = yield from iterate_prompts(
         model, embedding, prompts, parameters.points_per_batch, accept
     )
-    scores = [mask.predicted_iou for mask in masks]
-    kept = suppress_duplicates(masks, scores, parameters.max_overlap)
-    return [masks[i] for i in np.sort(kept)]
+    selection = Selection(
+        min_rating=least, min_stability=stable, max_overlap=parameters.max_overlap
+    )
+    return MaskSet(rgb, tuple(masks), selection, ordered=True)

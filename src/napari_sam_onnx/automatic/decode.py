@@ -6,14 +6,16 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
     from napari_sam_onnx.embedding import Embedding
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 Masks = Generator[Progress, None, "list[Mask]"]
 """Yields progress and returns masks."""
+
+Found = Generator[Progress, None, MaskSet]
+"""Yields progress and returns what a run found."""
+
+DOUBTFUL = 0.2
+"""Rating below which a mask is not even kept for who wants to see the doubtful ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +106,40 @@ def iterate_prompts(
             mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
             if accept.accepts(mask):
                 point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
-                masks.append(replace(mask, low_res=None, point=point))
+                masks.append(replace(mask, low_res=None, point=point, rating=float(iou)))
         yield Progress(min(start + batch, len(prompts)), len(prompts), "objects")
     return masks
 
 
 def iterate_seeds(
+    rgb: NDArray[np.uint8],
     model: Model,
     embedding: Embedding,
     prompts: Sequence[Prompts],
     parameters: ObjectsParameters | BlobsParameters,
     least: float,
     rate: Callable[[Mask], float] = lambda mask: mask.predicted_iou,
-) -> Masks:
-    """Decode one object per seed, and keep one mask per object.
+    doubtful: bool = False,
+) -> Found:
+    """Decode one object per seed, and choose one mask per object.
 
     Parameters
     ----------
+    rgb : (H, W, 3) uint8
     model : Model
     embedding : Embedding
     prompts : sequence of Prompts
     parameters : ObjectsParameters or BlobsParameters
     least : float
-        What a mask must be rated to be kept; 0 keeps all.
+        What a mask must be rated to be chosen; 0 chooses all.
     rate : callable
         Rates a mask, at most with its predicted IoU, so that only masks that can stay are upscaled.
+    doubtful : bool
+        Whether masks are kept too that the limits leave out, so that the limits can be loosened.
 
     Returns
     -------
-    list of Mask
-        The best rated first.
+    MaskSet
     """
     accept = Filter(
         least,
@@ -135,9 +147,16 @@ def iterate_seeds(
         parameters.min_area,
         parameters.max_area,
     )
+    if doubtful:
+        accept = Filter(min(least, DOUBTFUL))
     batch = parameters.points_per_batch
     masks = yield from iterate_prompts(model, embedding, prompts, batch, accept)
-    ratings = np.array([rate(mask) for mask in masks], np.float32)
-    good = np.flatnonzero(ratings >= least) if least > 0 else np.arange(len(masks))
-    kept = [masks[i] for i in good]
-    return [kept[i] for i in suppress_duplicates(kept, ratings[good], parameters.max_overlap)]
+    rated = tuple(replace(mask, rating=rate(mask)) for mask in masks)
+    selection = Selection(
+        min_rating=least,
+        min_stability=parameters.stability_score_thresh,
+        min_area=parameters.min_area,
+        max_area=parameters.max_area,
+        max_overlap=parameters.max_overlap,
+    )
+    return MaskSet(rgb, rated, selection)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
@@ -17,19 +18,21 @@ from napari_sam_onnx.automatic.parameters import (
     ObjectsParameters,
     TiledParameters,
     make_parameters,
+    split_limits,
 )
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import iterate_tiles
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.labels import paint_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.automatic.decode import Masks
+    from napari_sam_onnx.automatic.decode import Found, Masks
+    from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.image import Channel
@@ -37,15 +40,16 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models import Model
 
 
-def iterate_masks(
+def iterate_mask_set(
     rgb: NDArray[np.uint8],
     model: Model,
     parameters: Parameters,
     *,
     cache: EmbeddingCache | None = None,
     boxes: ArrayLike | None = None,
-) -> Masks:
-    """Find the masks of a plane, step by step.
+    doubtful: bool = False,
+) -> Found:
+    """Find what is on a plane, step by step, and keep it.
 
     Closing the generator stops the run at the next step.
 
@@ -62,6 +66,9 @@ def iterate_masks(
     boxes : (N, 4) array-like or (H, W) array of bool or integer, optional
         For `BoxesParameters` alone: boxes ``(y0, x0, y1, x1)`` in plane pixels, or a label
         image, or a boolean image whose connected regions are the objects.
+    doubtful : bool
+        Whether masks are kept too that the limits of the parameters leave out, so that the limits
+        can be loosened afterwards. A ``grid`` keeps what its reference returns.
 
     Yields
     ------
@@ -70,9 +77,8 @@ def iterate_masks(
 
     Returns
     -------
-    list of Mask
-        The generator's value. Order: the best rated first (``grid``: the reference's);
-        with boxes that of the boxes.
+    MaskSet
+        The generator's value; its own selection is what the parameters ask for.
     """
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
         raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
@@ -81,21 +87,41 @@ def iterate_masks(
         case GridParameters():
             return (yield from iterate_grid(rgb, model, parameters, kept))
         case ObjectsParameters():
-            return (yield from iterate_objects(rgb, model, parameters, kept))
+            return (yield from iterate_objects(rgb, model, parameters, kept, doubtful))
         case BlobsParameters():
-            return (yield from iterate_blobs(rgb, model, parameters, kept))
+            return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful))
         case BoxesParameters():
             assert boxes is not None  # checked above
             corners = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
-            return (yield from iterate_boxes(rgb, model, parameters, kept, corners))
+            return (yield from iterate_boxes(rgb, model, parameters, kept, corners, doubtful))
         case TiledParameters():
 
-            def inside(tile: NDArray[np.uint8]) -> Masks:
+            def inside(tile: NDArray[np.uint8]) -> Found:
                 settings = parameters.inner_parameters
                 assert settings is not None  # the dataclass fills it in
-                return iterate_masks(tile, model, settings, cache=kept)
+                return iterate_mask_set(tile, model, settings, cache=kept, doubtful=doubtful)
 
-            return (yield from iterate_tiles(rgb, parameters, inside))
+            return (yield from iterate_tiles(rgb, parameters, inside, doubtful))
+
+
+def iterate_masks(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: Parameters,
+    *,
+    cache: EmbeddingCache | None = None,
+    boxes: ArrayLike | None = None,
+) -> Masks:
+    """Find the masks of a plane, step by step; see `iterate_mask_set`.
+
+    Returns
+    -------
+    list of Mask
+        The generator's value. Order: the best rated first (``grid``: the reference's);
+        with boxes that of the boxes.
+    """
+    found = yield from iterate_mask_set(rgb, model, parameters, cache=cache, boxes=boxes)
+    return found.choose()
 
 
 def load(model: Model | str) -> Model:
@@ -114,8 +140,16 @@ def iterate_labels(
     *,
     cache: EmbeddingCache | None = None,
     boxes: ArrayLike | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> Generator[Progress, None, NDArray[np.uint32]]:
-    """Make the label image of a plane, step by step; see `iterate_masks`.
+    """Make the label image of a plane, step by step; see `iterate_mask_set`.
+
+    Parameters
+    ----------
+    rgb, model, parameters, cache, boxes
+        See `iterate_mask_set`.
+    limits : mapping of str to float, optional
+        Limits of the `Selection` that are to be others than those of the parameters.
 
     Returns
     -------
@@ -123,18 +157,64 @@ def iterate_labels(
         The generator's value. Where masks overlap the smaller one is on top. A mask of a grid's
         clicks that reaches all four edges of the plane is its background and is left out.
     """
-    masks = yield from iterate_masks(rgb, model, parameters, cache=cache, boxes=boxes)
-    shape = (rgb.shape[0], rgb.shape[1])
-    if _uses_grid(parameters):
-        masks = [mask for mask in masks if mask.bbox != (0, 0, *shape)]
-    return paint_masks(masks, shape, overlap="smaller")
+    found = yield from iterate_mask_set(rgb, model, parameters, cache=cache, boxes=boxes)
+    return found.paint(found.selection.change(**(limits or {})))
 
 
-def _uses_grid(parameters: Parameters) -> bool:
-    """Whether clicks fall on the background too."""
-    if isinstance(parameters, TiledParameters):
-        return isinstance(parameters.inner_parameters, GridParameters)
-    return isinstance(parameters, GridParameters)
+def find_masks(
+    image: Any,
+    model: Model | str,
+    mode: str | None = None,
+    *,
+    axes: str | None = None,
+    channels: Sequence[Channel] | None = None,
+    boxes: ArrayLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cache: EmbeddingCache | None = None,
+    **parameters: Any,
+) -> MaskSet:
+    """Find what is on a plane and keep it, the doubtful too, to choose from.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C) array, any dtype, or any order named by ``axes``
+    model : Model or str
+        A model, or the id of one.
+    mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
+        Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
+        that the model proposes, blobs found in the picture, boxes that are given, or one of these
+        in each tile of a large plane. None: what `choose_parameters` says.
+    axes, channels
+        See `napari_sam_onnx.to_rgb`.
+    boxes
+        For the mode ``boxes``, see `iterate_mask_set`.
+    progress : callable, optional
+        Called with ``(done, total)``; total is 0 while it is not known.
+    cache : EmbeddingCache, optional
+        Where embeddings are kept.
+    **parameters
+        Settings of the mode: the fields of its class in `MODES`; and limits: the fields of
+        `Selection`.
+
+    Returns
+    -------
+    MaskSet
+        ``choose(**limits)`` gives masks and ``paint(**limits)`` labels, without inference.
+
+    Raises
+    ------
+    ImageError
+        If the picture cannot be shown to a model.
+    ParameterError
+        If a setting does not exist or is out of range, or the model cannot do the mode.
+
+    Examples
+    --------
+    >>> found = find_masks(image, "pebble")  # doctest: +SKIP
+    >>> labels = found.paint(min_circularity=0.8, max_diameter=40)  # doctest: +SKIP
+    """
+    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    return job.find(boxes, progress, doubtful=True)
 
 
 def generate_masks(
@@ -153,23 +233,8 @@ def generate_masks(
 
     Parameters
     ----------
-    image : (H, W) or (H, W, C) array, any dtype, or any order named by ``axes``
-    model : Model or str
-        A model, or the id of one.
-    mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
-        Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
-        that the model proposes, blobs found in the picture, boxes that are given, or one of these
-        in each tile of a large plane. None: what `choose_parameters` says.
-    axes, channels
-        See `napari_sam_onnx.to_rgb`.
-    boxes
-        For the mode ``boxes``, see `iterate_masks`.
-    progress : callable, optional
-        Called with ``(done, total)``; total is 0 while it is not known.
-    cache : EmbeddingCache, optional
-        Where embeddings are kept.
-    **parameters
-        Settings of the mode: the fields of its class in `MODES`.
+    image, model, mode, axes, channels, boxes, progress, cache, **parameters
+        See `find_masks`.
 
     Returns
     -------
@@ -178,15 +243,11 @@ def generate_masks(
 
     Raises
     ------
-    ImageError
-        If the picture cannot be shown to a model.
-    ParameterError
-        If a setting does not exist or is out of range, or the model cannot do the mode.
+    ImageError, ParameterError
+        See `find_masks`.
     """
-    rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
-    return cast(
-        "list[Mask]", _run(iterate_masks(rgb, made, settings, cache=kept, boxes=boxes), progress)
-    )
+    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    return job.find(boxes, progress).choose()
 
 
 def automask(
@@ -206,18 +267,43 @@ def automask(
     Parameters
     ----------
     image, model, mode, axes, channels, boxes, progress, cache, **parameters
-        See `generate_masks`.
+        See `find_masks`.
 
     Returns
     -------
     (H, W) uint32
         Labels in the order of `generate_masks`; see `iterate_labels`.
     """
-    rgb, made, settings, kept = _prepare(image, model, mode, axes, channels, cache, parameters)
-    return cast(
-        "NDArray[np.uint32]",
-        _run(iterate_labels(rgb, made, settings, cache=kept, boxes=boxes), progress),
-    )
+    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    return job.find(boxes, progress).paint()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """Everything that can be wrong was checked."""
+
+    rgb: NDArray[np.uint8]
+    model: Model
+    parameters: Parameters
+    limits: dict[str, float]
+    cache: EmbeddingCache
+
+    def find(
+        self,
+        boxes: ArrayLike | None,
+        progress: Callable[[int, int], None] | None,
+        doubtful: bool = False,
+    ) -> MaskSet:
+        steps = iterate_mask_set(
+            self.rgb,
+            self.model,
+            self.parameters,
+            cache=self.cache,
+            boxes=boxes,
+            doubtful=doubtful,
+        )
+        found: MaskSet = _run(steps, progress)
+        return replace(found, selection=found.selection.change(**self.limits))
 
 
 def _prepare(
@@ -228,15 +314,17 @@ def _prepare(
     channels: Sequence[Channel] | None,
     cache: EmbeddingCache | None,
     values: dict[str, Any],
-) -> tuple[NDArray[np.uint8], Model, Parameters, EmbeddingCache]:
+) -> _Job:
     """Check everything that can be wrong before the first long step."""
+    values, limits = split_limits(mode, values)
+    Selection().change(**limits)
     settings = None if mode is None else make_parameters(mode, **values)
     rgb = to_rgb(image, axes, channels)
     made = load(model)
     kept = EmbeddingCache(max_bytes=0) if cache is None else cache
     if settings is None:
         settings = choose_parameters(made, rgb, kept, values)
-    return rgb, made, settings, kept
+    return _Job(rgb, made, settings, limits, kept)
 
 
 def _run(steps: Generator[Progress, None, Any], progress: Callable[[int, int], None] | None) -> Any:

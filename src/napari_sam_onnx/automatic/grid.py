@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops
+from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.crops import Crop
-    from napari_sam_onnx.automatic.decode import Masks
+    from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.parameters import GridParameters
     from napari_sam_onnx.cache import EmbeddingCache
     from napari_sam_onnx.embedding import LowResMasks
@@ -73,7 +74,7 @@ def place_points(crop: Crop, parameters: GridParameters) -> NDArray[np.float64]:
 
 def iterate_grid(
     rgb: NDArray[np.uint8], model: Model, parameters: GridParameters, cache: EmbeddingCache
-) -> Masks:
+) -> Found:
     """Search the plane and its crops; the masks' order is the reference's.
 
     Yields
@@ -83,8 +84,9 @@ def iterate_grid(
 
     Returns
     -------
-    list of Mask
-        With ``point`` and ``crop_box``; without logits.
+    MaskSet
+        What the reference returns: its limits were applied. Masks with ``point`` and
+        ``crop_box``; without logits.
     """
     shape = (rgb.shape[0], rgb.shape[1])
     crops = lay_crops(shape, parameters.crop_n_layers, parameters.crop_overlap_ratio)
@@ -111,7 +113,7 @@ def iterate_grid(
         masks = _prefer_small_crops(masks, parameters.crop_nms_thresh)
     if parameters.min_mask_region_area > 0:
         masks = _clean(masks, parameters)
-    return masks
+    return MaskSet(rgb, tuple(masks), ordered=True, background=True)
 
 
 def _click(point: NDArray[np.float64]) -> Prompts:
@@ -141,7 +143,7 @@ def _filter_answer(
             if stable > 0 and not mask.stability >= stable:  # drops NaN too
                 continue
             clicked = float(point[0]), float(point[1])
-            masks.append(replace(mask, low_res=None, point=clicked))
+            masks.append(replace(mask, low_res=None, point=clicked, rating=float(iou)))
     return masks
 
 

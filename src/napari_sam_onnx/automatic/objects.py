@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.decode import Masks, iterate_seeds
+from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 
 def iterate_objects(
-    rgb: NDArray[np.uint8], model: Model, parameters: ObjectsParameters, cache: EmbeddingCache
-) -> Masks:
-    """Prompt with each proposal of the model, and keep one mask per object.
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: ObjectsParameters,
+    cache: EmbeddingCache,
+    doubtful: bool = False,
+) -> Found:
+    """Prompt with each proposal of the model, and choose one mask per object.
 
     Raises
     ------
@@ -50,7 +54,11 @@ def iterate_objects(
         return mask.predicted_iou * foreground_in(mask, found)
 
     least = parameters.min_rating
-    return (yield from iterate_seeds(model, embedding, prompts, parameters, least, rate))
+    return (
+        yield from iterate_seeds(
+            rgb, model, embedding, prompts, parameters, least, rate, doubtful=doubtful
+        )
+    )
 
 
 def foreground_in(mask: Mask, found: Proposals) -> float:

@@ -5,6 +5,7 @@ says. The annotations are real types (not strings), so that a face can read them
 ``dataclasses.fields``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +15,7 @@ from napari_sam_onnx.automatic.declare import (
     declare,
     form_fields,
 )
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.shared_fields import (
     batch_field,
     iou_field,
@@ -339,6 +341,34 @@ def make_parameters(mode: str, **values: Any) -> Parameters:
         )
     made: Parameters = kind(**values)
     return made
+
+
+def split_limits(
+    mode: str | None, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Tell the settings of a mode from the limits that any run can be filtered by.
+
+    Parameters
+    ----------
+    mode : str or None
+        A key of `MODES`; None: not known yet.
+    values : mapping of str to value
+
+    Returns
+    -------
+    settings : dict
+        What some mode, or this one, has a field for; and what nobody knows.
+    limits : dict
+        Fields of `Selection` that are no setting of the mode.
+    """
+    known = mode if mode in MODES and mode != "tiled" else None
+    kinds = list(MODES.values()) if known is None else [MODES[known]]
+    settings = {f.name for kind in kinds for f in fields(kind)}
+    limits = {f.name for f in fields(Selection)} - settings
+    return (
+        {name: value for name, value in values.items() if name not in limits},
+        {name: value for name, value in values.items() if name in limits},
+    )
 
 
 def mode_of(parameters: Parameters) -> str:

@@ -15,7 +15,9 @@ import numpy as np
 from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.masks import Mask, measure_overlap
 from napari_sam_onnx.regions import cut_region, move_mask
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.decode import Masks
+    from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.parameters import TiledParameters
     from napari_sam_onnx.regions import Region
 
@@ -37,8 +39,9 @@ AGREEMENT = 0.5
 def iterate_tiles(
     rgb: NDArray[np.uint8],
     parameters: TiledParameters,
-    inside: Callable[[NDArray[np.uint8]], Masks],
-) -> Masks:
+    inside: Callable[[NDArray[np.uint8]], Found],
+    doubtful: bool = False,
+) -> Found:
     """Run another mode in each tile and put the masks together.
 
     Parameters
@@ -48,6 +51,8 @@ def iterate_tiles(
     parameters : TiledParameters
     inside : callable
         Takes the RGB picture of a tile and finds its masks.
+    doubtful : bool
+        Whether masks are kept too that the limits inside leave out.
 
     Yields
     ------
@@ -56,8 +61,8 @@ def iterate_tiles(
 
     Returns
     -------
-    list of Mask
-        By descending predicted IoU.
+    MaskSet
+        With the selection of the mode inside.
     """
     shape = (rgb.shape[0], rgb.shape[1])
     tiles = lay_tiles(shape, parameters.tile_side, parameters.tile_overlap)
@@ -70,13 +75,17 @@ def iterate_tiles(
             try:
                 next(steps)
             except StopIteration as stop:
-                found = stop.value
+                found: MaskSet = stop.value
                 break
             yield Progress(number, len(tiles), "tiles")
-        for mask in (move_mask(mask, tile, shape) for mask in found):
+        limits = found.selection
+        one_each = Selection(max_overlap=limits.max_overlap) if doubtful else limits
+        for mask in (move_mask(mask, tile, shape) for mask in found.choose(one_each)):
             (cut if _is_cut(mask, tile, shape) else whole).append(mask)
         yield Progress(number + 1, len(tiles), "tiles")
-    return merge_masks(whole, cut, tiles, parameters.max_overlap)
+    merged = merge_masks(whole, cut, tiles, parameters.max_overlap)
+    selection = limits.change(max_overlap=parameters.max_overlap)
+    return MaskSet(rgb, tuple(merged), selection, background=found.background)
 
 
 def merge_masks(
@@ -102,7 +111,7 @@ def merge_masks(
     Returns
     -------
     list of Mask
-        By descending predicted IoU.
+        The best rated first.
     """
     kept = [whole[i] for i in suppress_duplicates(whole, _scores(whole), max_overlap)]
     index = _file_boxes(kept)
@@ -138,7 +147,7 @@ def _file_boxes(masks: Sequence[Mask]) -> BoxIndex:
 
 
 def _scores(masks: Sequence[Mask]) -> list[float]:
-    return [mask.predicted_iou for mask in masks]
+    return [mask.predicted_iou if np.isnan(mask.rating) else mask.rating for mask in masks]
 
 
 def _is_cut(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
@@ -203,5 +212,6 @@ def _unite(pieces: Sequence[Mask]) -> Mask:
         crop=crop,
         predicted_iou=min(piece.predicted_iou for piece in pieces),
         stability=min(piece.stability for piece in pieces),
+        rating=min(_scores(pieces)),
         crop_box=None,
     )

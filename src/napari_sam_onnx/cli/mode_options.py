@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from napari_sam_onnx.automatic import MODES, form_fields
+from napari_sam_onnx.automatic import MODES, Selection, form_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +41,13 @@ def expand_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _collect_fields() -> dict[str, dict[str, Field[Any]]]:
-    """Every setting's name, and its declaration in each mode that has it."""
+    """Every setting's name, and its declaration in each mode that has it; then the limits."""
     fields: dict[str, dict[str, Field[Any]]] = {}
     for mode, kind in MODES.items():
         for field in form_fields(kind):
             fields.setdefault(field.name, {})[mode] = field
+    for field in form_fields(Selection):
+        fields.setdefault(field.name, {"any mode": field})
     return fields
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters
+from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, split_limits
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.cli.jobs import plan_jobs
 from napari_sam_onnx.cli.segment_picture import Request, segment_picture
@@ -108,6 +108,6 @@ def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
 def _check_mode(request: Request) -> None:
     """Refuse settings that do not fit before a model is opened and work begins."""
     if request.mode is not None:
-        make_parameters(request.mode, **request.settings)
+        make_parameters(request.mode, **split_limits(request.mode, request.settings)[0])
     if (request.mode == "boxes") != (request.boxes is not None):
         raise ParameterError("--boxes FILE and --mode boxes go together; give both or neither.")

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from napari_sam_onnx.automatic import ParameterError, iterate_labels, make_parameters
+from napari_sam_onnx.automatic import (
+    ParameterError,
+    iterate_labels,
+    make_parameters,
+    split_limits,
+)
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
 from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
@@ -124,8 +129,11 @@ def _label_boxes(
     if planes.axes:
         raise ParameterError(f"Boxes are for a single plane; the picture is {planes.array_axes}.")
     given = read_picture(boxes).array
-    parameters = make_parameters("boxes", **request.settings)
-    steps = iterate_labels(planes.read(()), model, parameters, boxes=np.asarray(given))
+    settings, limits = split_limits("boxes", request.settings)
+    parameters = make_parameters("boxes", **settings)
+    steps = iterate_labels(
+        planes.read(()), model, parameters, boxes=np.asarray(given), limits=limits
+    )
     with _make_bar(request, boxes.name) as bar:
         while True:
             try:

@@ -14,7 +14,8 @@ import numpy as np
 
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
-from napari_sam_onnx.automatic.parameters import make_parameters
+from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
@@ -98,7 +99,7 @@ def iterate_stack(
     cache : EmbeddingCache, optional
         Where embeddings are kept.
     **parameters
-        Settings of the mode.
+        Settings of the mode, and limits: the fields of `napari_sam_onnx.automatic.Selection`.
 
     Yields
     ------
@@ -114,7 +115,9 @@ def iterate_stack(
     LabelError
         If the labels run out.
     """
-    settings = None if mode is None else make_parameters(mode, **parameters)
+    values, limits = split_limits(mode, parameters)
+    settings = None if mode is None else make_parameters(mode, **values)
+    Selection().change(**limits)
     source = as_planes(stack, axes, channels)
     if link is not None and link.upper() not in source.axes:
         raise ImageError(
@@ -142,8 +145,8 @@ def iterate_stack(
             yield StackUpdate(index, done + 1, len(order), labels=nothing)
             continue
         if settings is None:
-            settings = choose_parameters(made, rgb, kept, parameters)
-        steps = iterate_labels(rgb, made, settings, cache=kept)
+            settings = choose_parameters(made, rgb, kept, values)
+        steps = iterate_labels(rgb, made, settings, cache=kept, limits=limits)
         while True:
             try:
                 step = next(steps)
