@@ -36,6 +36,13 @@ class ComponentModel:
         self.threshold = threshold
         self.encoded = 0
         self.decoded = 0
+        self.takes_points = True
+        self.runs_on = "cpu, 1 thread"
+        self.description = "a fake that finds bright components"
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3

@@ -13,9 +13,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.special import expit, logit
 
-from napari_sam_onnx.cache import EmbeddingCache, embedding_key
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.embedding import LowResMask
+from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models.model import Model
     from napari_sam_onnx.prompts import Prompts
 
@@ -37,7 +40,7 @@ _BACKGROUND = -7.0
 _SURE = 1e-6  # probabilities nearer to 0 and 1 than this become no larger logits
 
 
-class CompareError(ValueError):
+class CompareError(UserError, ValueError):
     """Answers that cannot be put together; the message says why."""
 
 
@@ -72,7 +75,7 @@ def compare_models(
     rgb: NDArray[np.uint8],
     prompts: Prompts,
     models: Sequence[Model],
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ModelAnswer]:
     """Ask several models the same.
@@ -85,7 +88,7 @@ def compare_models(
         For one object. An earlier mask is shown to each model in its own window.
     models : sequence of Model
         One after the other, each alone on the machine, so that the times can be compared.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Where embeddings are looked up and kept.
     progress : callable, optional
         Called with models done and models in all.
@@ -117,16 +120,11 @@ def compare_models(
 
 
 def _ask(
-    rgb: NDArray[np.uint8], prompts: Prompts, model: Model, cache: EmbeddingCache
+    rgb: NDArray[np.uint8], prompts: Prompts, model: Model, cache: EmbeddingStore
 ) -> ModelAnswer:
-    key = embedding_key(rgb, model.id)
-    embedding = cache.get(key)
-    encode_ms = None
-    if embedding is None:
-        start = perf_counter()
-        embedding = model.encode(rgb)
-        encode_ms = 1000 * (perf_counter() - start)
-        cache.put(key, embedding)
+    seconds: list[float] = []
+    embedding = encode_through(rgb, model, cache, seconds.append)
+    encode_ms = 1000 * seconds[0] if seconds else None
     start = perf_counter()
     mask = best_mask(model.decode(embedding, [prompts]), 0, embedding.plane_shape)
     decode_ms = 1000 * (perf_counter() - start)
@@ -180,9 +178,8 @@ def ensemble(
     origin, mean = _average([_probabilities(mask) for mask in masks])
     if not mean.size:
         return Mask(plane_shape, (0, 0), np.zeros((0, 0), bool), score)
-    clipped = np.clip(mean, _SURE, 1 - _SURE)
     window = np.array([*origin, origin[0] + mean.shape[0], origin[1] + mean.shape[1]], np.float32)
-    logits = np.asarray(np.log(clipped / (1 - clipped)), np.float32)
+    logits = np.asarray(logit(np.clip(mean, _SURE, 1 - _SURE)), np.float32)
     return mask_from_low_res(LowResMask(logits, window), plane_shape, score)
 
 
@@ -195,7 +192,7 @@ def _probabilities(mask: Mask) -> Region:
     if mask.low_res is None:
         return mask.origin, _as_floats(mask)
     origin, logits = upscale_region(mask.low_res, mask.shape, _BACKGROUND)
-    return origin, np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+    return origin, np.asarray(expit(logits), np.float32)
 
 
 def _average(regions: Sequence[Region]) -> Region:

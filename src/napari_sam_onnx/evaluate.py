@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.linking import count_overlaps, match_pairs, measure_areas
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ THRESHOLDS = tuple(float(t) for t in np.linspace(0.5, 0.95, 10).round(2))
 """The IoU thresholds that mSA is the mean over."""
 
 
-class EvaluationError(ValueError):
+class EvaluationError(UserError, ValueError):
     """Label images that cannot be compared; the message says what to change."""
 
 

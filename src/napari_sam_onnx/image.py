@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.contrast import measure_limits, sample_channels
+from napari_sam_onnx.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ CHANNEL_COLORS = (
 )
 
 
-class ImageError(ValueError):
+class ImageError(UserError, ValueError):
     """A picture that cannot be used; the message says what to change."""
 
 

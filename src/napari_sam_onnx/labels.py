@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_sam_onnx.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,7 @@ Overlap = Literal["smaller", "certain", "first"]
 LARGEST_LABEL = int(np.iinfo(np.uint32).max)
 
 
-class LabelError(ValueError):
+class LabelError(UserError, ValueError):
     """Labels that cannot be made or written; the message says what to change."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.image import AXES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ MEMORY_BYTES = 2**30
 _MICROMETRES = {"µm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 
 
-class PictureFileError(ValueError):
+class PictureFileError(UserError, ValueError):
     """A picture file that cannot be read or written; the message says what to do."""
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ POSITIVE = 1
 NEGATIVE = 0
 
 
-class PromptError(ValueError):
+class PromptError(UserError, ValueError):
     """A prompt that no model can answer; the message says what to change."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.cache import EmbeddingCache, embedding_key
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
@@ -32,7 +33,7 @@ class Segmenter:
     ----------
     model : Model
         See `napari_sam_onnx.load_model`.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Where embeddings are kept; one of its own where omitted. Share one between
         segmenters to keep embeddings across models.
 
@@ -44,9 +45,9 @@ class Segmenter:
     >>> mask = segmenter.segment(points=[(120, 85)])  # doctest: +SKIP
     """
 
-    def __init__(self, model: Model, cache: EmbeddingCache | None = None) -> None:
+    def __init__(self, model: Model, cache: EmbeddingStore | None = None) -> None:
         self.model = model
-        self.cache = EmbeddingCache() if cache is None else cache
+        self.cache: EmbeddingStore = EmbeddingCache() if cache is None else cache
         self._embedding: Embedding | None = None
         self._plane_shape = (0, 0)
         self._region: Region | None = None
@@ -128,11 +129,7 @@ class Segmenter:
         self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int], region: Region | None
     ) -> Embedding:
         """Encode what is looked at, and remember where it lies."""
-        key = embedding_key(rgb, self.model.id)
-        embedding = self.cache.get(key)
-        if embedding is None:
-            embedding = self.model.encode(rgb)
-            self.cache.put(key, embedding)
+        embedding = encode_through(rgb, self.model, self.cache)
         self._embedding, self._plane_shape, self._region = embedding, plane_shape, region
         return embedding
 
@@ -190,27 +187,6 @@ class Segmenter:
         if not prompts:
             return []
         return answer_prompts(self.model, self.embedding, prompts, self._region, self._plane_shape)
-
-
-def encode_once(model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache) -> str:
-    """Encode a plane, unless its embedding is in a cache.
-
-    Parameters
-    ----------
-    model : Model
-    rgb : (H, W, 3) uint8
-        The plane as the model sees it.
-    cache : EmbeddingCache
-
-    Returns
-    -------
-    str
-        The key that the embedding has in the cache.
-    """
-    key = embedding_key(rgb, model.id)
-    if cache.get(key) is None:
-        cache.put(key, model.encode(rgb))
-    return key
 
 
 def answer_prompts(

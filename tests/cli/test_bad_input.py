@@ -204,7 +204,7 @@ def test_a_folder_that_takes_no_files(refused, picture, component_model, tmp_pat
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    monkeypatch.setattr("napari_sam_onnx.writing._create", refuse)
     sentence = refused("segment", picture, "-o", tmp_path / "out.tif")
     assert sentence.endswith("cannot be written: you may not write there; choose another folder.")
     assert component_model.encoded == 0, "it was found out too late"

@@ -95,10 +95,10 @@ def test_a_folder_in_place_of_the_file(tmp_path):
 
 
 def test_a_folder_that_takes_no_files_is_named_before_work_begins(tmp_path, monkeypatch):
-    def refuse(self, mode=0o666, exist_ok=True):
+    def refuse(part):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    monkeypatch.setattr("napari_sam_onnx.writing._create", refuse)
     with (
         pytest.raises(PictureFileError, match="you may not write there"),
         write_beside(tmp_path / "a.tif"),

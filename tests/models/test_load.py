@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import onnx
 import pytest
 
-from napari_sam_onnx.models import ModelCard, ModelError, load, load_model
+from napari_sam_onnx.models import ModelCard, ModelError, load_model
+from napari_sam_onnx.models.store import fingerprint, integrity
 from napari_sam_onnx.models.store.cards import ModelFile
 from napari_sam_onnx.prompts import make_prompts
 from tests.models.families import E12, FAMILIES, I
@@ -87,12 +90,33 @@ def test_external_weights_are_part_of_the_id_and_run_in_batches(tiny_sam_pair, t
     assert load_model((encoder, place), threads=1).id != model.id
 
 
-def test_large_files_are_known_by_their_ends_and_date(tiny_sam_pair, tmp_path, monkeypatch):
-    encoder, decoder = (shutil.copy(path, tmp_path) for path in tiny_sam_pair)
-    monkeypatch.setattr(load, "_WHOLE", 100)
-    monkeypatch.setattr(load, "_CHUNK", 50)
-    model = load_model((encoder, decoder), threads=1)
-    assert load_model((encoder, decoder), threads=1).id == model.id
+def test_the_id_follows_the_content_not_the_date_nor_the_place(tiny_sam_pair, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    ids = []
+    for folder in (first, second):
+        folder.mkdir()
+        pair = [Path(shutil.copy(path, folder)) for path in tiny_sam_pair]
+        os.utime(pair[0], (1, 1 + len(ids)))
+        ids.append(load_model(pair, threads=1).id)
+    assert ids[0] == ids[1]
+
+    status = pair[1].stat()
+    content = onnx.load(pair[1])
+    content.graph.name = "x" * len(content.graph.name)  # another content of one size and date
+    onnx.save(content, pair[1])
+    assert pair[1].stat().st_size == status.st_size
+    os.utime(pair[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert load_model(pair, threads=1).id != ids[0]
+
+
+def test_large_files_are_hashed_once_for_all_processes(tiny_sam_pair, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(fingerprint, "_QUICK", 1)
+    pair = [Path(shutil.copy(path, tmp_path)) for path in tiny_sam_pair]
+    model_id = load_model(pair, threads=1).id
+    monkeypatch.setattr(integrity, "_session", {})  # as another process starts
+    monkeypatch.setattr(integrity, "hash_file", lambda path: pytest.fail(f"hashed {path} again"))
+    assert load_model(pair, threads=1).id == model_id
 
 
 # ---- refusals -----------------------------------------------------------------------------

@@ -8,14 +8,14 @@ import numpy as np
 
 from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import BlobsParameters
-    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.prompts import Prompts
 
@@ -125,7 +125,7 @@ def iterate_blobs(
     rgb: NDArray[np.uint8],
     model: Model,
     parameters: BlobsParameters,
-    cache: EmbeddingCache,
+    cache: EmbeddingStore,
     doubtful: bool = False,
 ) -> Found:
     """Prompt with the centre and the extent of each blob, and choose one mask per object."""
@@ -140,7 +140,7 @@ def iterate_blobs(
     shape = (rgb.shape[0], rgb.shape[1])
     prompts = [_point_at(blob, shape, parameters.prompt == "point+box") for blob in blobs]
     yield Progress(0, len(prompts), "objects")
-    embedding = Segmenter(model, cache).set_rgb(rgb)
+    embedding = encode_through(rgb, model, cache)
     least = parameters.pred_iou_thresh
     return (
         yield from iterate_seeds(

@@ -11,14 +11,14 @@ from napari_sam_onnx.automatic.decode import Filter, Found, iterate_prompts
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.automatic.parameters import BoxesParameters
-    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
 
 
@@ -76,7 +76,7 @@ def iterate_boxes(
     rgb: NDArray[np.uint8],
     model: Model,
     parameters: BoxesParameters,
-    cache: EmbeddingCache,
+    cache: EmbeddingStore,
     boxes: NDArray[np.float64],
     doubtful: bool = False,
 ) -> Found:
@@ -84,7 +84,7 @@ def iterate_boxes(
     yield Progress(0, len(boxes), "objects")
     shape = (rgb.shape[0], rgb.shape[1])
     prompts = [make_prompts(box=box, plane_shape=shape) for box in boxes]
-    embedding = Segmenter(model, cache).set_rgb(rgb)
+    embedding = encode_through(rgb, model, cache)
     least, stable = parameters.pred_iou_thresh, parameters.stability_score_thresh
     accept = Filter() if doubtful else Filter(least, stable)
     masks = yield from iterate_prompts(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.parameters import make_parameters
-from napari_sam_onnx.segmenter import Segmenter
+from napari_sam_onnx.cache import encode_through
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import Parameters
-    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
 
 DETAIL = 0.7
@@ -23,7 +23,7 @@ SMALL_TILE = 512
 
 
 def choose_parameters(
-    model: Model, rgb: NDArray[np.uint8], cache: EmbeddingCache, values: dict[str, Any]
+    model: Model, rgb: NDArray[np.uint8], cache: EmbeddingStore, values: dict[str, Any]
 ) -> Parameters:
     """Choose the mode that suits a model and what it sees on a plane.
 
@@ -32,7 +32,7 @@ def choose_parameters(
     model : Model
     rgb : (H, W, 3) uint8
         A plane; its embedding is put into the cache.
-    cache : EmbeddingCache
+    cache : EmbeddingStore
     values : dict
         Settings of the mode that were given; they win.
 
@@ -48,7 +48,7 @@ def choose_parameters(
     ParameterError
         If the mode has no such setting, or a value is out of range.
     """
-    embedding = Segmenter(model, cache).set_rgb(rgb)
+    embedding = encode_through(rgb, model, cache)
     found = model.propose(embedding)
     if found is None:
         return make_parameters("grid", **values)

@@ -9,8 +9,10 @@ from dataclasses import Field, field, fields
 from numbers import Real
 from typing import Any
 
+from napari_sam_onnx.errors import UserError
 
-class ParameterError(ValueError):
+
+class ParameterError(UserError, ValueError):
     """A setting that does not exist or is out of range; the message says what to change."""
 
 

@@ -20,6 +20,7 @@ from napari_sam_onnx.automatic.parameters import (
     make_parameters,
     split_limits,
 )
+from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import iterate_tiles
 from napari_sam_onnx.cache import EmbeddingCache
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
@@ -45,7 +47,7 @@ def iterate_mask_set(
     model: Model,
     parameters: Parameters,
     *,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
     doubtful: bool = False,
 ) -> Found:
@@ -61,7 +63,7 @@ def iterate_mask_set(
         See `napari_sam_onnx.load_model`.
     parameters : Parameters
         Choose the mode by their type, see `make_parameters`.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Where the embeddings of the plane, of crops and of tiles are kept.
     boxes : (N, 4) array-like or (H, W) array of bool or integer, optional
         For `BoxesParameters` alone: boxes ``(y0, x0, y1, x1)`` in plane pixels, or a label
@@ -82,7 +84,7 @@ def iterate_mask_set(
     """
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
         raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
-    kept = EmbeddingCache(max_bytes=0) if cache is None else cache
+    kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
     match parameters:
         case GridParameters():
             return (yield from iterate_grid(rgb, model, parameters, kept))
@@ -109,7 +111,7 @@ def iterate_masks(
     model: Model,
     parameters: Parameters,
     *,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
 ) -> Masks:
     """Find the masks of a plane, step by step; see `iterate_mask_set`.
@@ -138,7 +140,7 @@ def iterate_labels(
     model: Model,
     parameters: Parameters,
     *,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
     limits: Mapping[str, float] | None = None,
 ) -> Generator[Progress, None, NDArray[np.uint32]]:
@@ -170,7 +172,7 @@ def find_masks(
     channels: Sequence[Channel] | None = None,
     boxes: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     **parameters: Any,
 ) -> MaskSet:
     """Find what is on a plane and keep it, the doubtful too, to choose from.
@@ -190,7 +192,7 @@ def find_masks(
         For the mode ``boxes``, see `iterate_mask_set`.
     progress : callable, optional
         Called with ``(done, total)``; total is 0 while it is not known.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Where embeddings are kept.
     **parameters
         Settings of the mode: the fields of its class in `MODES`; and limits: the fields of
@@ -226,7 +228,7 @@ def generate_masks(
     channels: Sequence[Channel] | None = None,
     boxes: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     **parameters: Any,
 ) -> list[Mask]:
     """Find the masks of a plane.
@@ -259,7 +261,7 @@ def automask(
     channels: Sequence[Channel] | None = None,
     boxes: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     **parameters: Any,
 ) -> NDArray[np.uint32]:
     """Make the label image of a plane: one label per object.
@@ -286,7 +288,7 @@ class _Job:
     model: Model
     parameters: Parameters
     limits: dict[str, float]
-    cache: EmbeddingCache
+    cache: EmbeddingStore
 
     def find(
         self,
@@ -312,7 +314,7 @@ def _prepare(
     mode: str | None,
     axes: str | None,
     channels: Sequence[Channel] | None,
-    cache: EmbeddingCache | None,
+    cache: EmbeddingStore | None,
     values: dict[str, Any],
 ) -> _Job:
     """Check everything that can be wrong before the first long step."""
@@ -321,7 +323,7 @@ def _prepare(
     settings = None if mode is None else make_parameters(mode, **values)
     rgb = to_rgb(image, axes, channels)
     made = load(model)
-    kept = EmbeddingCache(max_bytes=0) if cache is None else cache
+    kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
     if settings is None:
         settings = choose_parameters(made, rgb, kept, values)
     return _Job(rgb, made, settings, limits, kept)
@@ -329,10 +331,6 @@ def _prepare(
 
 def _run(steps: Generator[Progress, None, Any], progress: Callable[[int, int], None] | None) -> Any:
     """Run a generator to its end and return its value."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        if progress is not None:
-            progress(step.done, step.total)
+    if progress is None:
+        return drive(steps)
+    return drive(steps, lambda step: progress(step.done, step.total))

@@ -17,10 +17,10 @@ from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
 from napari_sam_onnx.regions import cut_region, move_mask
-from napari_sam_onnx.segmenter import Segmenter
 from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.crops import Crop
     from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.parameters import GridParameters
-    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import LowResMasks
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
@@ -73,7 +73,7 @@ def place_points(crop: Crop, parameters: GridParameters) -> NDArray[np.float64]:
 
 
 def iterate_grid(
-    rgb: NDArray[np.uint8], model: Model, parameters: GridParameters, cache: EmbeddingCache
+    rgb: NDArray[np.uint8], model: Model, parameters: GridParameters, cache: EmbeddingStore
 ) -> Found:
     """Search the plane and its crops; the masks' order is the reference's.
 
@@ -97,7 +97,7 @@ def iterate_grid(
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
         found = []
-        embedding = Segmenter(model, cache).set_rgb(cut_region(rgb, crop))
+        embedding = encode_through(cut_region(rgb, crop), model, cache)
         for start in range(0, len(grid), parameters.points_per_batch):
             points = grid[start : start + parameters.points_per_batch]
             answer = model.decode(embedding, [_click(point) for point in points])

@@ -9,14 +9,14 @@ import numpy as np
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import ObjectsParameters
-    from napari_sam_onnx.cache import EmbeddingCache
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Proposals
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
@@ -26,7 +26,7 @@ def iterate_objects(
     rgb: NDArray[np.uint8],
     model: Model,
     parameters: ObjectsParameters,
-    cache: EmbeddingCache,
+    cache: EmbeddingStore,
     doubtful: bool = False,
 ) -> Found:
     """Prompt with each proposal of the model, and choose one mask per object.
@@ -37,7 +37,7 @@ def iterate_objects(
         If the model proposes nothing by itself.
     """
     yield Progress(0, 0, "objects")
-    embedding = Segmenter(model, cache).set_rgb(rgb)
+    embedding = encode_through(rgb, model, cache)
     found = model.propose(embedding)
     if found is None:
         raise ParameterError(

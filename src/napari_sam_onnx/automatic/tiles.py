@@ -16,7 +16,7 @@ from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.progress import Progress, relay
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.masks import Mask, measure_overlap
 from napari_sam_onnx.regions import cut_region, move_mask
@@ -71,13 +71,8 @@ def iterate_tiles(
     yield Progress(0, len(tiles), "tiles")
     for number, tile in enumerate(tiles):
         steps = inside(cut_region(rgb, tile))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                found: MaskSet = stop.value
-                break
-            yield Progress(number, len(tiles), "tiles")
+        now = Progress(number, len(tiles), "tiles")
+        found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
         limits = found.selection
         one_each = Selection(max_overlap=limits.max_overlap) if doubtful else limits
         for mask in (move_mask(mask, tile, shape) for mask in found.choose(one_each)):

@@ -16,6 +16,7 @@ from napari_sam_onnx.automatic import (
     make_parameters,
     split_limits,
 )
+from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
 from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
@@ -135,13 +136,7 @@ def _label_boxes(
         planes.read(()), model, parameters, boxes=np.asarray(given), limits=limits
     )
     with _make_bar(request, boxes.name) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                labels: NDArray[np.uint32] = stop.value
-                break
-            _move(bar, step.done, step.total, step.unit)
+        labels = drive(steps, lambda step: _move(bar, step.done, step.total, step.unit))
     sink.write((), labels)
     return len(measure_areas(labels)[0])
 

@@ -6,9 +6,7 @@ and travel with it under their own names.
 
 from __future__ import annotations
 
-import mmap
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import ensure_space, explain_write_error
+from napari_sam_onnx.models.store.external_data import find_external_data
 from napari_sam_onnx.models.store.integrity import sha256_of
 from napari_sam_onnx.models.store.places import cards_dir, data_dir, models_dir
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
 Check = Callable[["Sequence[Path]"], str]
 """Opens the files of a model and says which contract they follow, or raises ModelError."""
-
-# TensorProto.external_data: the entry whose key is "location" and whose value is a file name
-# of up to 127 bytes (field numbers and wire types of onnx.proto3)
-_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
 
 
 def add_local(
@@ -159,45 +154,6 @@ def open_pair(paths: Sequence[Path]) -> str:
         return model.contract.name
     finally:
         model.close()
-
-
-def find_external_data(graph: Path) -> list[Path]:
-    """List the files with a graph's external weights.
-
-    Parameters
-    ----------
-    graph : Path
-        An ONNX file.
-
-    Returns
-    -------
-    list of Path
-        In the order of their first use; empty where the graph holds its weights.
-
-    Raises
-    ------
-    ModelError
-        If one is missing, or lies elsewhere than beside the graph.
-    """
-    if graph.stat().st_size == 0:
-        return []
-    names: dict[str, None] = {}
-    with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for match in _LOCATION.finditer(data):
-            raw = data[match.end() : match.end() + match[1][0]]
-            names.setdefault(raw.decode("utf-8", errors="replace"))
-    found = []
-    for name in names:
-        if Path(name).name != name:
-            raise ModelError(f"{graph.name} wants weights from '{name}'; they must lie beside it.")
-        path = graph.with_name(name)
-        if not path.is_file():
-            raise ModelError(
-                f"{graph.name} keeps its weights in '{name}', which is not beside it; put it "
-                f"into {graph.parent} under that name."
-            )
-        found.append(path)
-    return found
 
 
 def _refuse_id(model_id: str) -> None:

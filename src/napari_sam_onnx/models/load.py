@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,18 +13,16 @@ from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
+from napari_sam_onnx.models.store.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_sam_onnx.models.onnx.detect import Contract
     from napari_sam_onnx.models.onnx.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 _GRAPHS = ("encoder", "decoder", "model")  # roles in a card that are run
-_CHUNK = 2**20
-_WHOLE = 256 * 2**20  # bytes; of larger files the two ends, the size and the date are hashed
 
 
 def load_model(
@@ -96,7 +93,7 @@ def load_model(
         encoder,
         opened,
         contract,
-        model_id=f"{name}@{_fingerprint(paths, contract)}",
+        model_id=f"{name}@{fingerprint(paths, repr(contract.encoder))}",
         name=name,
         findings=findings,
     )
@@ -137,24 +134,3 @@ def _tell_apart(sessions: Sequence[Session]) -> tuple[Session | None, Session]:
         return sessions[0], sessions[1]  # refused by what they take, in the next step
     encoder = next(session for session in sessions if session is not takers[0])
     return encoder, takers[0]
-
-
-def _fingerprint(paths: Sequence[Path], contract: Contract) -> str:
-    """Twelve hexadecimal digits that change with the weights and with how they are fed."""
-    digest = hashlib.sha256(repr(contract.encoder).encode())
-    for path in paths:
-        size = path.stat().st_size
-        digest.update(size.to_bytes(8, "little"))
-        with path.open("rb") as file:
-            if size <= _WHOLE:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-            else:
-                digest.update(file.read(_CHUNK))
-                file.seek(-_CHUNK, 2)
-                digest.update(file.read(_CHUNK))
-                digest.update(str(path.stat().st_mtime_ns).encode())
-        for beside in sorted(path.parent.glob(f"{path.stem}*data*")):  # external weights
-            status = beside.stat()
-            digest.update(f"{beside.name} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()[:12]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from napari_sam_onnx.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.prompts import Prompts
 
 
-class ModelError(RuntimeError):
+class ModelError(UserError, RuntimeError):
     """A model that cannot be found, read or run; the message says what to do."""
 
 
@@ -23,12 +25,25 @@ class Model(Protocol):
     """A promptable model: encode a plane once, then decode prompts in milliseconds.
 
     Call order: ``encode`` per plane, then ``decode`` and ``propose`` as often as needed on
-    the embedding. All calls are thread-safe; an embedding belongs to the model that made it.
+    the embedding; ``close`` last. All calls are thread-safe; an embedding belongs to the model
+    that made it.
     """
 
     @property
     def id(self) -> str:
         """Identifies the weights, not only the name: equal ids give equal embeddings."""
+
+    @property
+    def takes_points(self) -> bool:
+        """Whether it answers clicks; other models want a box."""
+
+    @property
+    def runs_on(self) -> str:
+        """Where it runs now, in short, such as ``cpu, 2 threads``."""
+
+    @property
+    def description(self) -> str:
+        """What it is, and where it runs and why."""
 
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         """Encode a plane, ``(H, W, 3)`` uint8 RGB."""
@@ -38,3 +53,6 @@ class Model(Protocol):
 
     def propose(self, embedding: Embedding) -> Proposals | None:
         """Objects that the encoder saw, or None where the model has no such output."""
+
+    def close(self) -> None:
+        """Free the model's memory; it cannot be used any more."""

@@ -7,6 +7,7 @@ plane by plane and never converted whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
+from napari_sam_onnx.automatic.progress import relay
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.planes import PlaneSource
@@ -70,7 +73,7 @@ def iterate_stack(
     *,
     channels: Sequence[Channel] | None = None,
     indices: Sequence[tuple[int, ...]] | None = None,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     **parameters: Any,
 ) -> Generator[StackUpdate, None, None]:
     """Make the labels of a stack, step by step and plane by plane.
@@ -96,7 +99,7 @@ def iterate_stack(
         once, over the whole stack.
     indices : sequence of tuple of int, optional
         The planes to do; all where omitted.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Where embeddings are kept.
     **parameters
         Settings of the mode, and limits: the fields of `napari_sam_onnx.automatic.Selection`.
@@ -125,7 +128,7 @@ def iterate_stack(
             f"{source.axes or 'no axis'!r}."
         )
     made = load(model)
-    kept = EmbeddingCache(max_bytes=0) if cache is None else cache
+    kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
     order = _order_planes(source.shape, source.axes, link)
     if indices is not None:
         wanted = {tuple(index) for index in indices}
@@ -147,13 +150,8 @@ def iterate_stack(
         if settings is None:
             settings = choose_parameters(made, rgb, kept, values)
         steps = iterate_labels(rgb, made, settings, cache=kept, limits=limits)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                labels = stop.value
-                break
-            yield StackUpdate(index, done, len(order), step=step)
+        place = index, done, len(order)
+        labels = yield from relay(steps, partial(_tell_step, *place))
         if link is None or previous is None or starts:
             labels, next_label = number_on(labels, next_label)
         else:
@@ -186,6 +184,10 @@ def as_planes(
     return ArrayPlanes(stack, check_axes(axes, stack.ndim), channels)
 
 
+def _tell_step(index: tuple[int, ...], done: int, total: int, step: Progress) -> StackUpdate:
+    return StackUpdate(index, done, total, step=step)
+
+
 def _order_planes(
     shape: tuple[int, ...], outer: str, link: str | None
 ) -> list[tuple[tuple[int, ...], bool]]:
@@ -211,7 +213,7 @@ def automask_stack(
     channels: Sequence[Channel] | None = None,
     progress: Callable[[int, int], None] | None = None,
     out: Any = None,
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingStore | None = None,
     **parameters: Any,
 ) -> Any:
     """Make the label image of a stack.

@@ -416,7 +416,9 @@ def test_a_disk_that_fills_up_meanwhile_is_named_and_the_part_kept(server, home,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", open_full)
-        with pytest.raises(ModelError, match=r"The disk is full: enc\.onnx\.part"):
+        with pytest.raises(
+            ModelError, match=r"enc\.onnx\.part cannot be written: the disk is full"
+        ):
             download(card, network=LOCAL)
     kept = (home / "models/small/enc.onnx.part").stat().st_size
     assert kept == 50_000

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam_onnx.models.add import add_local, find_external_data
+from napari_sam_onnx.models.add import add_local
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store import integrity
 from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, list_models
 from napari_sam_onnx.models.store.download import download
+from napari_sam_onnx.models.store.external_data import find_external_data
 from napari_sam_onnx.models.store.files import bytes_on_disk, is_downloaded, locate, remove
 from napari_sam_onnx.models.store.integrity import hash_file, sha256_of
 from tests.models.file_server import md5, sha256
@@ -108,7 +109,7 @@ def test_a_damaged_or_unwritable_memory_costs_time_alone(home, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError(13, "read-only")
 
-    monkeypatch.setattr(integrity.os, "replace", refuse)
+    monkeypatch.setattr(integrity, "write_bytes", refuse)
     (home / "hashes.json").unlink()
     monkeypatch.setattr(integrity, "_session", {})
     assert locate(PAIR)["decoder"].name == "dec.onnx"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.masks import Mask, measure_iou
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
@@ -193,6 +194,7 @@ def test_large_planes_are_not_asked_for_at_full_size(model_of):
 def test_same_plane_and_same_text_are_encoded_once(model_of, picture):
     model = model_of(Sam3Plan(masks="logits", slots=2))
     runs = {"plane": 0, "text": 0}
+    store = EmbeddingCache()
 
     def count(session, key):
         run = session.run
@@ -207,7 +209,7 @@ def test_same_plane_and_same_text_are_encoded_once(model_of, picture):
     count(model._language, "text")
     other = picture[::-1].copy()
     for rgb, text in [(picture, "red"), (picture, "green"), (other, "green"), (other, "red")]:
-        model.segment_text(rgb, text)
+        model.find(encode_through(rgb, model, store), text)
 
     assert runs == {"plane": 2, "text": 2}
 

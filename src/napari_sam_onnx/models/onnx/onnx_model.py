@@ -87,6 +87,11 @@ class OnnxModel:
         return self._id
 
     @property
+    def takes_points(self) -> bool:
+        """Whether it answers clicks; other models want a box."""
+        return bool(self.contract.decoder.points)
+
+    @property
     def takes_masks(self) -> bool:
         """Whether an earlier answer refines the next."""
         return self.contract.decoder.takes_masks

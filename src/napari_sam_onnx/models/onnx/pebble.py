@@ -121,11 +121,13 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
         A cell at an object's rim is half background; so each takes the highest value of its
         neighbourhood, lest small objects count for less.
     """
+    from scipy.ndimage import maximum_filter  # here, so that listing models starts at once
+
     input_height, input_width = embedding.input_shape
     rows = -(-input_height // _STRIDE)
     columns = -(-input_width // _STRIDE)
     centers, foreground = np.asarray(embedding.tensors["objectness"])[0, :, :rows, :columns]
-    peaks = (centers >= _maximum_of_neighbours(centers)) & (centers > CENTER_THRESHOLD)
+    peaks = (centers >= maximum_filter(centers, 3)) & (centers > CENTER_THRESHOLD)
     row, column = np.nonzero(peaks)
     x, y = _STRIDE * column + 1.5, _STRIDE * row + 1.5
     inside = (x < input_width - 0.5) & (y < input_height - 0.5)
@@ -140,15 +142,6 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
         frame.points_to_plane(np.stack([x, y], axis=1))[kept],
         boxes[kept],
         scores[kept].astype(np.float32),
-        _maximum_of_neighbours(foreground),
+        maximum_filter(foreground, 3),
         _STRIDE / frame.scale,
     )
-
-
-def _maximum_of_neighbours(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest value of each 3 × 3 neighbourhood."""
-    height, width = values.shape
-    padded = np.pad(values, 1, constant_values=-np.inf)
-    shifted = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    highest: NDArray[np.float32] = np.maximum.reduce(shifted)
-    return highest

@@ -7,15 +7,17 @@ the model and the field to repair; an unknown field is a mistake too, since a mi
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tomli_w
+
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile, Origin
+from napari_sam_onnx.writing import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,8 @@ def read_cards(path: Path, origin: Origin) -> list[ModelCard]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: the card cannot be read ({error}).") from error
+    except RecursionError as error:
+        raise ModelError(f"{path}: this is no card; its tables are nested too deep.") from error
     except tomllib.TOMLDecodeError as error:
         raise ModelError(f"{path}: this is no valid TOML ({error}).") from error
     tables = document.get("model")
@@ -56,33 +60,27 @@ def write_card(card: ModelCard, path: Path) -> None:
     OSError
         If the file cannot be written; what was there before is then untouched.
     """
-    lines = ["[[model]]", f"id = {_quote(card.id)}", f"name = {_quote(card.name)}"]
-    for key in ("family", "contract", "licence", "notes", "source", "hash_source"):
-        if text := getattr(card, key):
-            lines.append(f"{key} = {_quote(text)}")
-    if card.commercial_use is not None:
-        lines.append(f"commercial_use = {str(card.commercial_use).lower()}")
-    if card.input_size is not None:
-        lines.append(f"input_size = {card.input_size}")
-    lines.append("files = [")
-    for file in card.files:
-        entries = {"role": file.role, "name": file.name, "path": str(file.path)}
-        if file.sha256:
-            entries["sha256"] = file.sha256
-        pairs = [f"{key} = {_quote(value)}" for key, value in entries.items()]
-        if file.size is not None:
-            pairs.append(f"size = {file.size}")
-        lines.append(f"  {{ {', '.join(pairs)} }},")
-    lines.append("]")
+    texts = ("id", "name", "family", "contract", "licence", "notes", "source", "hash_source")
+    table: dict[str, Any] = {key: getattr(card, key) for key in texts}
+    table |= {"commercial_use": card.commercial_use, "input_size": card.input_size}
+    table["overrides"] = dict(card.overrides)
+    table["files"] = [
+        _fill({
+            "role": file.role,
+            "name": file.name,
+            "path": str(file.path),
+            "sha256": file.sha256,
+            "size": file.size,
+        })
+        for file in card.files
+    ]  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_bytes(path, tomli_w.dumps({"model": [_fill(table)]}).encode())
 
 
-def _quote(text: str) -> str:
-    """Write a TOML basic string; JSON escapes what TOML wants escaped, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+def _fill(entries: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is not known: TOML has no word for nothing."""
+    return {key: value for key, value in entries.items() if value not in (None, "", {})}
 
 
 def is_valid_id(model_id: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +32,7 @@ def ensure_space(folder: Path, needed: int, name: str) -> None:
 
 def explain_write_error(error: OSError, path: Path) -> ModelError:
     """Say in one sentence why a file could not be written."""
-    if error.errno == errno.ENOSPC:
-        return ModelError(
-            f"The disk is full: {path.name} could not be written to {path.parent}; free some "
-            "space and try again."
-        )
-    return ModelError(f"{path} cannot be written ({error.strerror or error}).")
+    return ModelError(f"{path} cannot be written: {explain_write(error)}.")
 
 
 def format_bytes(count: int) -> str:

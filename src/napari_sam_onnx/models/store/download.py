@@ -7,7 +7,6 @@ Two processes that want the same model take turns, and the second finds it ready
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
@@ -25,6 +24,7 @@ from napari_sam_onnx.models.store.files import (
 from napari_sam_onnx.models.store.integrity import check_file, forget_pins, know_moved, read_pin
 from napari_sam_onnx.models.store.places import models_dir
 from napari_sam_onnx.models.store.shared_files import find_archive
+from napari_sam_onnx.writing import publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ def _discard(part: Path) -> None:
 def _publish(part: Path, target: Path) -> None:
     """Give a checked file its name, in one step, and know it under that name."""
     try:
-        os.replace(part, target)
+        publish(part, target)
     except OSError as error:
         raise explain_write_error(error, target) from error
     know_moved(part, target)

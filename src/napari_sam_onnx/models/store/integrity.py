@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.places import data_dir
+from napari_sam_onnx.writing import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,8 +71,15 @@ def check_file(path: Path, file: ModelFile, model_id: str) -> str:
     return sha256
 
 
-def sha256_of(path: Path) -> str:
-    """Hash a file, or recall its hash while its size and times of change are the same."""
+def sha256_of(path: Path, *, write_down: bool = True) -> str:
+    """Hash a file, or recall its hash while its size and times of change are the same.
+
+    Parameters
+    ----------
+    path : Path
+    write_down : bool
+        Whether later processes recall it too.
+    """
     entry = _describe(path)
     key = str(path.resolve())
     for memory in (_session, _read()["files"]):
@@ -82,7 +89,8 @@ def sha256_of(path: Path) -> str:
     sha256 = hash_file(path)
     entry["sha256"] = sha256
     _session[key] = entry
-    _update(lambda content: content["files"].__setitem__(key, entry))
+    if write_down:
+        _update(lambda content: content["files"].__setitem__(key, entry))
     return sha256
 
 
@@ -165,7 +173,7 @@ def _read() -> dict[str, dict[str, Any]]:
     empty: dict[str, dict[str, Any]] = {"files": {}, "pins": {}}
     try:
         content = json.loads((data_dir() / "hashes.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return empty
     if not isinstance(content, dict):
         return empty
@@ -180,9 +188,7 @@ def _update(change: Callable[[dict[str, Any]], None]) -> None:
         with FileLock(folder / "hashes.lock"):
             content = _read()
             change(content)
-            part = folder / "hashes.json.part"
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            os.replace(part, folder / "hashes.json")
+            write_bytes(folder / "hashes.json", json.dumps(content, indent=1).encode())
     except OSError:
         # a folder that cannot be written (an installation shared by a lab) is no reason not to
         # work: files are then hashed once per process

@@ -7,7 +7,6 @@ the model's id, with where it ran.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter
@@ -19,6 +18,7 @@ from filelock import FileLock
 from napari_sam_onnx.models.store.disk import explain_write_error
 from napari_sam_onnx.models.store.places import data_dir
 from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.writing import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,16 +70,14 @@ def measure_speed(model: Model) -> Speed:
     if seconds < _SLOW:
         seconds, embedding = _time(lambda: model.encode(plane))
     box = (SIDE * 0.4, SIDE * 0.4, SIDE * 0.6, SIDE * 0.6)
-    row = getattr(getattr(model, "contract", None), "decoder", None)
-    clicks = row is None or row.points
+    clicks = model.takes_points
     prompt = make_prompts(
         [(SIDE / 2, SIDE / 2)] if clicks else None,
         box=None if clicks else box,
         plane_shape=(SIDE, SIDE),
     )
     decodes = [_time(lambda: model.decode(embedding, [prompt]))[0] for _ in range(_DECODES + 1)]
-    runs_on = str(getattr(model, "runs_on", ""))
-    return Speed(1000 * seconds, 1000 * median(decodes[1:]), runs_on)
+    return Speed(1000 * seconds, 1000 * median(decodes[1:]), model.runs_on)
 
 
 def read_speeds() -> dict[str, Speed]:
@@ -112,9 +110,7 @@ def remember_speed(model_id: str, speed: Speed | None) -> None:
             content.pop(model_id, None)
             if speed is not None:
                 content[model_id] = asdict(speed)
-            part = folder / "speeds.json.part"
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            os.replace(part, folder / "speeds.json")
+            write_bytes(folder / "speeds.json", json.dumps(content, indent=1).encode())
     except OSError as error:
         raise explain_write_error(error, folder / "speeds.json") from error
 
@@ -122,7 +118,7 @@ def remember_speed(model_id: str, speed: Speed | None) -> None:
 def _read() -> dict[str, Any]:
     try:
         content = json.loads((data_dir() / "speeds.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -17,7 +17,7 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.contracts import IMAGENET_MEAN, IMAGENET_STD, EncoderContract
 from napari_sam_onnx.models.onnx.preprocess import prepare_plane
 from napari_sam_onnx.models.text.boxes import keep_boxes
-from napari_sam_onnx.models.text.sam3_masks import sigmoid
+from napari_sam_onnx.models.text.sam3_masks import to_probability
 from napari_sam_onnx.models.text.tokens import BERT, TextTokenizer, find_tokenizer
 from napari_sam_onnx.prompts import PromptError
 
@@ -174,7 +174,7 @@ class GroundingDino:
                 "file or provider='cpu'."
             )
         corners = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
-        return corners, sigmoid(logits.max(axis=1))  # logits of padding are minus infinity
+        return corners, to_probability(logits.max(axis=1))  # logits of padding are minus infinity
 
 
 def _input_size(graph: Path, picture: TensorSpec) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -12,6 +11,7 @@ from napari_sam_onnx.models.onnx.runtime import Session
 from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
+from napari_sam_onnx.models.store.fingerprint import fingerprint
 from napari_sam_onnx.models.text.sam3 import Sam3
 from napari_sam_onnx.models.text.sam3_layouts import (
     LAYOUTS,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     Paths = Sequence[str | PathLike[str]]
 
-_HEAD = 2**20
 _HALF = (127.5, 127.5, 127.5)
 _ROLES = ("encoder", "language_encoder", "decoder")
 _LANGUAGE_INPUTS = frozenset(layout.tokens for layout in LAYOUTS)
@@ -124,7 +123,7 @@ def load_text_model(
         for session in sessions:
             session.close()
         raise
-    model_id = f"{name}@{_fingerprint(encoder.path, contract)}"
+    model_id = f"{name}@{fingerprint([encoder.path], repr(contract.encoder))}"
     return Sam3(encoder, language, decoder, words, contract, model_id=model_id, name=name)
 
 
@@ -245,17 +244,3 @@ def _tell_apart(sessions: Sequence[Session]) -> tuple[Session, Session, Session]
             f"got {len(parts)} of them."
         )
     return parts["encoder"], parts["language"], parts["decoder"]
-
-
-def _fingerprint(encoder: Path, contract: Sam3Contract) -> str:
-    """Twelve hexadecimal digits that change with the image encoder and how it is fed.
-
-    Its weights are gigabytes, so their names, sizes and dates stand for them.
-    """
-    digest = hashlib.sha256(repr(contract.encoder).encode())
-    with encoder.open("rb") as file:
-        digest.update(file.read(_HEAD))
-    for part in (encoder, *sorted(encoder.parent.glob(f"{encoder.stem}*data*"))):
-        status = part.stat()
-        digest.update(f"{part.name} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()[:12]

@@ -46,9 +46,9 @@ _REMEMBERED_TEXTS = 32
 class Sam3:
     """SAM 3 with text and example boxes. See `load_text_model`.
 
-    Safe to call from several threads. The embedding of the last picture and the features of
-    the last texts are kept, so that another word on the same plane, or the same word on the
-    next plane, costs only what is new.
+    Safe to call from several threads. The features of the last texts are kept, so that the same
+    word on the next plane costs only what is new; embeddings are the caller's to keep, see
+    `napari_sam_onnx.cache.encode_through`.
 
     Attributes
     ----------
@@ -73,7 +73,6 @@ class Sam3:
         self.name = name
         self._lock = threading.Lock()
         self._texts: OrderedDict[str, dict[str, NDArray[np.generic]]] = OrderedDict()
-        self._last: tuple[int, Embedding] | None = None
 
     @property
     def id(self) -> str:
@@ -170,7 +169,8 @@ class Sam3:
         Parameters
         ----------
         rgb : (H, W, 3) uint8
-            The plane; encoded only where it differs from that of the last call.
+            The plane; it is encoded each time. For several texts on one plane call `encode`
+            once, then `find` for each.
         text : str
         threshold : float
 
@@ -179,21 +179,13 @@ class Sam3:
         list of Mask
             Most certain first.
         """
-        key = hash((rgb.shape, rgb.tobytes()))
-        with self._lock:
-            last = self._last
-        if last is None or last[0] != key:
-            last = (key, self.encode(rgb))
-            with self._lock:
-                self._last = last
-        return self.find(last[1], text, threshold=threshold)
+        return self.find(self.encode(rgb), text, threshold=threshold)
 
     def close(self) -> None:
         """Free the memory of the three graphs; the model cannot be used any more."""
         for session in (self._encoder, self._language, self._decoder):
             session.close()
         with self._lock:
-            self._last = None
             self._texts.clear()
 
     def _text_features(self, text: str) -> dict[str, NDArray[np.generic]]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit, logit
 
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask
@@ -65,10 +66,10 @@ def read_scores(outputs: Outputs) -> NDArray[np.float32]:
     """
     if "scores" in outputs:
         return np.asarray(outputs["scores"], np.float32).reshape(-1)
-    scores = sigmoid(outputs["pred_logits"]).reshape(-1)
+    scores = to_probability(outputs["pred_logits"])
     for name, value in outputs.items():
         if name.startswith(_PRESENCE):
-            scores = scores * sigmoid(value).reshape(-1)[0]
+            scores = scores * to_probability(value)[0]
     return scores
 
 
@@ -118,9 +119,9 @@ def read_masks(
     return [mask for mask in found if mask]
 
 
-def sigmoid(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Logits to probabilities, without overflow and for infinities too."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(values, np.float32))), np.float32)
+def to_probability(logits: NDArray[Any]) -> NDArray[np.float32]:
+    """Logits of any shape to probabilities, (N,) float32."""
+    return np.asarray(expit(np.asarray(logits, np.float32)), np.float32).reshape(-1)
 
 
 def _from_booleans(
@@ -139,5 +140,4 @@ def _lie_within_0_and_1(values: NDArray[Any]) -> bool:
 
 
 def _logit(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    clipped = np.clip(probabilities, _SURE, 1 - _SURE)
-    return np.asarray(np.log(clipped / (1 - clipped)), np.float32)
+    return np.asarray(logit(np.clip(probabilities, _SURE, 1 - _SURE)), np.float32)

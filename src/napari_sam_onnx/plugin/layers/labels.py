@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
+from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.label_store import make_labels
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.layers.plane import Plane
 
 
-class TargetError(ValueError):
+class TargetError(UserError, ValueError):
     """A commit that cannot be done; the message says why and what to do."""
 
 

@@ -72,8 +72,7 @@ class ModelPanel(QWidget):
         if model is None:
             set_line(self.runs_on, "not loaded yet")
         else:
-            where = getattr(model, "runs_on", None) or getattr(model, "description", model.id)
-            set_line(self.runs_on, str(where), str(getattr(model, "description", where)))
+            set_line(self.runs_on, model.runs_on, model.description)
 
     def open_manager(self, *_: Any) -> None:
         """Show the model manager."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES
+from napari_sam_onnx.errors import explain
 from napari_sam_onnx.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.status import explain
 from napari_sam_onnx.stacks import iterate_stack
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.compare import ModelAnswer, compare_models, ensemble
+from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.status import explain, log_failure
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
@@ -128,7 +128,6 @@ def _iterate(
             with engine.borrow(source) as model:
                 (answer,) = compare_models(rgb, prompts, [model], engine.cache)
         except Exception as error:  # one that cannot be opened does not stop the others
-            log_failure(error)
             answer = ModelAnswer(str(source), None, problem=explain(error))
         answers.append(answer)
         yield Compared(name, answer)

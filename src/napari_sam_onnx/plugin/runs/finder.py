@@ -15,7 +15,10 @@ from psygnal import Signal
 
 from napari_sam_onnx.automatic import make_parameters
 from napari_sam_onnx.automatic.generate import iterate_masks
+from napari_sam_onnx.automatic.progress import relay
+from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.labels import paint_masks
+from napari_sam_onnx.models import TextModel
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
@@ -124,8 +127,9 @@ class Finder:
         rgb = search.reader.read(search.plane)
         yield f"Looking for “{search.text}” …" if search.text else "Looking for objects …"
         shape = (rgb.shape[0], rgb.shape[1])
-        if hasattr(model, "segment_text"):
-            masks = model.segment_text(rgb, search.text)
+        if isinstance(model, TextModel):
+            embedding = encode_through(rgb, model, self.session.engine.cache)
+            masks = model.find(embedding, search.text)
         else:
             found = model.propose_boxes(rgb, search.text if model.reads_text else None)
             masks = yield from self._ask_boxes(search, rgb, found.boxes)
@@ -142,13 +146,7 @@ class Finder:
             steps = iterate_masks(
                 rgb, model, make_parameters("boxes"), cache=engine.cache, boxes=boxes
             )
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as stop:
-                    masks = stop.value
-                    break
-                yield f"{step.done} of {step.total} boxes …"
+            masks = yield from relay(steps, lambda step: f"{step.done} of {step.total} boxes …")
         return masks
 
     def _open(self, finder: str) -> Any:

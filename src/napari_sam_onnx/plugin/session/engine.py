@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import answer_prompts, encode_once
+from napari_sam_onnx.segmenter import answer_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
@@ -85,17 +86,17 @@ class Engine:
     ----------
     load : callable
         Takes a source and returns a `Model`; `napari_sam_onnx.load_model` where omitted.
-    cache : EmbeddingCache, optional
+    cache : EmbeddingStore, optional
         Shared by all models and by automatic masks.
     """
 
     def __init__(
         self,
         load: Callable[[Any], Model] | None = None,
-        cache: EmbeddingCache | None = None,
+        cache: EmbeddingStore | None = None,
     ) -> None:
         self._load = load
-        self.cache = EmbeddingCache() if cache is None else cache
+        self.cache: EmbeddingStore = EmbeddingCache() if cache is None else cache
         self._lock = RLock()
         self._source: Any = None
         self._model: Model | None = None
@@ -130,9 +131,7 @@ class Engine:
         try:
             yield model
         finally:
-            close = getattr(model, "close", None)
-            if close is not None:
-                close()
+            model.close()
 
     def model(self, source: Any) -> Model:
         """Return the model of a source, loaded where it is not the current one.
@@ -171,9 +170,9 @@ class Engine:
             embedding = self._find_embedding(request)
             if embedding is None:
                 rgb = request.reader.read(request.plane)
-                key = self._embedded[request.place] = encode_once(model, rgb, self.cache)
-                embedding = self.cache.get(key)
-                assert embedding is not None  # the newest always stays
+                key = embedding_key(rgb, model.id)
+                embedding = encode_through(rgb, model, self.cache, key=key)
+                self._embedded[request.place] = key
             if not request.answerable:
                 return []
             shape = embedding.plane_shape
@@ -201,9 +200,7 @@ class Engine:
         """Close the model, so that its memory is free before the next one is opened."""
         model, self._source, self._model = self._model, None, None
         if model is not None and model not in self._borrowed:
-            close = getattr(model, "close", None)
-            if close is not None:
-                close()
+            model.close()
 
     def _find_loader(self) -> Callable[[Any], Model]:
         if self._load is None:

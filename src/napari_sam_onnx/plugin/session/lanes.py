@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_sam_onnx.plugin.status import log_failure
+from napari_sam_onnx.errors import log_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -103,7 +103,7 @@ def _catch(run: Callable[[], Any]) -> tuple[Any, Exception | None]:
     try:
         return run(), None
     except Exception as error:
-        log_failure(error)
+        log_fault(error)
         return None, error
 
 
@@ -172,7 +172,7 @@ class ThreadStream:
                 if self._stopping:
                     break
         except Exception as error:
-            log_failure(error)
+            log_fault(error)
             self._error = error
         finally:
             generator.close()

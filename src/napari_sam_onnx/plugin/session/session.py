@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
 from napari_sam_onnx.plugin.layers.picture import Picture
@@ -32,7 +33,7 @@ from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise, is_doubtfu
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Engine, Request
 from napari_sam_onnx.plugin.session.lanes import Job, Lane, ThreadLane
-from napari_sam_onnx.plugin.status import Status, explain
+from napari_sam_onnx.plugin.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models.add import add_detector, add_local
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.catalog import read_catalogue
@@ -22,7 +23,6 @@ from napari_sam_onnx.models.store.speed import Speed, measure_speed, read_speeds
 from napari_sam_onnx.models.store.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
 from napari_sam_onnx.plugin.shelf.fetching import Fetching
-from napari_sam_onnx.plugin.status import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,40 +1,15 @@
-"""Embeddings kept in memory, so that a plane is encoded once.
-
-The key is the content that the model saw (the RGB picture, hence pixels, channels and
-contrast) and the model that saw it, never a name that somebody gave: a changed contrast limit
-can not reuse a stale embedding.
-"""
+"""Embeddings kept in memory, so that a plane is encoded once."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_sam_onnx.embedding import Embedding
 
 DEFAULT_BYTES = 512 * 2**20
-
-
-def embedding_key(image: NDArray[np.uint8], model_id: str) -> str:
-    """Identify an embedding by what was encoded and by which model.
-
-    Parameters
-    ----------
-    image : (H, W, 3) uint8
-        The RGB picture that the model sees.
-    model_id : str
-        See `napari_sam_onnx.models.Model`.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{model_id}|{image.shape}".encode())
-    digest.update(image.data if image.flags.c_contiguous else image.tobytes())
-    return digest.hexdigest()
 
 
 class EmbeddingCache:

@@ -1,0 +1,65 @@
+"""One key, one place that encodes, and stores that are all alike to it."""
+
+import numpy as np
+import pytest
+
+from napari_sam_onnx.cache import (
+    DiskCache,
+    EmbeddingCache,
+    EmbeddingStore,
+    TieredCache,
+    embedding_key,
+    encode_through,
+)
+from tests.fakes import ComponentModel, draw_discs
+
+PICTURE = np.repeat(draw_discs((30, 40), [(10, 10)], 5)[..., None], 3, axis=2)
+
+
+def test_the_key_follows_pixels_shape_and_model():
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    other = image.copy()
+    other[0, 0, 0] += 1
+    keys = {
+        embedding_key(image, "m"),
+        embedding_key(other, "m"),
+        embedding_key(image, "n"),
+        embedding_key(image.reshape(2, 8, 3), "m"),
+    }
+    assert len(keys) == 4
+    assert embedding_key(image.copy(), "m") == embedding_key(image, "m")
+    assert embedding_key(image[::-1], "m") == embedding_key(image[::-1].copy(), "m")
+
+
+@pytest.fixture(params=["memory", "disk", "both"])
+def store(request, tmp_path):
+    memory, disk = EmbeddingCache(), DiskCache(tmp_path / "cache")
+    return {"memory": memory, "disk": disk, "both": TieredCache(memory, disk)}[request.param]
+
+
+def test_a_picture_is_encoded_once_by_each_model(store):
+    assert isinstance(store, EmbeddingStore)
+    one, other = ComponentModel("one"), ComponentModel("other")
+    seconds = []
+    first = encode_through(PICTURE, one, store, seconds.append)
+    again = encode_through(PICTURE.copy(), one, store, seconds.append)
+    assert (one.encoded, len(seconds)) == (1, 1)
+    np.testing.assert_array_equal(again.tensors["components"], first.tensors["components"])
+    assert (again.plane_shape, again.input_shape, again.model_id) == ((30, 40), (30, 40), "one")
+    encode_through(PICTURE, other, store)
+    assert other.encoded == 1
+    encode_through(255 - PICTURE, one, store)
+    assert one.encoded == 2
+
+
+def test_the_slow_store_outlasts_the_fast_one_and_fills_it(tmp_path):
+    memory, disk = EmbeddingCache(), DiskCache(tmp_path)
+    both, model = TieredCache(memory, disk), ComponentModel()
+    encode_through(PICTURE, model, both)
+    both.clear()
+    assert (len(memory), disk.info().entries) == (0, 1)
+    encode_through(PICTURE, model, both)
+    assert (model.encoded, len(memory)) == (1, 1)
+    disk.clear()
+    encode_through(PICTURE, model, both)
+    assert model.encoded == 1
