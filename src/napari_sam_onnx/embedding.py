@@ -11,7 +11,7 @@ spans ``[i, i + 1]`` and has its centre at ``i + 0.5``. A window may reach beyon
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -77,13 +77,27 @@ class LowResMask:
     upscaled_side: int = 0
 
 
+class Logits(Protocol):
+    """What is needed of an array (B, M, h, w) of logits; some are made when looked at."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(B, M, h, w)``."""
+
+    def __getitem__(self, key: tuple[int, int], /) -> NDArray[np.float32]:
+        """Logits (h, w) of a prompt and a candidate."""
+
+    def __array__(self) -> NDArray[Any]:
+        """All logits."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LowResMasks:
     """A decoder's answer to a batch of prompts.
 
     Parameters
     ----------
-    logits : (B, M, h, w) float32
+    logits : (B, M, h, w) float32, or `Logits`
         M candidate masks for each of B prompts.
     predicted_iou : (B, M) float32
         The model's own estimate, raw: it may exceed 1.
@@ -98,7 +112,7 @@ class LowResMasks:
         See `LowResMask`.
     """
 
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float32] | Logits
     predicted_iou: NDArray[np.float32]
     windows: NDArray[np.float32]
     best: NDArray[np.int64]
@@ -107,7 +121,7 @@ class LowResMasks:
 
     def mask(self, prompt: int, candidate: int) -> LowResMask:
         """One candidate of one prompt."""
-        logits = self.logits[prompt, candidate]
+        logits: NDArray[np.float32] = self.logits[prompt, candidate]
         return LowResMask(logits, self.windows[prompt], self.upscaled_side)
 
 

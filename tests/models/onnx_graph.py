@@ -74,11 +74,11 @@ class Graph:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, TYPES[dtype], list(shape)))
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path, opset: int = 17) -> Path:
         graph = helper.make_graph(
             self._nodes, "graph", self._inputs, self._outputs, self._constants
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
         model.ir_version = 8
         onnx.checker.check_model(model)
         onnx.save(model, str(path))

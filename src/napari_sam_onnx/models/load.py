@@ -14,10 +14,12 @@ from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
 from napari_sam_onnx.models.store.fingerprint import fingerprint
+from napari_sam_onnx.models.store.places import compiled_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -31,6 +33,7 @@ def load_model(
     provider: str = "auto",
     threads: int | None = None,
     overrides: Mapping[str, object] | None = None,
+    compiled: bool = True,
 ) -> OnnxModel:
     """Open a model.
 
@@ -48,6 +51,10 @@ def load_model(
     overrides : mapping, optional
         Fields of the contract that the files cannot tell, see `detect_contract`; they are
         added to those of the card.
+    compiled : bool
+        Whether a decoder of SAM's structure that runs on the CPU is replaced by graphs that
+        give the same answers sooner, see `compile_decoder`. They are made when the decoder is
+        opened for the first time, which takes some seconds.
 
     Returns
     -------
@@ -67,12 +74,14 @@ def load_model(
     True
     """
     # ONNX Runtime is imported only here, so that commands which open no model start at once
+    from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
     from napari_sam_onnx.models.onnx.probes import probe_decoder
     from napari_sam_onnx.models.onnx.runtime import Session
 
     name, paths, stated = _resolve(source)
     changes = {**stated, **(overrides or {})}
     sessions: list[Session] = []
+    faster: CompiledDecoder | None = None
     try:
         for path in paths:
             sessions.append(Session(path, provider=provider, threads=threads))
@@ -82,11 +91,18 @@ def load_model(
             (decoder.inputs, decoder.outputs),
             changes,
         )
-        opened, row, findings = probe_decoder(decoder, contract.decoder, stated_fields(changes))
-        sessions.append(opened)
+        row, finding = contract.decoder, ""
+        if compiled:
+            faster, finding = compile_decoder(decoder, row, compiled_dir())
+        if faster is not None:
+            decoder.close()
+            row = row if "batch" in stated_fields(changes) else replace(row, batch=True)
+        opened, row, findings = probe_decoder(faster or decoder, row, stated_fields(changes))
     except BaseException:
         for session in sessions:
             session.close()
+        if faster is not None:
+            faster.close()
         raise
     contract = replace(contract, decoder=row)
     return OnnxModel(
@@ -95,7 +111,7 @@ def load_model(
         contract,
         model_id=f"{name}@{fingerprint(paths, repr(contract.encoder))}",
         name=name,
-        findings=findings,
+        findings=(*findings, finding) if finding else findings,
     )
 
 

@@ -16,7 +16,8 @@ E16 = Encoder(input="pixel_values", shape=(1, 3, SIDE, SIDE), embeddings=levels(
 
 
 def load(build_pair, encoder, decoder, **options):
-    return load_model(build_pair(encoder, decoder), threads=1, **options)
+    pair = build_pair(encoder, decoder)
+    return load_model(pair, threads=1, compiled=False, **options)
 
 
 def decode(model, *prompts):

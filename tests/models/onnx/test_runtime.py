@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import weakref
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -109,6 +111,22 @@ def test_arrays_that_do_not_fit_are_refused(path):
     session = Session(path, threads=1)
     with pytest.raises(ModelError, match=r"graph\.onnx failed: "):
         session.run({"x": np.ones((1, 3))})
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's own figures")
+def test_memory_of_a_run_is_given_back_on_request(tmp_path):
+    graph = Graph()
+    wide = graph.add("Expand", graph.take("x", (1, 1)), graph.constant([64, 2**19], "int64"))
+    graph.give(graph.over("ReduceMax", graph.add("Exp", wide), 1), "y", (64,))  # 128 MB each
+    session = Session(graph.save(tmp_path / "wide.onnx"), provider="cpu")
+    feeds = {"x": np.ones((1, 1), np.float32)}
+    answers, kept = [], []
+    for release in (False, True):
+        answers.append(session.run(feeds, release=release)["y"])
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        kept.append(pages * os.sysconf("SC_PAGE_SIZE"))
+    np.testing.assert_array_equal(*answers)
+    assert kept[1] < kept[0] - 100 * 2**20
 
 
 def test_a_closed_session_says_so_and_frees_its_memory(path):

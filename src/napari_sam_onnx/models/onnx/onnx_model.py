@@ -10,23 +10,26 @@ masks at plane size that some graphs offer are never read: many public files str
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam_onnx.embedding import Embedding, LowResMasks
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
 from napari_sam_onnx.models.onnx.feeds import ask, build_feeds, group
 from napari_sam_onnx.models.onnx.frame import find_frame
+from napari_sam_onnx.models.onnx.lazy_logits import LazyLogits
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
 from napari_sam_onnx.models.onnx.preprocess import prepare_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.embedding import Proposals
+    from napari_sam_onnx.embedding import Logits, Proposals
     from napari_sam_onnx.models.onnx.detect import Contract
     from napari_sam_onnx.models.onnx.feeds import Question
     from napari_sam_onnx.models.onnx.frame import Frame
@@ -35,13 +38,14 @@ if TYPE_CHECKING:
 
 _MOST_PROMPTS = 64
 _MOST_LARGE_PROMPTS = 16  # SAM's decoders keep 32 channels of 256 × 256 for each prompt
+_MOST_COMPILED_PROMPTS = 4  # more of them do not fit the processor's caches and take longer each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
     """A decoder's answer to questions of one kind: (B, M, h, w), (B, M), (B, 4)."""
 
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float32] | LazyLogits
     scores: NDArray[np.float32]
     windows: NDArray[np.float32]
 
@@ -53,7 +57,7 @@ class OnnxModel:
     ----------
     encoder : Session or None
         None where one file encodes and decodes at once; the embedding is then the picture.
-    decoder : Session
+    decoder : Session or CompiledDecoder
     contract : Contract
         What the two agree on, probes included.
     model_id : str
@@ -67,7 +71,7 @@ class OnnxModel:
     def __init__(
         self,
         encoder: Session | None,
-        decoder: Session,
+        decoder: Session | CompiledDecoder,
         contract: Contract,
         *,
         model_id: str,
@@ -145,13 +149,15 @@ class OnnxModel:
         """Encode a plane in a size, or in the one that suits it."""
         row = self.contract.encoder
         tensor, input_shape = prepare_plane(image, row, shape)
-        outputs = (
-            {row.input: tensor} if self._encoder is None else self._encoder.run({row.input: tensor})
-        )
+        outputs = {row.input: tensor}
+        if self._encoder is not None:  # one run takes up to 4 GB, and is seldom followed by another
+            outputs = self._encoder.run(outputs, release=True)
         tensors = {
             name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
             for name, parts in self.contract.wiring.items()
         }
+        if isinstance(self._decoder, CompiledDecoder):
+            self._decoder.prepare(tensors)
         return Embedding(tensors, (image.shape[0], image.shape[1]), input_shape, self._id)
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
@@ -178,13 +184,13 @@ class OnnxModel:
         if not questions:
             raise ModelError("There are no prompts to answer; give at least one.")
         answers = self._answer(embedding, questions, frame)
-        if decoder.frame == "window":
+        if decoder.frame == "window" and isinstance(answers.logits, np.ndarray):
             again, larger = look_again(
                 questions, answers.logits, answers.scores, answers.windows, embedding.plane_shape
             )
             if again:
                 second = self._answer(embedding, larger, frame)
-                answers.logits[again] = second.logits
+                answers.logits[again] = np.asarray(second.logits)
                 answers.scores[again] = second.scores
                 answers.windows[again] = second.windows
         candidates = answers.logits.shape[1]
@@ -239,6 +245,8 @@ class OnnxModel:
         """Answer every question, batch by batch, in the order asked."""
         decoder = self.contract.decoder
         tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
+        if isinstance(self._decoder, CompiledDecoder):
+            return self._answer_lazily(self._decoder, tensors, questions, frame)
         parts: list[tuple[list[int], _Answers]] = []
         most = _MOST_PROMPTS if decoder.mask_side <= 64 else _MOST_LARGE_PROMPTS
         for positions in group(questions, decoder, most):
@@ -247,10 +255,40 @@ class OnnxModel:
             parts.append((positions, self._run(tensors | feeds, len(asked), frame)))
         order = np.argsort(np.concatenate([positions for positions, _ in parts]))
         return _Answers(
-            np.concatenate([part.logits for _, part in parts])[order],
+            np.concatenate([np.asarray(part.logits) for _, part in parts])[order],
             np.concatenate([part.scores for _, part in parts])[order],
             np.concatenate([part.windows for _, part in parts])[order],
         )
+
+    def _answer_lazily(
+        self,
+        compiled: CompiledDecoder,
+        tensors: dict[str, NDArray[np.generic]],
+        questions: Sequence[Question],
+        frame: Frame,
+    ) -> _Answers:
+        """Answer every question with scores; logits are made when they are looked at."""
+        decoder = self.contract.decoder
+        scores: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(questions)
+        draw: list[Callable[[], NDArray[np.float32]]] = [_nothing] * len(questions)
+        for positions in group(questions, decoder, _MOST_COMPILED_PROMPTS):
+            asked = [questions[position] for position in positions]
+            answer = compiled.answer(tensors | build_feeds(asked, decoder, frame))
+            values = np.asarray(answer.values, np.float32).reshape(len(asked), -1)
+            self._check_numbers(values)
+            for row, position in enumerate(positions):
+                scores[position] = values[row]
+                draw[position] = partial(compiled.draw, answer, row)
+        windows = np.tile(frame.window, (len(questions), 1))
+        shape = (len(questions), len(scores[0]), *compiled.mask_shape)
+        return _Answers(LazyLogits(shape, draw), np.stack(scores), windows)
+
+    def _check_numbers(self, scores: NDArray[np.float32]) -> None:
+        if not np.isfinite(scores).all():
+            raise ModelError(
+                f"{self.name} answers with values that are no numbers; on this machine its "
+                "precision does not suffice: take the full precision files or provider='cpu'."
+            )
 
     def _run(self, feeds: dict[str, NDArray[np.generic]], count: int, frame: Frame) -> _Answers:
         decoder = self.contract.decoder
@@ -259,11 +297,7 @@ class OnnxModel:
         logits = np.asarray(outputs[decoder.masks], np.float32)
         logits = logits.reshape(count, -1, *logits.shape[-2:])  # (1, B, M, h, w) in some
         scores = np.asarray(outputs[decoder.scores], np.float32).reshape(count, -1)
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.name} answers with values that are no numbers; on this machine its "
-                "precision does not suffice: take the full precision files or provider='cpu'."
-            )
+        self._check_numbers(scores)
         if decoder.middle or decoder.gain != 1.0:
             logits = (logits - np.float32(decoder.middle)) * np.float32(decoder.gain)
         if decoder.windows:
@@ -273,8 +307,12 @@ class OnnxModel:
         return _Answers(logits, scores, windows)
 
 
+def _nothing() -> NDArray[np.float32]:
+    raise AssertionError("every question is in one batch")
+
+
 def choose_candidates(
-    logits: NDArray[np.float32],
+    logits: NDArray[np.float32] | Logits,
     scores: NDArray[np.float32],
     prompts: Sequence[Prompts],
     rule: str,
@@ -296,8 +334,9 @@ def choose_candidates(
     (B,) int64
     """
     if rule == "stability":
-        sure = np.count_nonzero(logits > 1, axis=(2, 3))
-        possible = np.count_nonzero(logits > -1, axis=(2, 3))
+        values = np.asarray(logits)
+        sure = np.count_nonzero(values > 1, axis=(2, 3))
+        possible = np.count_nonzero(values > -1, axis=(2, 3))
         best = np.argmax(sure / np.maximum(possible, 1), axis=1)
     elif rule == "token" and logits.shape[1] == 4:
         ambiguous = np.array([prompt.ambiguous for prompt in prompts])

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.contracts import DecoderContract
 
-    Ask = Callable[[Session, list["Clicks"]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+    Runs = Session | CompiledDecoder
+    Ask = Callable[[Runs, list["Clicks"]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 Clicks = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 """Points (N, 2) as (x, y) in the frame, and their labels (N,)."""
@@ -33,20 +35,20 @@ _LARGEST_REWRITE = 256 * 2**20  # bytes; larger graphs are looped over instead o
 
 
 def probe_decoder(
-    session: Session, decoder: DecoderContract, stated: frozenset[str] = frozenset()
-) -> tuple[Session, DecoderContract, tuple[str, ...]]:
+    session: Runs, decoder: DecoderContract, stated: frozenset[str] = frozenset()
+) -> tuple[Runs, DecoderContract, tuple[str, ...]]:
     """Complete a decoder's row by trying.
 
     Parameters
     ----------
-    session : Session
+    session : Session or CompiledDecoder
     decoder : DecoderContract
     stated : frozenset of str
         Fields that a card states, which are not probed.
 
     Returns
     -------
-    session : Session
+    session : Session or CompiledDecoder
         The one given, or one of the rewritten graph that takes batches; then the one given
         is closed.
     decoder : DecoderContract
@@ -81,9 +83,7 @@ def probe_decoder(
     return session, decoder, tuple(findings)
 
 
-def _make_up_embedding(
-    session: Session, decoder: DecoderContract
-) -> dict[str, NDArray[Any]] | None:
+def _make_up_embedding(session: Runs, decoder: DecoderContract) -> dict[str, NDArray[Any]] | None:
     """Noise in the shape of the embedding, or None where the file leaves its sides open.
 
     The picture that a single file takes has open sides and is a square of the frame.
@@ -110,7 +110,7 @@ def _clicks(decoder: DecoderContract) -> list[Clicks]:
 
 
 def _run(
-    session: Session,
+    session: Runs,
     decoder: DecoderContract,
     tensors: dict[str, NDArray[Any]],
     clicks: list[Clicks],
@@ -134,7 +134,7 @@ def _run(
 
 
 def _takes_batches(
-    session: Session, decoder: DecoderContract, tensors: dict[str, NDArray[Any]]
+    session: Runs, decoder: DecoderContract, tensors: dict[str, NDArray[Any]]
 ) -> bool:
     """Whether two prompts at once are answered as one after the other."""
     clicks = _clicks(decoder)
@@ -164,7 +164,7 @@ def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     return bool(np.abs(a - b).max(initial=0) <= tolerance)
 
 
-def _open_batch(session: Session, decoder: DecoderContract) -> Session | None:
+def _open_batch(session: Runs, decoder: DecoderContract) -> Session | None:
     """Open the graph anew with its axis of prompts open, or None where that cannot be."""
     if session.path.stat().st_size > _LARGEST_REWRITE:
         return None
@@ -180,7 +180,7 @@ def _open_batch(session: Session, decoder: DecoderContract) -> Session | None:
 
 
 def _probe_range(
-    session: Session,
+    session: Runs,
     decoder: DecoderContract,
     tensors: dict[str, NDArray[Any]],
     findings: list[str],
@@ -194,7 +194,7 @@ def _probe_range(
 
 
 def _probe_padding(
-    session: Session,
+    session: Runs,
     decoder: DecoderContract,
     tensors: dict[str, NDArray[Any]],
     findings: list[str],

@@ -79,6 +79,11 @@ class TensorSpec:
         return f"{self.name} {self.dtype} [{sides}]"
 
 
+def runtime_version() -> str:
+    """Tell which onnxruntime is installed."""
+    return str(ort.__version__)
+
+
 def list_providers() -> tuple[str, ...]:
     """List what the installed onnxruntime can run on, by the names that users write."""
     installed = set(ort.get_available_providers())
@@ -200,7 +205,11 @@ class Session:
         self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str] | None = None,
+        *,
+        release: bool = False,
     ) -> dict[str, NDArray[Any]]:
         """Run arrays through the graph.
 
@@ -210,6 +219,9 @@ class Session:
             One array per input; cast to the input's type where it differs.
         outputs : sequence of str, optional
             The outputs wanted; all where omitted.
+        release : bool
+            Whether the memory that the run took is given back to the system afterwards, on the
+            CPU; it is kept for the next run otherwise.
 
         Returns
         -------
@@ -230,7 +242,7 @@ class Session:
         if session is None:
             raise ModelError(f"The model {self.path.name} was closed; load it again.")
         try:
-            return dict(zip(names, self._run(session, names, cast), strict=True))
+            return dict(zip(names, self._run(session, names, cast, release), strict=True))
         except _ORT_ERRORS as error:
             if self.provider == "cpu":
                 raise ModelError(f"{self.path.name} failed: {_first_line(error)}") from error
@@ -238,7 +250,7 @@ class Session:
         with self._lock:
             if self.provider != "cpu":
                 self._session = self._fall_back(reason)
-        return self.run(feeds, outputs)
+        return self.run(feeds, outputs, release=release)
 
     def close(self) -> None:
         """Free the graph's memory; the session cannot run any more."""
@@ -246,8 +258,16 @@ class Session:
         self._content = None
 
     def _run(
-        self, session: ort.InferenceSession, names: list[str], feeds: dict[str, NDArray[Any]]
+        self,
+        session: ort.InferenceSession,
+        names: list[str],
+        feeds: dict[str, NDArray[Any]],
+        release: bool,
     ) -> list[NDArray[Any]]:
+        if release and self.provider == "cpu":
+            options = ort.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            return list(session.run(names, feeds, options))
         if self.provider != "directml":
             return list(session.run(names, feeds))
         with self._lock:  # DirectML forbids two runs of one session at once

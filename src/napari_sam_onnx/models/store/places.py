@@ -38,6 +38,13 @@ def models_dir() -> Path:
     return data_dir() / "models"
 
 
+def compiled_dir() -> Path:
+    """Where graphs lie that were compiled from decoders; it may be emptied at any time."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "compiled"
+    return Path(platformdirs.user_cache_dir(APP, appauthor=False)) / "compiled"
+
+
 def cards_dir() -> Path:
     """Where the user's own cards (``*.toml``) are looked for."""
     if home := os.environ.get(HOME_VARIABLE):
