@@ -8,6 +8,7 @@ from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
+from napari_sam_onnx.scales import find_part, plan_look
 from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.prompts import Prompts
     from napari_sam_onnx.regions import Region
+    from napari_sam_onnx.scales import Look
 
 
 class Segmenter:
@@ -51,6 +53,8 @@ class Segmenter:
         self._embedding: Embedding | None = None
         self._plane_shape = (0, 0)
         self._region: Region | None = None
+        self._look_at: Look | None = None
+        self._rgb: NDArray[np.uint8] | None = None
 
     @property
     def embedding(self) -> Embedding:
@@ -82,6 +86,7 @@ class Segmenter:
         axes: str | None = None,
         channels: Sequence[Channel] | None = None,
         region: Region | None = None,
+        diameter: float = 0.0,
     ) -> Embedding:
         """Encode a plane, unless its embedding is in the cache.
 
@@ -91,12 +96,14 @@ class Segmenter:
             The plane.
         axes, channels
             See `napari_sam_onnx.image.to_rgb`.
-        region : Region, optional
+        region, diameter
             See `set_rgb`.
         """
-        return self.set_rgb(to_rgb(image, axes, channels), region)
+        return self.set_rgb(to_rgb(image, axes, channels), region, diameter)
 
-    def set_rgb(self, rgb: NDArray[np.uint8], region: Region | None = None) -> Embedding:
+    def set_rgb(
+        self, rgb: NDArray[np.uint8], region: Region | None = None, diameter: float = 0.0
+    ) -> Embedding:
         """Encode a plane as the model sees it, unless its embedding is in the cache.
 
         Parameters
@@ -106,7 +113,29 @@ class Segmenter:
         region : Region, optional
             The part of the plane to look at, at its scale. Prompts and masks stay in pixels of
             the plane; a prompt beyond the region cannot be answered.
+        diameter : float
+            Of a typical object in plane pixels: the plane is looked at in the scale that suits
+            it, where needed in parts around the prompts. 0: in the model's own scale.
+
+        Raises
+        ------
+        PromptError
+            If a region and a diameter are given, or the diameter is negative.
         """
+        if diameter < 0 or (diameter and region is not None):
+            raise PromptError(
+                "The diameter of an object is positive, and is given without a region: it says "
+                "itself what is looked at."
+            )
+        self._rgb = self._look_at = None
+        if diameter:
+            embedding = self._look(rgb, (rgb.shape[0], rgb.shape[1]), None)
+            fixed = max(embedding.input_shape)
+            look = plan_look(self.model, embedding.plane_shape, diameter, fixed)
+            if look.part:  # each answer encodes the part that it needs
+                self._rgb, self._look_at = rgb, look
+                return embedding
+            return self._look(rgb, embedding.plane_shape, None, look.model)
         shape = (rgb.shape[0], rgb.shape[1])
         return self._look(rgb if region is None else cut_region(rgb, region), shape, region)
 
@@ -123,13 +152,18 @@ class Segmenter:
         region : Region, optional
             See `set_rgb`.
         """
+        self._rgb = self._look_at = None
         return self._look(source.read(index, region), source.plane_shape, region)
 
     def _look(
-        self, rgb: NDArray[np.uint8], plane_shape: tuple[int, int], region: Region | None
+        self,
+        rgb: NDArray[np.uint8],
+        plane_shape: tuple[int, int],
+        region: Region | None,
+        model: Model | None = None,
     ) -> Embedding:
         """Encode what is looked at, and remember where it lies."""
-        embedding = encode_through(rgb, self.model, self.cache)
+        embedding = encode_through(rgb, self.model if model is None else model, self.cache)
         self._embedding, self._plane_shape, self._region = embedding, plane_shape, region
         return embedding
 
@@ -186,7 +220,17 @@ class Segmenter:
         """
         if not prompts:
             return []
+        if self._look_at is not None:
+            return [self._answer_in_part(asked, self._look_at) for asked in prompts]
         return answer_prompts(self.model, self.embedding, prompts, self._region, self._plane_shape)
+
+    def _answer_in_part(self, prompts: Prompts, look: Look) -> Mask:
+        """Answer prompts for one object in the part of the plane around them."""
+        assert self._rgb is not None  # set with the look
+        shape = (self._rgb.shape[0], self._rgb.shape[1])
+        region = find_part(prompts, shape, look)
+        embedding = self._look(cut_region(self._rgb, region), shape, region, look.model)
+        return answer_prompts(self.model, embedding, [prompts], region, shape)[0]
 
 
 def answer_prompts(

@@ -179,6 +179,7 @@ def test_the_defaults_are_those_of_sam_1():
         "crop_overlap_ratio": 512 / 1500,
         "crop_n_points_downscale_factor": 1,
         "points_per_batch": 64,
+        "diameter": 0.0,
         "point_grids": None,
     }
 

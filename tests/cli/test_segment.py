@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_sam_onnx.picture_file import read_picture
 from tests.cli.conftest import objects_of
+from tests.fakes import ComponentModel
 
 pytestmark = pytest.mark.usefixtures("component_model")
 
@@ -184,3 +185,37 @@ def test_version(run):
     code, said, _ = run("--version")
     assert code == 0
     assert re.fullmatch(r"napari-sam-onnx \d+\.\d+\.\d+\S*\n", said)
+
+
+@pytest.mark.parametrize("given", ["20", "20px", "10um", "10 µm", "10000nm"])
+def test_a_diameter_sets_the_scale_in_pixels_or_micrometres(run, tmp_path, discs, given):
+    looks = []
+
+    class Free(ComponentModel):
+        largest_input = 4000
+
+        def encode(self, image, scale=None):
+            looks.append(scale)
+            return super().encode(image)
+
+    source = tmp_path / "sized.tif"
+    sizes = {f"PhysicalSize{axis}": 0.5 for axis in "YX"}
+    units = {f"PhysicalSize{axis}Unit": "µm" for axis in "YX"}
+    tifffile.imwrite(source, discs, ome=True, metadata={"axes": "YX", **sizes, **units})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_sam_onnx.cli.segment.load_model", lambda *_, **__: Free())
+        code, _, err = run("segment", source, "-o", tmp_path / "o.tif", "--diameter", given)
+    assert (code, err) == (0, "")
+    assert looks[-1] == pytest.approx(2.5)
+
+
+def test_a_diameter_that_says_nothing_is_refused(run, tmp_path, picture):
+    out = tmp_path / "o.tif"
+    assert "12um" in run("segment", picture, "-o", out, "--diameter", "large")[2]
+    assert "12um" in run("segment", picture, "-o", out, "--diameter", "0")[2]
+    assert "in pixels" in run("segment", picture, "-o", out, "--diameter", "3um")[2]
+
+
+def test_limits_choose_what_is_written(run, tmp_path, picture):
+    out = tmp_path / "o.tif"
+    assert "0 objects" in run("segment", picture, "-o", out, "--min-diameter", 500)[1]

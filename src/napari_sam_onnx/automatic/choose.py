@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.parameters import make_parameters
+from napari_sam_onnx.automatic.scale import find_diameter
 from napari_sam_onnx.cache import encode_through
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ DETAIL = 0.7
 
 SMALL_TILE = 512
 """Side of the tiles for small objects; models enlarge them, the embedded one twice."""
+
+TILES = {"tile_side", "tile_overlap", "inner", "inner_parameters"}
+"""Settings that say how a plane is divided; who gives one wants no other scale."""
 
 
 def choose_parameters(
@@ -39,8 +43,9 @@ def choose_parameters(
     Returns
     -------
     settings : Parameters
-        ``grid`` where the model proposes no objects by itself. Where it does, ``tiled`` if it
-        sees the plane at less than `DETAIL` of its size, or if the plane is larger than
+        ``grid`` where the model proposes no objects by itself. Where it does, ``objects`` with
+        a diameter if one is given or `find_diameter` finds that another scale suits; ``tiled`` if
+        it sees the plane at less than `DETAIL` of its size, or if the plane is larger than
         `SMALL_TILE` and its objects are small (`Proposals.small`); else ``objects``.
 
     Raises
@@ -52,6 +57,11 @@ def choose_parameters(
     found = model.propose(embedding)
     if found is None:
         return make_parameters("grid", **values)
+    if not values.keys() & TILES:
+        diameter = values.get("diameter") or find_diameter(rgb, model, cache)
+        if diameter > 0:
+            return make_parameters("objects", **{**values, "diameter": diameter})
+    values = {name: value for name, value in values.items() if name != "diameter"}
     side = max(embedding.plane_shape)
     if side > SMALL_TILE and found.small:
         return make_parameters("tiled", **{"tile_side": SMALL_TILE, **values})

@@ -21,6 +21,7 @@ from napari_sam_onnx.automatic.parameters import (
     split_limits,
 )
 from napari_sam_onnx.automatic.progress import drive
+from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import iterate_tiles
 from napari_sam_onnx.cache import EmbeddingCache
@@ -85,6 +86,8 @@ def iterate_mask_set(
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
         raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
+    if not isinstance(parameters, TiledParameters) and parameters.diameter > 0:
+        model, parameters = set_scale(rgb, model, parameters, kept)
     match parameters:
         case GridParameters():
             return (yield from iterate_grid(rgb, model, parameters, kept))

@@ -18,6 +18,7 @@ from napari_sam_onnx.automatic.declare import (
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.shared_fields import (
     batch_field,
+    diameter_field,
     iou_field,
     max_area_field,
     min_area_field,
@@ -125,6 +126,7 @@ class GridParameters:
         advanced=True,
     )
     points_per_batch: int = batch_field()
+    diameter: float = diameter_field()
     # One (N, 2) grid per crop layer, (y, x) as fractions of the crop, instead of points_per_side.
     point_grids: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
@@ -169,6 +171,7 @@ class ObjectsParameters:
     min_area: int = min_area_field()
     max_area: int = max_area_field()
     points_per_batch: int = batch_field()
+    diameter: float = diameter_field()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -218,6 +221,7 @@ class BlobsParameters:
     min_area: int = min_area_field()
     max_area: int = max_area_field()
     points_per_batch: int = batch_field()
+    diameter: float = diameter_field()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -244,6 +248,7 @@ class BoxesParameters:
         step=0.05,
     )
     points_per_batch: int = batch_field()
+    diameter: float = diameter_field()
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -92,3 +92,17 @@ def max_area_field() -> Any:
         step=1,
         unit="px²",
     )
+
+
+def diameter_field() -> Any:
+    """Declare how large objects are."""
+    return declare(
+        0.0,
+        "Diameter of a typical object; sets the scale at which the model looks, where needed part "
+        "by part. 0: the model's own scale.",
+        label="Object diameter",
+        min=0.0,
+        max=10_000.0,
+        step=1.0,
+        unit="px",
+    )

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 def expand_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's ``**settings`` by one option per setting of the modes.
 
+    What the command declares itself is left to it.
     Only the settings that the user gave are passed on, so that the mode's own defaults hold.
     """
-    fields = _collect_fields()
     signature = inspect.signature(command, eval_str=True)
+    declared = signature.parameters
+    fields = {name: f for name, f in _collect_fields().items() if name not in declared}
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     options = [
         inspect.Parameter(

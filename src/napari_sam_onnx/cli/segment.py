@@ -10,6 +10,7 @@ import typer
 from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, split_limits
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.cli.jobs import plan_jobs
+from napari_sam_onnx.cli.lengths import parse_length
 from napari_sam_onnx.cli.segment_picture import Request, segment_picture
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.models import load_model
@@ -58,6 +59,13 @@ def segment(
         Optional[Link],  # noqa: UP045
         typer.Option(help="The axis along which an object keeps its label."),
     ] = None,
+    diameter: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Diameter of a typical object, in pixels (30) or micrometres (12um): sets the "
+            "scale at which the model looks; found by what it sees where omitted."
+        ),
+    ] = None,
     preview: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
@@ -79,6 +87,7 @@ def segment(
         mode=None if mode is None else mode.value,
         boxes=boxes,
         link=None if link is None else link.value,
+        diameter=None if diameter is None else parse_length(diameter),
         settings=settings,
         force=force,
         quiet=quiet,

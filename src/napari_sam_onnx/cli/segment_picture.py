@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_sam_onnx.automatic import (
     split_limits,
 )
 from napari_sam_onnx.automatic.progress import drive
+from napari_sam_onnx.cli.lengths import to_pixels
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
 from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
@@ -52,6 +53,7 @@ class Request:
     mode: str | None
     boxes: Path | None
     link: Link | None
+    diameter: tuple[float, str] | None
     settings: Mapping[str, Any]
     force: bool
     quiet: bool
@@ -67,6 +69,9 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
     """
     began = time.perf_counter()
     picture = read_picture(job.source)
+    if request.diameter is not None:
+        pixels = to_pixels(*request.diameter, picture.pixel_size)
+        request = replace(request, settings={**request.settings, "diameter": pixels})
     planes = _settle(picture, request)
     check_label_path(job.labels, planes.label_axes)
     with ExitStack() as files:

@@ -22,7 +22,7 @@ from napari_sam_onnx.models.onnx.feeds import ask, build_feeds, group
 from napari_sam_onnx.models.onnx.frame import find_frame
 from napari_sam_onnx.models.onnx.lazy_logits import LazyLogits
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
+from napari_sam_onnx.models.onnx.preprocess import check_plane, prepare_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,19 +126,38 @@ class OnnxModel:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, contract {self.contract.name}>"
 
-    def encode(self, image: NDArray[np.uint8]) -> Embedding:
+    @property
+    def largest_input(self) -> int:
+        """Longest side in pixels that the encoder takes; 0 where it has one size alone."""
+        row = self.contract.encoder
+        return max(row.size) if row.resize == "bounded" and row.size is not None else 0
+
+    def encode(self, image: NDArray[np.uint8], scale: float | None = None) -> Embedding:
         """Encode a plane.
 
         Parameters
         ----------
         image : (H, W, 3) uint8
             RGB.
+        scale : float, optional
+            Encoder pixels per plane pixel, for an encoder of free size; by its own rule where
+            omitted.
 
         Raises
         ------
         ModelError
-            If the picture has another shape or type, or the encoder fails.
+            If the picture has another shape or type, the encoder fails, or the plane does not
+            fit into it at this scale.
         """
+        if scale is not None:
+            check_plane(image)
+            height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+            if max(height, width) > self.largest_input:
+                raise ModelError(
+                    f"{self.name} cannot look at a plane of {image.shape[0]} × {image.shape[1]} "
+                    f"pixels {scale:.3g} times as large; look at parts of it."
+                )
+            return self._encode(image, (height, width))
         embedding = self._encode(image)
         if not self.contract.decoder.centers:
             return embedding

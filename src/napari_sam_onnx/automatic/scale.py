@@ -1,0 +1,190 @@
+"""Automatic masks at the scale of their objects: given, or found by what the model sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.objects import foreground_in
+from napari_sam_onnx.automatic.parameters import BoxesParameters, TiledParameters, mode_of
+from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.embedding import CERTAIN
+from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.parameters import (
+        BlobsParameters,
+        GridParameters,
+        ObjectsParameters,
+        Parameters,
+    )
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.models import Model
+
+SEEN_WELL = 20.0, 110.0
+"""Median diameters, in pixels of the encoder's input, at which a model's own scale stays."""
+
+SAMPLE = 40
+"""Proposed objects that are decoded to judge a scale."""
+
+LEAST_RATING = 0.55
+"""Rating from which on an object counts for a scale."""
+
+MANY_MORE = 3.0
+"""So many times more objects, so much better together, show that what was seen were heaps."""
+
+AS_GOOD = 0.8
+"""Part of what was seen before that another scale must show at least."""
+
+
+def set_scale(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    parameters: GridParameters | ObjectsParameters | BlobsParameters | BoxesParameters,
+    cache: EmbeddingStore,
+) -> tuple[Model, Parameters]:
+    """Turn a diameter into a model that looks at its scale, and parts of the plane where needed.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    model : Model
+    parameters
+        With a diameter.
+    cache : EmbeddingStore
+        Takes the embedding that shows how large a model of one size sees the plane.
+
+    Returns
+    -------
+    model : Model
+    parameters : Parameters
+        Without a diameter; ``tiled`` where the plane is looked at in parts. Boxes, which may be
+        anywhere and of any size, are looked at on the whole plane where a model of free size can
+        see it, else at the model's own scale.
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    fixed = 0
+    if not (isinstance(model, FreeModel) and model.largest_input):
+        fixed = max(encode_through(rgb, model, cache).input_shape)
+    look = plan_look(model, shape, parameters.diameter, fixed)
+    inner = replace(parameters, diameter=0.0)
+    if not look.part:
+        return look.model, inner
+    if isinstance(inner, BoxesParameters):
+        return model, inner
+    # What a tile must hold at least is declared with the mode.
+    tiled = TiledParameters(
+        inner=mode_of(inner),
+        tile_side=look.part,
+        tile_overlap=look.overlap,
+        max_overlap=getattr(inner, "max_overlap", 0.5),
+        inner_parameters=inner,
+    )
+    return look.model, tiled
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a model sees at a scale.
+
+    Parameters
+    ----------
+    scale : float
+        Encoder pixels per plane pixel.
+    count : float
+        Objects that are rated well, estimated from a sample.
+    seen : float
+        Their median diameter in pixels of the encoder's input; 0 without any.
+    worth : float
+        Sum of how much their ratings exceed one half, estimated alike.
+    """
+
+    scale: float
+    count: float
+    seen: float
+    worth: float
+
+    @property
+    def diameter(self) -> float:
+        """Median diameter in plane pixels."""
+        return self.seen / self.scale
+
+
+def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> float:
+    """Find the diameter to look for where the model's own scale does not suit the objects.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    model : Model
+    cache : EmbeddingStore
+
+    Returns
+    -------
+    float
+        In plane pixels; 0 where the model's own scale suits, or it has no other.
+
+    Notes
+    -----
+    Objects that are seen too small are looked at larger. Those that are seen too large may be
+    heaps: if a closer look shows many more and better ones, these count; else they are looked at
+    smaller.
+    A scale that shows clearly less than the first is not taken.
+    """
+    if not (isinstance(model, FreeModel) and model.largest_input):
+        return 0.0
+    first = _look(rgb, model, cache)
+    if not first.count or SEEN_WELL[0] <= first.seen <= SEEN_WELL[1]:
+        return 0.0
+    longest = max(rgb.shape[:2])
+    if first.seen > SEEN_WELL[1] and longest * first.scale * 2 <= model.largest_input:
+        closer = _look(rgb, AtScale(model, first.scale * 2), cache)
+        if closer.count > MANY_MORE * first.count and closer.worth > MANY_MORE * first.worth:
+            well = SEEN_WELL[0] <= closer.seen <= SEEN_WELL[1]
+            return SEEN_DIAMETER / closer.scale if well else closer.diameter
+    scale = SEEN_DIAMETER / first.diameter
+    if longest * scale <= model.largest_input:
+        other = _look(rgb, AtScale(model, scale), cache)
+        if other.worth < AS_GOOD * first.worth:
+            return 0.0
+    return first.diameter
+
+
+def _look(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
+    """Judge what a model sees at its scale by a sample of what it proposes."""
+    embedding = encode_through(rgb, model, cache)
+    scale = max(embedding.input_shape) / max(embedding.plane_shape)
+    return _judge(model, embedding, scale)
+
+
+def _judge(model: Model, embedding: Embedding, scale: float) -> Sight:
+    found = model.propose(embedding)
+    points = found.points[found.scores >= CERTAIN] if found is not None else np.zeros((0, 2))
+    if found is None or not len(points):
+        return Sight(scale, 0, 0, 0)
+    # Spread over the certain and the less certain alike.
+    chosen = np.unique(np.linspace(0, len(points) - 1, SAMPLE).round().astype(int))
+    prompts = [make_prompts([points[i]], plane_shape=embedding.plane_shape) for i in chosen]
+    steps = iterate_prompts(model, embedding, prompts, SAMPLE, Filter(LEAST_RATING))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            masks = stop.value
+            break
+    ratings = np.array([mask.predicted_iou * foreground_in(mask, found) for mask in masks])
+    kept = [i for i in suppress_duplicates(masks, ratings, 0.5) if ratings[i] >= LEAST_RATING]
+    if not kept:
+        return Sight(scale, 0, 0, 0)
+    diameters = np.sqrt(4 / np.pi * np.array([masks[i].area for i in kept]))
+    each = len(points) / len(chosen)
+    worth = float((ratings[kept] - 0.5).sum())
+    return Sight(scale, len(kept) * each, float(np.median(diameters)) * scale, worth * each)
