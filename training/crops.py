@@ -45,7 +45,11 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             image = augment(image, rng, mild=rng.random() < self.args.mild)
             distance, objects = inner_distance(labels), ndimage.find_objects(labels)
             objectness, extent = dense_targets(labels, distance, objects)
-            prompts.append(first_prompts(labels, distance, objects, self.args.prompts, rng))
+            if picture.partial:  # background is not known: no loss there
+                objectness[:, objectness[1] == 0] = -1
+            prompts.append(
+                first_prompts(labels, distance, objects, self.args.prompts, rng, picture.partial)
+            )
             parts.append((image.transpose(2, 0, 1), labels.astype(np.int32), objectness, extent))
         arrays = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
         return (*arrays, collect(prompts))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import tifffile
+from sources import beyond_nuclei, stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,19 @@ MORE = {
     "sim_tissue": 1.5,
     "sim_phase": 1.5,
     "sim_flat": 0.5,
+    "sim_microcolony": 8.0,
+    "sim_yeast_colony": 2.5,
+    "sim_dense_tissue": 2.5,
+    "sim_neurons": 1.5,
+    "sim_fibres": 1.5,
+    "sim_neurites": 1.5,
+    "sim_blood": 1.5,
+    "sim_localisations": 1.5,
+    "axons": 1.5,
+    "yeast_traps": 0.5,
+    "membrane_rods": 0.5,
+    "neurons": 0.3,
+    "volume_nuclei": 0.7,
 }
 # Kinds whose objects are copied against each other; whether they are brighter than the ground.
 CROWDED = {
@@ -57,6 +71,7 @@ class Picture:
     image: NDArray[np.uint8]  # (H, W, 3)
     labels: NDArray[np.uint16]  # (H, W), 0 is background
     held: str  # "", "group" (its group is not trained on) or "picture" (only this picture)
+    partial: bool = False  # some objects have no label: what is no object is not known
 
     @cached_property
     def diameter(self) -> float:
@@ -64,13 +79,6 @@ class Picture:
         areas = np.bincount(self.labels.ravel())[1:]
         areas = areas[areas > 0]
         return float(np.sqrt(np.median(areas) * 1.273)) if areas.size else 20.0
-
-
-def stretch(image: NDArray[np.generic], low: float = 0.1, high: float = 99.9) -> NDArray[np.uint8]:
-    """Scale an array of any number type to uint8 between two percentiles."""
-    lo, hi = np.percentile(image, (low, high))
-    scaled = (image.astype(np.float32) - lo) / max(float(hi - lo), 1e-6)
-    return (np.clip(scaled, 0, 1) * 255).astype(np.uint8)
 
 
 def held_out(group: str, index: int, split: str) -> str:
@@ -87,7 +95,7 @@ def read_real(folder: Path, split: str) -> list[Picture]:
     Parameters
     ----------
     folder : Path
-        Holds ``dsb2018/`` and ``phase_usiigaci/``.
+        Holds ``dsb2018/``, ``phase_usiigaci/`` and any of the folders of ``sources.py``.
     split : {"strict", "final"}
     """
     pictures = []
@@ -108,6 +116,7 @@ def read_real(folder: Path, split: str) -> list[Picture]:
         labels = tifffile.imread(str(path).replace("_image", "_labels"))
         held = held_out("phase_usiigaci", index, split)
         pictures.append(Picture(path.stem, "phase", "phase_usiigaci", image, labels, held))
+    pictures += [Picture(*part) for part in beyond_nuclei(folder)]
     return pictures
 
 

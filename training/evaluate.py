@@ -30,6 +30,11 @@ KINDS = {
     "HE_pink_rgb": "H&E",
     "brightfield_gray": "brightfield",
     "phase": "phase contrast",
+    "codex": "tissue, 3 channels",
+    "eggs": "egg chambers",
+    "membrane_rods": "membrane rods",
+    "volume_nuclei": "nuclei in volumes",
+    "yeast_traps": "yeast in traps",
 }
 
 

@@ -63,11 +63,13 @@ def dense_loss(
 
     Parameters
     ----------
-    objectness, target_objectness : (I, 2, h, w); the former logits
+    objectness, target_objectness : (I, 2, h, w); the former logits, the latter -1 where not known
     extent, target_extent : (I, 4, h, w); pixels
     """
+    known = (target_objectness >= 0).float()
+    target_objectness = target_objectness.clamp(min=0.0)
     bce = F.binary_cross_entropy_with_logits(objectness, target_objectness, reduction="none")
-    weight = 1 + 3 * target_objectness[:, :1]
+    weight = (1 + 3 * target_objectness[:, :1]) * known
     maps = (bce * weight).mean()
     inside = (target_extent.sum(1) > 0).float()
     near = F.smooth_l1_loss(
@@ -83,7 +85,7 @@ def dense_loss(
     return maps, boxes
 
 
-def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor) -> Tensor:
+def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     """Loss of the maps that only training has: same object or not, foreground, borders.
 
     Pairs of cells in two different objects, which are rare and decide whether touching objects
@@ -96,7 +98,10 @@ def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor) -> Tensor:
     outline : (I, 2, 2h, 2w)
         Logits of foreground and of borders at stride 2.
     labels : (I, 4h, 4w)
+    known : (I,)
+        0 for pictures whose labels leave objects out.
     """
+    known = known[:, None, None]
     cell = labels[:, FEATURE_STRIDE // 2 :: FEATURE_STRIDE, FEATURE_STRIDE // 2 :: FEATURE_STRIDE]
     h, w = cell.shape[1:]
     total = kinship.new_zeros(())
@@ -108,7 +113,7 @@ def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor) -> Tensor:
         apart = ((a != b) & (a > 0) & (b > 0)).float()
         logits = kinship[:, k, : h - dy, left : w - max(0, dx)]
         bce = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
-        total = total + (bce * (1 + 7 * apart)).mean()
+        total = total + (bce * (1 + 7 * apart) * known).mean()
     fine = labels[:, DETAIL_STRIDE // 2 :: DETAIL_STRIDE, DETAIL_STRIDE // 2 :: DETAIL_STRIDE]
     border = torch.zeros_like(fine, dtype=torch.bool)
     down, across = fine[:, 1:] != fine[:, :-1], fine[:, :, 1:] != fine[:, :, :-1]
@@ -117,4 +122,5 @@ def neighbour_loss(kinship: Tensor, outline: Tensor, labels: Tensor) -> Tensor:
     border[:, :, 1:] |= across
     border[:, :, :-1] |= across
     target = torch.stack([fine > 0, border], 1).float()
-    return total / len(STEPS) + F.binary_cross_entropy_with_logits(outline, target)
+    bce = F.binary_cross_entropy_with_logits(outline, target, reduction="none")
+    return total / len(STEPS) + (bce * known[..., None]).mean()

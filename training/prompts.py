@@ -76,10 +76,12 @@ def first_prompts(
     objects: list[Where | None],
     count: int,
     rng: np.random.Generator,
+    partial: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """Draw ``count`` prompts on one picture; the fields of ``Batch`` as arrays.
 
-    ``objects`` are the rows and columns of label k + 1 at place k.
+    ``objects`` are the rows and columns of label k + 1 at place k. No background is clicked where
+    the labels are ``partial``, unless there is no object.
     """
     areas = np.bincount(labels.ravel())
     ids = np.flatnonzero(areas >= 14)
@@ -97,7 +99,7 @@ def first_prompts(
         "spare": np.zeros((count, SPARE, 2), np.float32),
         "refine": np.zeros(count, np.float32),
     }
-    empty = areas[0] > 50
+    empty = areas[0] > 50 and not partial
     size = labels.shape[0]
     for k in range(count):
         target = int(order[k % len(order)])

@@ -41,7 +41,8 @@ def step_loss(
         kinship, outline = model.kinship(features), model.outline(detail)
     spread = spread.float()
     maps, boxes = dense_loss(found.float(), spread, objectness, extent)
-    kin = neighbour_loss(kinship.float(), outline.float(), labels)
+    known = (objectness.flatten(1).amin(1) >= 0).float()
+    kin = neighbour_loss(kinship.float(), outline.float(), labels, known)
     stats = {"maps": maps.item(), "boxes": boxes.item(), "kin": kin.item()}
     total = 2.0 * maps + 0.5 * boxes + 0.5 * kin
     spread = spread.detach()

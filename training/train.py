@@ -115,7 +115,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
     while True:
         spent = time.time() - began
         done = spent / (60 * args.minutes)
-        if first and (time.time() - saved > 120 or done >= 1):
+        if first and (time.time() - saved > 60 or done >= 1):
             nets = {"model": model.state_dict(), "ema": ema.state_dict()}
             states = [o.state_dict() for o in optimisers]
             save(last, {**nets, "optimisers": states, "step": step, "spent": spent})
