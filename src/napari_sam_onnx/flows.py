@@ -123,11 +123,11 @@ def _follow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[n
     # a pixel away from it at the other end; networks were judged with it, so it is kept.
     places = points * (sizes / np.maximum(sizes - 1, 1)) - np.float32(0.5)
     moves = [ndimage.map_coordinates(part, places, order=1, mode="grid-constant") for part in flow]
-    return np.clip(points + np.stack(moves), 0, sizes - 1)
+    return np.asarray(np.clip(points + np.stack(moves), 0, sizes - 1), np.float32)
 
 
 def _gather(ends: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Number the sinks, and give each point ``(2, P)`` the number of the sink where it ended."""
+    """Find the sinks; return the number of the sink where each point ``(2, P)`` ended."""
     margin = GROW_STEPS
     height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
     flat = (ends[0] + margin) * width + ends[1] + margin

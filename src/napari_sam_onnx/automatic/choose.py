@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.automatic.parameters import make_parameters
 from napari_sam_onnx.automatic.scale import find_diameter
 from napari_sam_onnx.cache import encode_through
@@ -43,9 +44,10 @@ def choose_parameters(
     Returns
     -------
     settings : Parameters
-        ``grid`` where the model proposes no objects by itself. Where it does, ``objects`` with
-        a diameter if one is given or `find_diameter` finds that another scale suits; ``tiled`` if
-        it sees the plane at less than `DETAIL` of its size, or if the plane is larger than
+        ``flows`` where the model gives a flow field, ``grid`` where it proposes no objects by
+        itself. Where it does, ``objects`` with a diameter if one is given or `find_diameter`
+        finds that another scale suits; ``tiled`` if it sees the plane at less than `DETAIL` of
+        its size, or if the plane is larger than
         `SMALL_TILE` and its objects are small (`Proposals.small`); else ``objects``.
 
     Raises
@@ -53,6 +55,8 @@ def choose_parameters(
     ParameterError
         If the mode has no such setting, or a value is out of range.
     """
+    if isinstance(model, FlowNetwork):
+        return make_parameters("flows", **values)
     embedding = encode_through(rgb, model, cache)
     found = model.propose(embedding)
     if found is None:

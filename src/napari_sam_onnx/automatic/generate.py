@@ -9,11 +9,13 @@ from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.flows import iterate_flows
 from napari_sam_onnx.automatic.grid import iterate_grid
 from napari_sam_onnx.automatic.objects import iterate_objects
 from napari_sam_onnx.automatic.parameters import (
     BlobsParameters,
     BoxesParameters,
+    FlowsParameters,
     GridParameters,
     ObjectsParameters,
     TiledParameters,
@@ -99,6 +101,8 @@ def iterate_mask_set(
             assert boxes is not None  # checked above
             corners = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
             return (yield from iterate_boxes(rgb, model, parameters, kept, corners, doubtful))
+        case FlowsParameters():
+            return (yield from iterate_flows(rgb, model, parameters, kept, doubtful))
         case TiledParameters():
 
             def inside(tile: NDArray[np.uint8]) -> Found:
@@ -185,10 +189,11 @@ def find_masks(
     image : (H, W) or (H, W, C) array, any dtype, or any order named by ``axes``
     model : Model or str
         A model, or the id of one.
-    mode : {"grid", "objects", "blobs", "boxes", "tiled"} or None
+    mode : {"grid", "objects", "blobs", "boxes", "tiled", "flows"} or None
         Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
         that the model proposes, blobs found in the picture, boxes that are given, or one of these
-        in each tile of a large plane. None: what `choose_parameters` says.
+        in each tile of a large plane; or no prompts, but the flow field of a network of the
+        Cellpose family. None: what `choose_parameters` says.
     axes, channels
         See `napari_sam_onnx.to_rgb`.
     boxes

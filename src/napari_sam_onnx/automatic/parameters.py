@@ -303,8 +303,55 @@ class TiledParameters:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class FlowsParameters:
+    """The cells of a network that sees all of them at once: pixels follow the flow to a sink.
+
+    The defaults are those of the Cellpose family's own program.
+    """
+
+    cell_threshold: float = declare(
+        0.0,
+        "Pixels that the network holds less likely to be a cell are left out; lower makes cells "
+        "larger and finds more.",
+        label="Cell threshold",
+        min=-6.0,
+        max=6.0,
+        step=0.5,
+        unit="logits",
+    )
+    flow_threshold: float = declare(
+        0.4,
+        "Cells whose shape does not fit the flow by more than this are left out; 0 keeps all.",
+        label="Flow error allowed",
+        min=0.0,
+        max=3.0,
+        step=0.1,
+    )
+    flow_steps: int = declare(
+        200,
+        "How far pixels follow the flow; large cells need more.",
+        label="Steps",
+        min=10,
+        max=5000,
+        step=50,
+        unit="px",
+        advanced=True,
+    )
+    min_area: int = min_area_field(15)
+    max_area: int = max_area_field()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 Parameters = (
-    GridParameters | ObjectsParameters | BlobsParameters | BoxesParameters | TiledParameters
+    GridParameters
+    | ObjectsParameters
+    | BlobsParameters
+    | BoxesParameters
+    | TiledParameters
+    | FlowsParameters
 )
 
 MODES: dict[str, type[Any]] = {
@@ -313,6 +360,7 @@ MODES: dict[str, type[Any]] = {
     "blobs": BlobsParameters,
     "boxes": BoxesParameters,
     "tiled": TiledParameters,
+    "flows": FlowsParameters,
 }
 
 

@@ -68,10 +68,10 @@ def prompt_field(default: str) -> Any:
     )
 
 
-def min_area_field() -> Any:
+def min_area_field(default: int = 10) -> Any:
     """Declare the smallest object."""
     return declare(
-        10,
+        default,
         "Smaller objects are left out.",
         label="Smallest object",
         min=0,

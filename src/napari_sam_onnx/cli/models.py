@@ -166,12 +166,23 @@ def check(
     provider: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda …")] = "auto",
 ) -> None:
     """Run one picture through a model: contract, shapes, times, and traps."""
-    from napari_sam_onnx.models.check import BATCH, check_model
+    from napari_sam_onnx.models.check import BATCH, check_flows, check_model
     from napari_sam_onnx.models.load import load_model
+    from napari_sam_onnx.models.onnx.flow_model import FlowModel
 
     plane = None if image is None else _read_plane(image)
     opened = load_model(_pick_source(model), provider=provider)
     try:
+        if isinstance(opened, FlowModel):
+            seen = check_flows(opened, plane)
+            rows = [
+                ("contract", f"{opened.contract_name}: flows, no prompts"),
+                ("runs on", seen.runs_on),
+                ("picture", seen.picture),
+                ("encode", f"{seen.encode_seconds * 1000:.0f} ms"),
+                ("cells", f"{seen.cell_area} pixels"),
+            ]
+            return _print_pairs(rows)
         report = check_model(opened, plane)
     finally:
         opened.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.flow_model import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
@@ -78,6 +79,8 @@ def add_local(
         for i, beside in enumerate(find_external_data(graph)):
             sources[f"{role}_data{i + 1 if i else ''}"] = beside
     contract = (check or open_pair)([sources[role] for role in graphs])
+    if contract == FLOWS_CONTRACT:  # the role says that it answers no clicks
+        sources = {role.replace("model", "flows"): path for role, path in sources.items()}
     folder = models_dir() / model_id
     card_file = cards_dir() / f"{model_id}.toml"
     try:
@@ -151,7 +154,7 @@ def open_pair(paths: Sequence[Path]) -> str:
 
     model = load_model(paths)
     try:
-        return model.contract.name
+        return model.contract_name
     finally:
         model.close()
 

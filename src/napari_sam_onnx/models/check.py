@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.models.onnx.flow_model import FlowModel
     from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
     from napari_sam_onnx.prompts import Prompts
 
@@ -86,6 +87,53 @@ class ModelReport:
     disc_iou: float | None
     area: int
     findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowReport:
+    """What a check of a network without prompts saw.
+
+    Parameters
+    ----------
+    runs_on : str
+        Where the graph runs and why.
+    picture : str
+        What was shown.
+    encode_seconds : float
+        Time for the plane.
+    cell_area : int
+        Pixels that the network holds to be cells.
+    """
+
+    runs_on: str
+    picture: str
+    encode_seconds: float
+    cell_area: int
+
+
+def check_flows(model: FlowModel, image: NDArray[np.uint8] | None = None) -> FlowReport:
+    """Show one picture to a network of the Cellpose family, and report.
+
+    Parameters
+    ----------
+    model : FlowModel
+    image : (H, W, 3) uint8, optional
+        RGB; a drawn disc where omitted.
+
+    Raises
+    ------
+    ModelError
+        If the network cannot take the picture or fails on it.
+    """
+    plane = draw_disc() if image is None else image
+    model.warm_up()
+    started = time.perf_counter()
+    field = model.field_of(model.encode(plane))
+    seconds = time.perf_counter() - started
+    height, width = plane.shape[:2]
+    shown = "a drawn disc" if image is None else "the picture"
+    picture = f"{shown}, {height} x {width}"
+    return FlowReport(model.description, picture, seconds, int((field.cell > 0).sum()))
 
 
 def check_model(model: OnnxModel, image: NDArray[np.uint8] | None = None) -> ModelReport:

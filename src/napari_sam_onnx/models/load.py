@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.onnx.flow_model import FLOWS_CONTRACT, FlowModel, is_flow_network
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
-_GRAPHS = ("encoder", "decoder", "model")  # roles in a card that are run
+_GRAPHS = ("encoder", "decoder", "model", "flows")  # roles in a card that are run
 
 
 def load_model(
@@ -34,7 +35,7 @@ def load_model(
     threads: int | None = None,
     overrides: Mapping[str, object] | None = None,
     compiled: bool = True,
-) -> OnnxModel:
+) -> OnnxModel | FlowModel:
     """Open a model.
 
     Parameters
@@ -58,7 +59,7 @@ def load_model(
 
     Returns
     -------
-    OnnxModel
+    OnnxModel or FlowModel
         Close it to free its memory.
 
     Raises
@@ -85,6 +86,9 @@ def load_model(
     try:
         for path in paths:
             sessions.append(Session(path, provider=provider, threads=threads))
+        if len(sessions) == 1 and is_flow_network(sessions[0]):
+            key = fingerprint(paths, FLOWS_CONTRACT)
+            return FlowModel(sessions[0], model_id=f"{name}@{key}", name=name)
         encoder, decoder = _tell_apart(sessions)
         contract = detect_contract(
             None if encoder is None else (encoder.inputs, encoder.outputs),

@@ -67,7 +67,8 @@ def test_catalogue_is_complete_and_consistent():
     assert {"SAM-HQ", "SAM-Med2D", "SAM 2", "SAM 2.1", "SAM 3", "EdgeTAM", "NanoSAM"} < families
     for card in cards[1:]:
         roles = [file.role for file in card.files]
-        needed = {"detector"} if "detector" in roles else {"encoder", "decoder"}
+        alone = {"detector", "flows"} & set(roles)
+        needed = alone or {"encoder", "decoder"}
         assert needed <= set(roles), card.id
         if {"detector", "language_encoder"} & set(roles):  # both read words
             assert "tokenizer" in roles, card.id
@@ -112,7 +113,7 @@ def test_licences_that_forbid_or_restrict_are_marked():
     for card in list_models():
         if card.family == "EdgeSAM":
             assert card.commercial_use is False, card.id
-        elif card.family == "SAM 3":
+        elif card.family == "SAM 3" or card.id == "patho-sam-vit-b":
             assert card.commercial_use is None, card.id
         else:
             assert card.commercial_use is True, card.id

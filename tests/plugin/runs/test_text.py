@@ -17,6 +17,7 @@ from napari_sam_onnx.plugin.panels.find_panel import NOTHING_HERE, FindPanel
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo
+from tests.models.flow_files import build_flows
 from tests.models.sam3_files import Sam3Plan, build_sam3
 from tests.plugin.panels.test_model_manager import drop
 
@@ -150,6 +151,17 @@ def test_a_file_that_is_neither_is_refused_with_a_sentence(desk: Desk, tmp_path:
     desk.wait(lambda: desk.shelf.failed and not desk.shelf.busy)
     assert "broken.onnx" in desk.shelf.text and desk.panel.models.count() == 0
     assert not list(cards_dir().glob("*.toml"))
+
+
+def test_a_network_of_cells_needs_no_word(desk: Desk, tmp_path: Path) -> None:
+    desk.shelf.add([build_flows(tmp_path / "cells.onnx")])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    desk.stack[1] = 0
+    for top, left in ((10, 20), (60, 90)):
+        desk.stack[1, top : top + 12, left : left + 12, 0] = 255  # the small network looks at red
+    layer = desk.find("")
+    expect(layer, (slice(10, 22), slice(20, 32)), (slice(60, 72), slice(90, 102)))
+    assert "2 objects" in desk.bench.said and desk.bench.models["pebble"].decoded == 0
 
 
 def test_a_search_is_cancelled(desk: Desk, tmp_path: Path) -> None:

@@ -91,6 +91,11 @@ class OnnxModel:
         return self._id
 
     @property
+    def contract_name(self) -> str:
+        """The letters of the two rows, such as ``E1 + A``."""
+        return self.contract.name
+
+    @property
     def takes_points(self) -> bool:
         """Whether it answers clicks; other models want a box."""
         return bool(self.contract.decoder.points)

@@ -208,8 +208,8 @@ def name_link(reader: Reader, plane: Plane, link: int | None) -> str | None:
 
 
 def modes() -> tuple[str, ...]:
-    """Name the modes that need nothing but a picture."""
-    return tuple(mode for mode in MODES if mode != "boxes")
+    """Name the modes that need nothing but a picture and a model that answers clicks."""
+    return tuple(mode for mode in MODES if mode not in ("boxes", "flows"))
 
 
 def _iterate(

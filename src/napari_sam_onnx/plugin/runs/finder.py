@@ -2,6 +2,7 @@
 
     SAM 3:       plane + word ─▶ masks
     detectors:   plane (+ word) ─▶ boxes ─ the current model ─▶ masks
+    flows:       plane ─▶ masks (networks of the Cellpose family)
 
 No widget. The model that was used last stays open for the next word.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import make_parameters
+from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import iterate_masks
 from napari_sam_onnx.automatic.progress import relay
 from napari_sam_onnx.cache import encode_through
@@ -127,13 +129,21 @@ class Finder:
         rgb = search.reader.read(search.plane)
         yield f"Looking for “{search.text}” …" if search.text else "Looking for objects …"
         shape = (rgb.shape[0], rgb.shape[1])
-        if isinstance(model, TextModel):
+        if isinstance(model, FlowNetwork):
+            masks = yield from self._follow_flows(model, rgb)
+        elif isinstance(model, TextModel):
             embedding = encode_through(rgb, model, self.session.engine.cache)
             masks = model.find(embedding, search.text)
         else:
             found = model.propose_boxes(rgb, search.text if model.reads_text else None)
             masks = yield from self._ask_boxes(search, rgb, found.boxes)
         yield paint_masks(masks, shape, overlap="smaller")
+
+    def _follow_flows(self, model: Any, rgb: NDArray[np.uint8]) -> Any:
+        """Ask a network that sees all cells at once."""
+        cache = self.session.engine.cache
+        steps = iterate_masks(rgb, model, make_parameters("flows"), cache=cache)
+        return (yield from relay(steps, lambda step: f"{step.done} of {step.total} {step.unit} …"))
 
     def _ask_boxes(self, search: Search, rgb: NDArray[np.uint8], boxes: Any) -> Any:
         """Turn boxes into masks with the current model."""
@@ -158,6 +168,10 @@ class Finder:
             from napari_sam_onnx.models import load_detector
 
             model: Any = load_detector(card)
+        elif any(file.role == "flows" for file in card.files):
+            from napari_sam_onnx.models import load_model
+
+            model = load_model(card)
         else:
             from napari_sam_onnx.models import load_text_model
 

@@ -22,8 +22,8 @@ def list_clickable(entries: Iterable[ShelfEntry] | None) -> list[tuple[str, obje
 
 
 def answers_clicks(card: ModelCard) -> bool:
-    """Whether a model takes points and boxes; others find boxes, or what a text names."""
-    return not any(file.role in ("language_encoder", "detector") for file in card.files)
+    """Whether a model takes points and boxes; others find cells, boxes, or what a text names."""
+    return not any(file.role in ("language_encoder", "detector", "flows") for file in card.files)
 
 
 def _list_here(

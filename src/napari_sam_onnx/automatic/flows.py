@@ -1,0 +1,101 @@
+"""Objects from flow fields: for networks that see all cells at once, such as Cellpose-SAM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.mask_set import MaskSet
+from napari_sam_onnx.automatic.progress import Progress, relay
+from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.cache import embedding_key
+from napari_sam_onnx.flows import iterate_flow_labels
+from napari_sam_onnx.masks import Mask
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.decode import Found
+    from napari_sam_onnx.automatic.parameters import FlowsParameters
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.flows import FlowField
+    from napari_sam_onnx.models import Model
+
+
+@runtime_checkable
+class FlowNetwork(Protocol):
+    """A model whose embedding is a flow field, see `napari_sam_onnx.flows`."""
+
+    @property
+    def id(self) -> str:
+        """Identifies the weights."""
+
+    def iterate_encode(
+        self, image: NDArray[np.uint8]
+    ) -> Generator[tuple[int, int], None, Embedding]:
+        """Compute the flow field of a plane, tile by tile."""
+
+    def field_of(self, embedding: Embedding) -> FlowField:
+        """Read the flow field that an embedding holds."""
+
+
+def iterate_flows(
+    rgb: NDArray[np.uint8],
+    model: Model | FlowNetwork,
+    parameters: FlowsParameters,
+    cache: EmbeddingStore,
+    doubtful: bool = False,
+) -> Found:
+    """Compute the flow field of a plane and follow it to the objects.
+
+    Returns
+    -------
+    MaskSet
+        The generator's value. What stands for the predicted IoU is one minus the error of the
+        object's flow, at least 0.
+
+    Raises
+    ------
+    ParameterError
+        If the model gives no flows.
+    """
+    if not isinstance(model, FlowNetwork):
+        raise ParameterError(
+            f"The model {model.id!r} gives no flows; choose a network such as cellpose-sam, or "
+            "another mode."
+        )
+    key = embedding_key(rgb, model.id)
+    embedding = cache.get(key)
+    if embedding is None:
+        embedding = yield from relay(
+            model.iterate_encode(rgb), lambda step: Progress(*step, "tiles")
+        )
+        cache.put(key, embedding)
+    steps = iterate_flow_labels(
+        model.field_of(embedding),
+        cell_threshold=parameters.cell_threshold,
+        flow_threshold=0.0 if doubtful else parameters.flow_threshold,
+        min_area=1 if doubtful else max(1, parameters.min_area),
+        steps=parameters.flow_steps,
+    )
+    found = yield from relay(steps, lambda step: Progress(*step, "steps"))
+    masks = tuple(
+        Mask(
+            (rgb.shape[0], rgb.shape[1]),
+            (where[0].start, where[1].start),
+            found.labels[where] == number,
+            predicted_iou=max(0.0, 1.0 - float(found.errors[number - 1])),
+        )
+        for number, where in enumerate(ndimage.find_objects(found.labels.astype(np.int32)), 1)
+    )
+    limits = Selection(max_area=parameters.max_area, min_area=parameters.min_area)
+    if 0 < parameters.flow_threshold <= 1:
+        limits = replace(limits, min_rating=1.0 - parameters.flow_threshold)
+    return MaskSet(rgb, masks, limits)
