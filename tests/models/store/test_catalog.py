@@ -121,7 +121,7 @@ def test_licences_that_forbid_or_restrict_are_marked():
 
 def test_contracts_and_overrides_are_ones_that_the_runner_knows():
     for card in list_models():
-        if card.contract == "detector":
+        if card.contract in ("detector", "O"):
             continue
         encoder, decoder = card.contract.split(" + ")
         if decoder != "N":  # SAM 3 with text differs in kind and has code of its own
