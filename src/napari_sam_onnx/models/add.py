@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.flow_model import FLOWS_CONTRACT
+from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue

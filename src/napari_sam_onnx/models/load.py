@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
-from napari_sam_onnx.models.onnx.flow_model import FLOWS_CONTRACT, FlowModel, is_flow_network
+from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
+from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate

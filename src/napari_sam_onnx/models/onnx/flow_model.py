@@ -15,6 +15,7 @@ from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.flows import FlowField
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.preprocess import check_plane
+from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.embedding import LowResMasks, Proposals
     from napari_sam_onnx.models.onnx.runtime import Session
     from napari_sam_onnx.prompts import Prompts
-
-FLOWS_CONTRACT = "O"
 
 PERCENTILES = (1.0, 99.0)
 """Of each channel, mapped to 0 and 1."""

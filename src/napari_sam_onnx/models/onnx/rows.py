@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+FLOWS_CONTRACT = "O"
+"""Networks without prompts, whose one graph `FlowModel` runs; they have no row."""
+
 Triple = tuple[float, float, float]
 
 
