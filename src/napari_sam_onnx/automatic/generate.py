@@ -88,7 +88,8 @@ def iterate_mask_set(
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
         raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
-    if not isinstance(parameters, TiledParameters) and parameters.diameter > 0:
+    unscaled = (TiledParameters, FlowsParameters)
+    if not isinstance(parameters, unscaled) and parameters.diameter > 0:
         model, parameters = set_scale(rgb, model, parameters, kept)
     match parameters:
         case GridParameters():
