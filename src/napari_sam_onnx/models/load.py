@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
-from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.cards import ModelCard
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
+    from napari_sam_onnx.models.onnx.flow_model import FlowModel
     from napari_sam_onnx.models.onnx.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -77,6 +77,7 @@ def load_model(
     """
     # ONNX Runtime is imported only here, so that commands which open no model start at once
     from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
+    from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
     from napari_sam_onnx.models.onnx.probes import probe_decoder
     from napari_sam_onnx.models.onnx.runtime import Session
 
