@@ -6,14 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress, relay
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import embedding_key
-from napari_sam_onnx.flows import iterate_flow_labels
 from napari_sam_onnx.masks import Mask
 
 if TYPE_CHECKING:
@@ -66,6 +64,10 @@ def iterate_flows(
     ParameterError
         If the model gives no flows.
     """
+    from scipy import ndimage  # only here, so that commands which open no model start at once
+
+    from napari_sam_onnx.flows import iterate_flow_labels
+
     if not isinstance(model, FlowNetwork):
         raise ParameterError(
             f"The model {model.id!r} gives no flows; choose a network such as cellpose-sam, or "
