@@ -110,7 +110,7 @@ class Driver:
 
     @property
     def said(self) -> str:
-        return str(self.dock.status.text())
+        return str(self.dock.status.toolTip())
 
     @property
     def shown(self) -> int:

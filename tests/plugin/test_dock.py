@@ -9,10 +9,22 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 from napari.utils._proxies import PublicOnlyProxy
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QListWidget,
+    QScrollBar,
+    QWidget,
+)
 
 from napari_sam_onnx.plugin.dock import SamDock
+from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.panels.widgets import Section
 from napari_sam_onnx.plugin.session.engine import Engine
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
@@ -280,3 +292,141 @@ def test_through_the_proxy_that_napari_hands_to_plugins(
     assert d.ids == [1] and type(d.commits.labels.layer) is Labels
     d.viewer.layers.remove(d.picture)
     assert d.session.picture is None
+
+
+def test_every_control_says_what_it_does(drive: Callable[..., Driver]) -> None:
+    d = drive(np.zeros((3, 2, 60, 80), np.uint8) + draw_discs((60, 80), [A], 8))
+    d.session.choose_picture(split_axis(d.picture, 1))
+    panel = d.dock.automatic_panel
+    silent = []
+    for mode in range(panel.mode.count()):
+        panel.mode.setCurrentIndex(mode)
+        panel.mode.activated.emit(mode)
+        kinds = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QListWidget)
+        controls = [w for w in d.dock.findChildren(QWidget) if isinstance(w, kinds)]
+        own = [w for w in controls if not isinstance(w.parent(), (*kinds, QScrollBar))]
+        silent += [type(w).__name__ for w in own if not w.toolTip()]
+    assert len(own) > 25 and not silent
+
+
+def test_the_layout_stays_where_it_is(drive: Callable[..., Driver], qtbot: Any) -> None:
+    d = drive()
+    panel, run = d.dock.prompt_panel, d.dock.automatic_panel.run
+
+    def places() -> list[Any]:
+        QTest.qWait(30)
+        return [w.mapTo(d.dock, QPoint(0, 0)) for w in (panel.target, panel.accept, run)]
+
+    before = places()
+    d.click(*A)
+    assert places() == before
+    d.session.say("A sentence that goes on and on, " * 12, "info")
+    assert places() == before
+    shown = d.dock.status.text()
+    assert shown.endswith("…") and len(d.dock.status.toolTip()) > 300
+    d.viewer.layers.selection.active = d.picture
+    assert places() == before
+    qtbot.mouseClick(run, LEFT)
+    assert places() == before
+    d.until(lambda: not d.dock.automatic.work.busy)
+    assert places() == before
+
+
+def test_nothing_is_cut_at_the_right(drive: Callable[..., Driver]) -> None:
+    d = drive(name="a_very_long_name_of_a_file_" * 4)
+    d.viewer.window._qt_window.resize(1366, 768)
+    panel = d.dock.automatic_panel
+    for mode in range(panel.mode.count()):
+        panel.mode.setCurrentIndex(mode)
+        panel.mode.activated.emit(mode)
+        for section in (*d.dock.sections, *d.dock.findChildren(Section)):
+            section.header.setChecked(True)
+        QTest.qWait(50)
+        room = d.dock.scroll.viewport().width()
+        column = d.dock.scroll.widget()
+        assert column.width() <= room
+        for widget in column.findChildren(QWidget):
+            if widget.isVisible() and widget.window() is d.dock.window():
+                right = widget.mapTo(column, QPoint(widget.width(), 0)).x()
+                assert right <= room, (widget, widget.toolTip())
+
+
+def test_six_channels_leave_accept_and_run_on_a_small_screen(drive: Callable[..., Driver]) -> None:
+    stack = np.zeros((3, 6, 60, 80), np.uint8) + draw_discs((60, 80), [A], 8)
+    d = drive(stack)
+    d.viewer.window._qt_window.resize(1366, 768)
+    d.session.choose_picture(split_axis(d.picture, 1))
+    QTest.qWait(100)
+    for button in (d.dock.prompt_panel.accept, d.dock.automatic_panel.run):
+        inside = button.mapTo(d.dock.scroll.viewport(), QPoint(0, button.height())).y()
+        assert inside <= d.dock.scroll.viewport().height()
+
+
+def test_a_dock_opened_again_goes_on_with_its_labels(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    d.click(*A)
+    d.press(Qt.Key.Key_N)
+    target = d.commits.labels.layer
+    d.dock.prompt_panel.overwrite.setChecked(True)
+    d.viewer.window.remove_dock_widget(d.dock)
+    d.dock.deleteLater()
+    d.dock = SamDock(d.viewer, Engine(d.models.__getitem__))
+    d.viewer.window.add_dock_widget(d.dock, name="SAM")
+    d.session, d.commits = d.dock.session, d.dock.commits
+    d.until(lambda: d.session.status.kind == "ready")
+    assert d.commits.labels.layer is target
+    assert d.dock.prompt_panel.target.currentText() == "cells labels"
+    assert not d.dock.prompt_panel.overwrite.isChecked()
+    d.click(*B)
+    d.press(Qt.Key.Key_N)
+    assert d.ids == [1, 2] and d.commits.labels.layer is target
+
+
+def test_overwrite_is_for_one_picture(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    d.dock.prompt_panel.overwrite.setChecked(True)
+    other = d.viewer.add_image(draw_discs((100, 120), [B], RADIUS), name="other")
+    d.session.choose_layer(other)
+    assert not d.commits.overwrite and not d.dock.prompt_panel.overwrite.isChecked()
+
+
+def test_undo_says_what_became_of_the_object(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    d.click(*A)
+    d.press(Qt.Key.Key_N)
+    d.press(Qt.Key.Key_Z, CONTROL)
+    assert d.said == "Undone: object 1 is gone; Ctrl+Shift+Z does it again."
+    d.press(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert d.said == "Done again: object 1 is there; Ctrl+Z undoes it."
+
+
+def test_contrast_is_followed_when_it_rests(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    renewed = []
+    d.session.picture_changed.connect(lambda: renewed.append(1))
+    for high in range(200, 100, -5):
+        d.picture.contrast_limits = (0, high)
+        QApplication.processEvents()
+    assert not renewed
+    d.until(lambda: bool(renewed))
+    QTest.qWait(300)
+    assert len(renewed) == 1 and d.session.reader.channels[0].limits == (0, 105)
+
+
+def test_a_late_failure_is_not_said_over_what_is_newer(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    go_on, decode = Event(), d.models["pebble"].decode
+
+    def fail_late(embedding: Any, prompts: Any) -> Any:
+        if len(prompts[0].points) == 1:
+            assert go_on.wait(60)
+            raise ValueError("This answer could not be had.")
+        return decode(embedding, prompts)
+
+    d.models["pebble"].decode = fail_late
+    d.points.add(np.array(A, float))
+    QTest.qWait(50)
+    d.points.add(np.array((A[0] + 2, A[1]), float))
+    go_on.set()
+    d.settle()
+    assert d.shown == DISC and d.session.status.kind != "error"

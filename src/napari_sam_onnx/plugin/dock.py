@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.panels.find_panel import FindPanel
+from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
-from napari_sam_onnx.plugin.panels.widgets import Section
+from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.session.commits import Commits
+from napari_sam_onnx.plugin.session.lanes import Calm
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
     from napari_sam_onnx.plugin.session.engine import Engine
 
+STATUS_LINES = 3
 COLORS = {"info": "#8a8d91", "busy": "#3d8bfd", "ready": "#2fa866", "error": "#e5484d"}
 
 
@@ -52,7 +55,7 @@ class SamDock(QWidget):
         super().__init__()
         # napari hands out a proxy, behind which no layer is the same object twice
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.session = Session(viewer, engine)
+        self.session = Session(viewer, engine, calm=Calm)
         self.commits = Commits(self.session)
         self.automatic = Automatic(self.session)
         self.shelf = ModelShelf(self.session.engine)
@@ -62,10 +65,7 @@ class SamDock(QWidget):
         self._release: Callable[[], None] = lambda: None
         self._closed = False
 
-        self.status = QLabel()
-        self.status.setWordWrap(True)
-        # Room for two lines at all times, so that nothing below moves with the sentences.
-        self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing() + 10)
+        self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.image_panel = ImagePanel(self.session)
         self.model_panel = ModelPanel(self.session, self.shelf)
@@ -77,6 +77,7 @@ class SamDock(QWidget):
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
         stacked.setSpacing(2)
+        self.sections: list[Section] = []
         for title, panel, folded in (
             ("Image", self.image_panel, False),
             ("Model", self.model_panel, False),
@@ -86,7 +87,8 @@ class SamDock(QWidget):
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
         ):
-            stacked.addWidget(Section(title, panel, folded=folded))
+            self.sections.append(Section(title, panel, folded=folded))
+            stacked.addWidget(self.sections[-1])
         stacked.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -97,7 +99,9 @@ class SamDock(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.status)
         layout.addWidget(scroll, 1)
-        self._column, self._scroll = column, scroll
+        self._column, self.scroll = column, scroll
+        column.installEventFilter(self)
+        self.hands = Hands(self, self._is_awake)
 
         self.session.picture_changed.connect(self._bind)
         self.session.status_changed.connect(self._show_status)
@@ -116,18 +120,29 @@ class SamDock(QWidget):
         kind = event.type()
         if kind == QEvent.Type.ParentChange and self.parent() is None:
             self.shut()
+        elif kind == QEvent.Type.Show:
+            self.hands.find_canvas()
         elif kind == QEvent.Type.WindowActivate and not self.shelf.busy:
             self.shelf.reload()  # files may have come or gone while another window was used
-        elif kind == QEvent.Type.LayoutRequest:
-            bar = self._scroll.verticalScrollBar().sizeHint().width()
-            self.setMinimumWidth(self._column.minimumSizeHint().width() + bar)
         return bool(super().event(event))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay as wide as the panels need, whatever appears in them."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            bar = self.scroll.verticalScrollBar().sizeHint().width() + 4
+            self.setMinimumWidth(self._column.minimumSizeHint().width() + bar)
+        return bool(super().eventFilter(watched, event))
+
+    def _is_awake(self) -> bool:
+        """Whether clicks and keys on the canvas are ours."""
+        return self.session.layers is not None and self.session.layers.active
 
     def shut(self, *_: Any) -> None:
         """Leave the viewer as it was, labels apart; safe to call twice."""
         if self._closed:
             return
         self._closed = True
+        self.hands.release()
         self._release()
         self.automatic.close()
         self.comparison.close()
@@ -146,7 +161,7 @@ class SamDock(QWidget):
         if self._closed:
             return
         status = self.session.status
-        self.status.setText(status.text)
+        self.status.say(status.text)
         self.status.setStyleSheet(
             f"QLabel {{ padding: 5px 8px; border-left: 4px solid {COLORS[status.kind]}; }}"
         )

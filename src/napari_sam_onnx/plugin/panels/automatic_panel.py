@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
     QVBoxLayout,
     QWidget,
 )
@@ -13,6 +15,7 @@ from qtpy.QtWidgets import (
 from napari_sam_onnx.automatic import MODES, form_fields
 from napari_sam_onnx.plugin.layers.geometry import name_axis
 from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.panels.widgets import (
     Section,
@@ -44,7 +47,9 @@ class AutomaticPanel(QWidget):
         super().__init__()
         self.session, self.automatic = session, automatic
         self.mode = narrow_combo()
+        self.mode.setToolTip("How objects are looked for")
         self.scope = narrow_combo()
+        self.scope.setToolTip("The plane that is shown, or every plane of the picture")
         self.link = narrow_combo()
         self.link.setToolTip("The axis along which an object keeps its label")
         self.row = RunRow(
@@ -148,13 +153,17 @@ def _make_field(declared: Field[Any]) -> Any:
     elif declared.type in (int, float):
         options |= {key: rule[key] for key in ("min", "max", "step") if rule[key] is not None}
     unit = f" ({rule['unit']})" if rule["unit"] else ""
-    return create_widget(
+    made = create_widget(
         value=declared.default,
         annotation=declared.type,
         name=declared.name,
         label=f"{rule['label']}{unit}",
         options=options,
     )
+    if isinstance(made.native, (QAbstractSpinBox, QComboBox)):
+        ignore_wheel(made.native)
+        made.native.setMinimumWidth(70)
+    return made
 
 
 def _long_axes(picture: Any) -> list[int]:

@@ -32,6 +32,7 @@ class FindPanel(QWidget):
         self.words.setPlaceholderText("nucleus")
         self.words.setToolTip("One short noun phrase; detectors take several, with commas")
         self.models = narrow_combo()
+        self.models.setToolTip("What looks for the text: a model or a detector")
         self.add = QPushButton("Add …")
         self.add.setToolTip("Add a detector's .onnx file")
         self.row = RunRow(

@@ -7,14 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QColorDialog,
     QDoubleSpinBox,
+    QFrame,
     QGridLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -29,6 +32,7 @@ from napari_sam_onnx.plugin.layers.picture import (
     mixable_layers,
     split_axis,
 )
+from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import (
     fill_combo,
     narrow_combo,
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.session import Session
 
 MIXED = "mixed"
+ROWS_AT_ONCE = 4
 SAMPLE = ("napari-sam-onnx", "napari-sam-onnx.nuclei")
 
 
@@ -59,16 +64,22 @@ class ImagePanel(QWidget):
         self.axis = narrow_combo()
         self.axis.setToolTip("The axis whose positions are channels and not planes")
         self.contrast = narrow_combo()
+        self.contrast.setToolTip("Which intensities the model sees as black and as white")
         self.contrast.addItem("As shown in the viewer", True)
         self.contrast.addItem("Automatic (0.1 to 99.9 %)", False)
         self.sample = QPushButton("Open the sample nuclei")
+        self.sample.setToolTip("A small picture that comes with the plugin, to try it on")
         self.empty = QLabel("Open a picture to begin.")
         self.empty.setWordWrap(True)
-        self._grid_host = QWidget()
-        self._grid = QGridLayout(self._grid_host)
+        self._grid_host = QScrollArea()
+        self._grid_host.setWidgetResizable(True)
+        self._grid_host.setFrameShape(QFrame.Shape.NoFrame)
+        self._grid_host.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        rows = QWidget()
+        self._grid_host.setWidget(rows)
+        self._grid = QGridLayout(rows)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(3)
-        self._grid.setColumnStretch(0, 1)
 
         self._form_host = QWidget()
         form = self._form = narrow_form(self._form_host)
@@ -139,11 +150,20 @@ class ImagePanel(QWidget):
                 _ChannelRow(self._grid, i, partial(self._change_channel, i))
                 for i in range(len(picture.channels))
             ]
+            self._fit_rows()
         reader = self.session.reader
         seen = {c.index: c for c in reader.channels} if reader is not None else {}
         for i, (row, choice) in enumerate(zip(self._rows, picture.channels, strict=True)):
             name = choice.name if picture.channel_axis is not None else picture.layers[i].name
             row.show_choice(replace(choice, name=name), seen.get(i))
+
+    def _fit_rows(self) -> None:
+        """Show up to so many channels at once; more of them scroll, so that all fits a screen."""
+        shown = min(len(self._rows), ROWS_AT_ONCE)
+        height = max((row.weight.sizeHint().height() for row in self._rows), default=0)
+        part = height // 2 if len(self._rows) > shown else 0  # half a row says that there are more
+        spacing = self._grid.spacing()
+        self._grid_host.setFixedHeight(shown * (height + spacing) + part)
 
     def _choose_layer(self, index: int) -> None:
         choice = self.layer.itemData(index)
@@ -184,12 +204,13 @@ class ImagePanel(QWidget):
 
 
 class _ChannelRow:
-    """One channel: tick and name, colour, weight; the limits in the tool tip."""
+    """One channel: tick and name, colour, weight; the limits in the name's tool tip."""
 
     def __init__(self, grid: QGridLayout, row: int, change: Any) -> None:
         self._change = change
         self._color = (1.0, 1.0, 1.0)
         self.tick = QCheckBox()
+        self.tick.setToolTip("Whether the model sees this channel")
         self.name = one_line()
         self.color = QToolButton()
         self.color.setToolTip("Colour in which the model sees this channel")
@@ -199,13 +220,10 @@ class _ChannelRow:
         self.weight.setDecimals(1)
         self.weight.setToolTip("Weight of this channel in the mix")
         self.weight.setKeyboardTracking(False)
-        self.weight.setFixedWidth(84)
-        self.limits = QLabel()
-        grid.addWidget(self.tick, 2 * row, 0)
-        grid.addWidget(self.name, 2 * row, 1)
-        grid.addWidget(self.color, 2 * row, 2)
-        grid.addWidget(self.weight, 2 * row, 3)
-        grid.addWidget(self.limits, 2 * row + 1, 1, 1, 3)
+        ignore_wheel(self.weight)
+        self.weight.setFixedWidth(74)
+        for column, widget in enumerate((self.tick, self.name, self.color, self.weight)):
+            grid.addWidget(widget, row, column)
         grid.setColumnStretch(0, 0)
         grid.setColumnStretch(1, 1)
         self.tick.toggled.connect(lambda on: self._change(on=on))
@@ -221,14 +239,12 @@ class _ChannelRow:
         self.weight.setValue(choice.weight)
         for widget in (self.tick, self.weight):
             widget.blockSignals(False)
-        set_line(self.name, choice.name)
+        limits = None if seen is None else seen.limits
+        contrast = "" if limits is None else f", contrast {limits[0]:.4g} to {limits[1]:.4g}"
+        set_line(self.name, choice.name, f"{choice.name}{contrast}")
         self.color.setIcon(swatch(choice.color))
         self.color.setEnabled(choice.on)
         self.weight.setEnabled(choice.on)
-        limits = None if seen is None else seen.limits
-        self.limits.setVisible(limits is not None)
-        if limits is not None:
-            self.limits.setText(f"contrast {limits[0]:.4g} to {limits[1]:.4g}")
 
     def _pick_color(self) -> None:
         chosen = QColorDialog.getColor(QColor.fromRgbF(*self._color), self.color.window())

@@ -33,6 +33,7 @@ class ModelPanel(QWidget):
         self._told = ""
         self._cards: list[tuple[str, object]] = []
         self.model = narrow_combo()
+        self.model.setToolTip("The model that answers prompts and finds objects")
         self.manage = QPushButton("Manage …")
         self.manage.setToolTip(
             "Get, add, measure and remove models; or drop the two .onnx files of a model here"

@@ -16,7 +16,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.keys import BINDINGS
-from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.panels.hands import ignore_wheel
+from napari_sam_onnx.plugin.panels.widgets import (
+    FewLines,
+    fill_combo,
+    narrow_combo,
+    narrow_form,
+)
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.commits import Commits
@@ -37,6 +43,7 @@ class PromptPanel(QWidget):
         self.label.setRange(1, HIGHEST_SPIN)
         self.label.setToolTip("The number of the next object")
         self.label.setKeyboardTracking(False)
+        ignore_wheel(self.label)
         self.overwrite = QCheckBox("Overwrite")
         self.overwrite.setToolTip("Let a new object take pixels of objects that exist")
         self.turbo = QCheckBox("Turbo")
@@ -46,11 +53,14 @@ class PromptPanel(QWidget):
         self.click = QPushButton("Click objects")
         self.click.setToolTip("Select the prompt layer, so that clicks and keys go to it")
         self.accept = QPushButton("Accept")
+        self.accept.setToolTip("Write the mask as the next label (N)")
         self.discard = QPushButton("Discard")
+        self.discard.setToolTip("Drop the prompts of this plane (Esc)")
         self.undo = QPushButton("Undo")
+        self.undo.setToolTip("Take back the last prompt or object (Ctrl+Z)")
         self.redo = QPushButton("Redo")
-        self.candidate = QLabel()
-        self.candidate.setWordWrap(True)
+        self.redo.setToolTip("Do again what was taken back last (Ctrl+Shift+Z)")
+        self.candidate = FewLines(2)
 
         head = QWidget()
         form = narrow_form(head)
@@ -63,18 +73,17 @@ class PromptPanel(QWidget):
         ticks.addWidget(self.turbo)
         ticks.addWidget(self.each)
         ticks.addStretch(1)
-        buttons = QGridLayout()
+        buttons = QHBoxLayout()
         buttons.setSpacing(4)
-        buttons.addWidget(self.click, 0, 0, 1, 2)
-        buttons.addWidget(self.accept, 1, 0)
-        buttons.addWidget(self.discard, 1, 1)
-        buttons.addWidget(self.undo, 2, 0)
-        buttons.addWidget(self.redo, 2, 1)
+        for button in (self.accept, self.discard, self.undo, self.redo):
+            button.setStyleSheet("QPushButton { padding: 4px 2px; }")  # four fit in a narrow dock
+            buttons.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
         layout.addWidget(head)
         layout.addLayout(ticks)
+        layout.addWidget(self.click)
         layout.addLayout(buttons)
         layout.addWidget(self.candidate)
 
@@ -113,6 +122,7 @@ class PromptPanel(QWidget):
     def refresh(self) -> None:
         """Show what can be done with the prompts."""
         session, commits = self.session, self.commits
+        self.overwrite.setChecked(commits.overwrite)
         self.turbo.setChecked(commits.turbo)
         self.each.setChecked(session.each_click)
         ready = session.picture is not None
@@ -127,7 +137,7 @@ class PromptPanel(QWidget):
         self.redo.setEnabled(bool(commits.history.undone))
         asleep = ready and (session.layers is None or not session.layers.active)
         self.click.setText("Wake clicks and keys" if asleep else "Click objects")
-        self.candidate.setText(self._describe_answer(asleep))
+        self.candidate.say(self._describe_answer(asleep))
 
     def _describe_answer(self, asleep: bool) -> str:
         answer = self.session.answer

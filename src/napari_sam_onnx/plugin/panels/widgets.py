@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
+    QLabel,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QElidingLabel
+
+from napari_sam_onnx.plugin.panels.hands import ignore_wheel
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QPaintEvent, QResizeEvent
 
 PADDING = 8  # pixels that napari's style leaves around the text of a label
 
@@ -36,6 +47,7 @@ class Section(QWidget):
         self.body = body
         self.header = QToolButton()
         self.header.setText(title)
+        self.header.setToolTip(f"Show or hide: {title}")
         self.header.setCheckable(True)
         self.header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.header.setAutoRaise(True)
@@ -68,6 +80,59 @@ def one_line(mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> QElidingL
     return label
 
 
+class FewLines(QLabel):
+    """A text of so many lines at all times, so that nothing below moves with what it says.
+
+    Longer ones end in an ellipsis and show whole in the tool tip. (superqt's label wraps between
+    words alone, and knows nothing of the room that a style leaves around the text.)
+
+    Parameters
+    ----------
+    lines : int
+    padding : int
+        Pixels that the style leaves on each side, a border included.
+    """
+
+    def __init__(self, lines: int, padding: int = PADDING // 2) -> None:
+        super().__init__()
+        self._full, self._lines, self._padding = "", lines, padding
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2 * PADDING)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def say(self, text: str) -> None:
+        """Set the text."""
+        self._full = text
+        self.setToolTip(text)
+        self._cut()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Wrap anew."""
+        super().resizeEvent(event)
+        self._cut()
+
+    def _cut(self) -> None:
+        room = max(20, self.width() - 2 * self._padding - 4)
+        option = QTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        layout = QTextLayout(self._full, self.font())
+        layout.setTextOption(option)
+        starts = []
+        layout.beginLayout()
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(room)
+            starts.append(line.textStart())
+        layout.endLayout()
+        bounds = list(zip(starts, [*starts[1:], len(self._full)], strict=True))
+        shown = [self._full[start:stop].strip() for start, stop in bounds[: self._lines]]
+        if len(bounds) > self._lines:
+            rest = self._full[starts[self._lines - 1] :]
+            right = Qt.TextElideMode.ElideRight
+            shown[-1] = self.fontMetrics().elidedText(rest, right, room)
+        self.setText("\n".join(shown))
+
+
 def set_line(label: QElidingLabel, text: str, tip: str = "") -> None:
     """Set the text of a line; all of it shows in the tool tip, or another text does."""
     if text != label.text():
@@ -75,12 +140,32 @@ def set_line(label: QElidingLabel, text: str, tip: str = "") -> None:
     label.setToolTip(tip or text)
 
 
+class _ElidingCombo(QComboBox):
+    """Cuts an entry that is too long with an ellipsis; Qt cuts it through a letter."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - PADDING
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
 def narrow_combo() -> QComboBox:
     """Make a combo box that long entries do not widen."""
-    combo = QComboBox()
+    combo = _ElidingCombo()
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(8)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    ignore_wheel(combo)
     return combo
 
 
@@ -108,7 +193,6 @@ def fill_combo(combo: QComboBox, entries: list[tuple[str, object]], chosen: obje
             combo.setItemData(combo.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
     index = next((i for i, (_, data) in enumerate(entries) if data is chosen or data == chosen), -1)
     combo.setCurrentIndex(index)
-    combo.setToolTip(combo.currentText())
     combo.blockSignals(blocked)
 
 

@@ -233,7 +233,7 @@ class Commits:
         if note:
             session.say(note)
         elif step.paints:
-            session.say("Took the labels back." if back else "Set the labels again.", "ready")
+            session.say(_describe_walk(step, back), "ready")
         self.changed.emit()
 
     def _on_detached(self) -> None:
@@ -241,6 +241,7 @@ class Commits:
         for step in self.history.done:
             step.cancelled = step.pending
         self.history.clear()
+        self.overwrite = False  # a choice for one picture, dangerous on the next
         self.changed.emit()
 
 
@@ -265,3 +266,16 @@ def _added(before: Snapshot, after: Snapshot) -> Snapshot | None:
         if len(new) == 1 and len(after.boxes) >= len(before.boxes):
             return Snapshot(after.points[:0], after.positive[:0], (new[0],))
     return None
+
+
+def _describe_walk(step: Step, back: bool) -> str:
+    """Say what undo or redo did to the labels."""
+    paint = step.paints[0]
+    number = int(paint.after[0]) or int(paint.before[0])
+    appears = bool(paint.after[0]) is not back
+    several = len(step.paints) > 1
+    what = f"{len(step.paints)} objects are" if several else f"object {number} is"
+    other = "Ctrl+Shift+Z does it again" if back else "Ctrl+Z undoes it"
+    return (
+        f"{'Undone' if back else 'Done again'}: {what} {'there' if appears else 'gone'}; {other}."
+    )

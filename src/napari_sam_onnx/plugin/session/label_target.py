@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from psygnal import Signal
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 # Larger label images are searched for their highest number in a worker.
 QUICK_PIXELS = 4_000_000
+
+
+# Per picture, so that a dock that is opened again goes on where the last one ended.
+_last_targets: WeakKeyDictionary[Any, ref[Labels]] = WeakKeyDictionary()
 
 
 class LabelTarget:
@@ -52,6 +57,7 @@ class LabelTarget:
         self._waiting: list[Callable[[], None]] = []
         session.removed.connect(self._on_removed)
         session.detached.connect(self.forget)
+        session.picture_changed.connect(self._recall)
 
     @property
     def next_label(self) -> int | None:
@@ -84,6 +90,8 @@ class LabelTarget:
         if layer is not None:
             self._watch(layer)
             self._find_next()
+        elif self.session.picture is not None:
+            _last_targets.pop(self.session.picture.main, None)
         self.changed.emit()
 
     def ensure(self) -> Labels:
@@ -145,8 +153,19 @@ class LabelTarget:
             layer.events.paint.disconnect(self._on_painted)
         self.changed.emit()
 
+    def _recall(self) -> None:
+        """Go on with the label image that this picture's objects went to last."""
+        picture = self.session.picture
+        if picture is None or self.layer is not None or picture.main not in _last_targets:
+            return
+        layer = _last_targets[picture.main]()
+        if layer in self.session.viewer.layers and can_be_target(layer, picture):
+            self.choose(layer)
+
     def _watch(self, layer: Labels) -> None:
         self.layer = layer
+        if self.session.picture is not None:
+            _last_targets[self.session.picture.main] = ref(layer)
         layer.events.data.connect(self._find_next)
         layer.events.paint.connect(self._on_painted)
         self.changed.emit()

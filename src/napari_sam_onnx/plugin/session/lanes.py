@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
+CALM_MS = 200
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """Something to compute away from the interface.
@@ -105,6 +108,27 @@ def _catch(run: Callable[[], Any]) -> tuple[Any, Exception | None]:
     except Exception as error:
         log_fault(error)
         return None, error
+
+
+class Calm:
+    """Calls a function once, when it has not been asked to for a while.
+
+    Parameters
+    ----------
+    do : callable
+        Called without arguments in the interface's thread.
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        from superqt.utils import QSignalDebouncer
+
+        self._debouncer = QSignalDebouncer()
+        self._debouncer.setTimeout(CALM_MS)
+        self._debouncer.triggered.connect(do)
+
+    def __call__(self) -> None:
+        """Ask for the call."""
+        self._debouncer.throttle()
 
 
 class Stream(Protocol):

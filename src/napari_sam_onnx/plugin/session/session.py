@@ -61,6 +61,9 @@ class Session:
     engine : Engine, optional
     lane : Lane, optional
         Where requests are computed; worker threads where omitted.
+    calm : callable, optional
+        Makes a function that waits until it is not called any more, for what changes with every
+        movement of the mouse; see `Calm`.
 
     Attributes
     ----------
@@ -96,7 +99,11 @@ class Session:
     detached = Signal()
 
     def __init__(
-        self, viewer: ViewerModel, engine: Engine | None = None, lane: Lane | None = None
+        self,
+        viewer: ViewerModel,
+        engine: Engine | None = None,
+        lane: Lane | None = None,
+        calm: Callable[[Callable[[], None]], Callable[[], None]] = lambda do: do,
     ) -> None:
         self.viewer = viewer
         self.engine = Engine() if engine is None else engine
@@ -114,6 +121,7 @@ class Session:
         self._prompts: Snapshot | None = None
         self._book = AnswerBook()
         self._numbers = count(1)
+        self._renew_calmly = calm(self._renew)
         self._watched = (
             (viewer.dims.events.current_step, self._follow),
             (viewer.dims.events.order, self._follow),
@@ -358,7 +366,8 @@ class Session:
         elif not request.answerable:
             self.advise()
             return
-        self.ask(replace(request, prompts=missing), self._on_answer, self.fail)
+        asked = replace(request, prompts=missing)
+        self.ask(asked, self._on_answer, partial(self._on_failure, asked))
 
     def _refine(self, request: Request, prompts: Prompts) -> Prompts:
         """Let prompts correct the answer that they add to."""
@@ -376,6 +385,11 @@ class Session:
             answer = self._book.add(rank(asked.place, prompts, mask))
             known[answer.key] = answer
         self._show_known(known)
+
+    def _on_failure(self, asked: Request, error: Exception) -> None:
+        """Say why there is no answer, unless a newer request was made meanwhile."""
+        if self.request is not None and asked.number == self.request.number:
+            self.fail(error)
 
     def _show_known(self, known: dict[tuple[Any, ...], Answer]) -> None:
         """Show the answers about the open objects, of all that are known."""
@@ -484,6 +498,10 @@ class Session:
         else:
             self._renew()
 
+    def _on_contrast(self, *_: Any) -> None:
+        """Follow the contrast when the user lets go of it: each step would encode the plane."""
+        self._renew_calmly()
+
     def _on_moved(self, *_: Any) -> None:
         if self.picture is not None and self.layers is not None:
             self.layers.refit(self.picture)
@@ -530,7 +548,7 @@ class Session:
         main = self.picture.main
         events = [(layer.events.data, self._on_pixels) for layer in self.picture.layers]
         if self.picture.as_shown:
-            events += [(e.events.contrast_limits, self._renew) for e in self.picture.layers]
+            events += [(e.events.contrast_limits, self._on_contrast) for e in self.picture.layers]
         names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         return events + [(getattr(main.events, name), self._on_moved) for name in names]
 

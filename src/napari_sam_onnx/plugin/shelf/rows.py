@@ -155,7 +155,6 @@ def describe_model(entry: ShelfEntry) -> list[tuple[str, str]]:
         ("Good for", card.notes),
         ("Licence", "unknown" if card.licence == "unknown" else licence),
         ("Input", f"{card.input_size} × {card.input_size} pixels" if card.input_size else ""),
-        ("Contract", card.contract),
         ("Files", describe_hashes(card)),
         ("Speed here", describe_speed(entry) if entry.here else ""),
         ("Source", card.source),

@@ -22,6 +22,7 @@ from napari_sam_onnx.models.store.files import bytes_on_disk, is_downloaded, rem
 from napari_sam_onnx.models.store.speed import Speed, measure_speed, read_speeds, remember_speed
 from napari_sam_onnx.models.store.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
+from napari_sam_onnx.plugin.shelf.available import answers_clicks
 from napari_sam_onnx.plugin.shelf.fetching import Fetching
 
 if TYPE_CHECKING:
@@ -283,8 +284,8 @@ class ModelShelf:
             self._after(self.failures[card.id], failed=True)
 
     def _on_added(self, card: ModelCard) -> None:
-        kind = f"contract {card.contract}" if card.contract else "a detector"
-        self._after(f"{card.name} is added as “{card.id}”, {kind}.")
+        use = "answers clicks" if answers_clicks(card) else "finds objects: see “Find by text”"
+        self._after(f"{card.name} is added as “{card.id}”; it {use}.")
         self.added.emit(card)
 
     def _after(self, text: str, *, failed: bool = False) -> None:
