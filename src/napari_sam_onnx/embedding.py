@@ -141,6 +141,9 @@ class Proposals:
         Probability that a cell of the plane belongs to any object, 0 to 1.
     cell : (2,) float64, optional
         Height and width of these cells in plane pixels; the first begins at the plane's corner.
+    maps : (2, h, w) float32, optional
+        Probability that a cell is the centre of an object, and that it belongs to any: what the
+        encoder says of each cell alone, where ``foreground`` looks at its neighbours too.
     """
 
     points: NDArray[np.float64]
@@ -148,6 +151,7 @@ class Proposals:
     scores: NDArray[np.float32]
     foreground: NDArray[np.float32] | None = None
     cell: NDArray[np.float64] | None = None
+    maps: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.points)

@@ -126,7 +126,8 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
     input_height, input_width = embedding.input_shape
     rows = -(-input_height // _STRIDE)
     columns = -(-input_width // _STRIDE)
-    centers, foreground = np.asarray(embedding.tensors["objectness"])[0, :, :rows, :columns]
+    maps = np.asarray(embedding.tensors["objectness"], np.float32)[0, :, :rows, :columns]
+    centers, foreground = maps
     peaks = (centers >= maximum_filter(centers, 3)) & (centers > CENTER_THRESHOLD)
     row, column = np.nonzero(peaks)
     x, y = _STRIDE * column + 1.5, _STRIDE * row + 1.5
@@ -144,4 +145,5 @@ def find_proposals(embedding: Embedding, frame: Frame) -> Proposals:
         scores[kept].astype(np.float32),
         maximum_filter(foreground, 3),
         _STRIDE / frame.scale,
+        maps,
     )
