@@ -15,8 +15,10 @@ from napari_sam_onnx.cli.segment_picture import Request, segment_picture
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.stacks import METHODS
 
 Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
+Method = Enum("Method", {name: name for name in METHODS}, type=str)  # type: ignore[misc]
 Link = Enum("Link", {"z": "z", "t": "t"}, type=str)
 
 
@@ -66,6 +68,23 @@ def segment(
             "scale at which the model looks; found by what it sees where omitted."
         ),
     ] = None,
+    method: Annotated[
+        Optional[Method],  # noqa: UP045
+        typer.Option(
+            "--as",
+            help="What a stack is: planes one by one, or a volume along z. Where omitted a volume, "
+            "if the model sees objects by itself and no setting of planes is given.",
+        ),
+    ] = None,
+    z_spacing: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0.01,
+            max=100.0,
+            help="For a volume: the distance between two planes, in pixels of a plane. Where "
+            "omitted what the file says, and where it says nothing it is measured on the objects.",
+        ),
+    ] = None,
     preview: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
@@ -88,6 +107,8 @@ def segment(
         boxes=boxes,
         link=None if link is None else link.value,
         diameter=None if diameter is None else parse_length(diameter),
+        method=None if method is None else method.value,
+        z_spacing=z_spacing,
         settings=settings,
         force=force,
         quiet=quiet,

@@ -26,7 +26,13 @@ from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.overlay import arrange_montage, draw_overlay
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
-from napari_sam_onnx.stacks import iterate_stack
+from napari_sam_onnx.stacks import (
+    are_of_planes,
+    choose_method,
+    iterate_stack,
+    iterate_volumes,
+    make_volume_parameters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +60,8 @@ class Request:
     boxes: Path | None
     link: Link | None
     diameter: tuple[float, str] | None
+    method: str | None
+    z_spacing: float | None
     settings: Mapping[str, Any]
     force: bool
     quiet: bool
@@ -82,7 +90,9 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         labels, place = make_labels(planes.label_shape)
         try:
             sink = ArrayLabels(labels, planes.label_axes)
-            if request.boxes is None:
+            if request.boxes is None and _is_volume(planes, model, request):
+                count = _label_volumes(planes, sink, model, request, job.source.name)
+            elif request.boxes is None:
                 count = _label_planes(planes, sink, model, request, job.source.name)
             else:
                 count = _label_boxes(planes, sink, model, request, request.boxes)
@@ -108,6 +118,28 @@ def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:
             raise ImageError(f"{str(error).rstrip('.')}: --axes.") from error
     named = check_axes(axes, len(shape))
     return ArrayPlanes(picture.array, named, request.channels, picture.pixel_size)
+
+
+def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:
+    """Whether a picture is looked at as a volume."""
+    of_planes = request.link is not None or request.mode is not None
+    of_planes = of_planes or are_of_planes(request.settings)
+    return choose_method(request.method, planes.axes, model, planes=of_planes) == "volume"
+
+
+def _label_volumes(
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+) -> int:
+    """Label all volumes and count the objects; a bar counts the planes that are finished."""
+    settings = make_volume_parameters(request.settings)
+    steps = iterate_volumes(planes, sink, model, settings, request.z_spacing)
+    with _make_bar(request, title) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return int(stop.value)
+            _move(bar, step.done, step.total, "parts")
 
 
 def _label_planes(

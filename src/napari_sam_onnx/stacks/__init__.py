@@ -1,17 +1,27 @@
-"""The planes of an nD array: automatic masks plane by plane, linked along z or t."""
+"""The planes of an nD array, one by one and linked, or as volumes."""
 
-from napari_sam_onnx.stacks.iterate import (
-    Link,
-    StackUpdate,
-    as_planes,
+from napari_sam_onnx.stacks.automask import (
+    METHODS,
+    are_of_planes,
     automask_stack,
-    iterate_stack,
+    choose_method,
+    iterate_volumes,
+    make_volume_parameters,
 )
+from napari_sam_onnx.stacks.iterate import Link, StackUpdate, as_planes, iterate_stack
+from napari_sam_onnx.stacks.volumes import VolumeParameters, VolumeStep
 
 __all__ = [
+    "METHODS",
     "Link",
     "StackUpdate",
+    "VolumeParameters",
+    "VolumeStep",
+    "are_of_planes",
     "as_planes",
     "automask_stack",
+    "choose_method",
     "iterate_stack",
+    "iterate_volumes",
+    "make_volume_parameters",
 ]

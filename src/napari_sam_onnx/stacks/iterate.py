@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,13 +19,11 @@ from napari_sam_onnx.automatic.progress import relay
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
-from napari_sam_onnx.label_store import make_labels, remove_labels
-from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.linking import link_labels, number_on
-from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
+from napari_sam_onnx.planes import ArrayPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -201,69 +198,3 @@ def _order_planes(
         for others in np.ndindex(rest)
         for along in range(shape[axis])
     ]
-
-
-def automask_stack(
-    stack: Any,
-    model: Model | str,
-    axes: str,
-    link: str | None = None,
-    mode: str | None = None,
-    *,
-    channels: Sequence[Channel] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    out: Any = None,
-    cache: EmbeddingStore | None = None,
-    **parameters: Any,
-) -> Any:
-    """Make the label image of a stack.
-
-    Parameters
-    ----------
-    stack : array of two or more dimensions, any dtype
-        May be lazy (dask, zarr, memmap); it is read plane by plane.
-    axes : str
-        One letter of ``TZCYX`` per dimension.
-    model, link, mode, channels, cache, **parameters
-        See `iterate_stack`.
-    progress : callable, optional
-        Called with ``(done, total)`` planes.
-    out : array of uint32 or path, optional
-        Where to write, of the stack's shape without C: any array that takes assignment by index,
-        such as a memmap or a zarr array, or a new zarr folder. A new array where omitted: in
-        memory, or where it does not fit in a zarr folder, see
-        `napari_sam_onnx.label_store.make_labels`.
-
-    Returns
-    -------
-    array of uint32
-        ``out``: the stack's shape without C, in its order of axes. That of a zarr array on disk
-        says where it lies (``.store``).
-
-    Raises
-    ------
-    LabelError
-        If the output does not fit or cannot be made.
-    """
-    source = as_planes(stack, axes, channels)
-    assert isinstance(source, ArrayPlanes)
-    shape, place = source.label_shape, None
-    if out is None or isinstance(out, str | PathLike):
-        out, place = make_labels(shape, out)
-    elif tuple(out.shape) != shape or np.dtype(out.dtype) != np.uint32:
-        raise LabelError(
-            f"The output is uint32 of shape {shape}; got {out.dtype} of {tuple(out.shape)}."
-        )
-    sink = ArrayLabels(out, source.label_axes)
-    finished = 0
-    try:
-        for update in iterate_stack(source, model, None, link, mode, cache=cache, **parameters):
-            if update.labels is not None:
-                sink.write(update.index, update.labels)
-                finished = update.done
-                if progress is not None:
-                    progress(update.done, update.total)
-    finally:
-        if not finished:
-            remove_labels(place)
-    return out

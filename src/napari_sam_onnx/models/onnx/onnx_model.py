@@ -111,6 +111,11 @@ class OnnxModel:
         return self.contract.decoder.batch
 
     @property
+    def gives_maps(self) -> bool:
+        """Whether what it proposes comes with maps of centres and foreground."""
+        return bool(self.contract.decoder.centers)
+
+    @property
     def description(self) -> str:
         """The contract, and where the two graphs run and why."""
         encoder = self._encoder.description if self._encoder else "none"

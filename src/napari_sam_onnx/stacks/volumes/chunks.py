@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,9 +33,10 @@ class Chunk:
     box: tuple[tuple[int, int], ...]
 
     @property
-    def slices(self) -> tuple[slice, ...]:
+    def slices(self) -> tuple[slice, slice, slice]:
         """Where the box lies in the volume."""
-        return tuple(slice(low, high) for low, high in self.box)
+        z, y, x = (slice(low, high) for low, high in self.box)
+        return z, y, x
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +72,7 @@ def lay_chunks(
         spans.append(
             [
                 ((low, high), (max(0, low - rim), min(size, high + rim)))
-                for low, high in zip(edges[:-1], edges[1:], strict=True)
+                for low, high in pairwise(edges)
             ]
         )
     return [
@@ -90,8 +91,7 @@ def join_chunk(
     """Add the objects of a chunk to those of the chunks before.
 
     An object whose centre lies in the core of a later chunk is left to that one, which sees more
-    of it; so is nothing else. One that an earlier chunk has already is not added twice, and no
-    voxel changes its owner.
+    of it. One that an earlier chunk has already is not added twice, and no voxel changes its owner.
 
     Parameters
     ----------

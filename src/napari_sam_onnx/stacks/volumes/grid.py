@@ -37,7 +37,7 @@ def _resize_axis(volume: NDArray[np.float32], axis: int, count: int) -> NDArray[
     lower = np.minimum(place.astype(np.intp), max(size - 2, 0))
     weight = (place - lower).astype(np.float32)
     weight = weight.reshape((-1,) + (1,) * (-axis - 1))
-    first = np.take(volume, lower, axis)
+    first: NDArray[np.float32] = np.take(volume, lower, axis)
     second = np.take(volume, np.minimum(lower + 1, size - 1), axis)
     first += (second - first) * weight
     return first

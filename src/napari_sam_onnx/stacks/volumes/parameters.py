@@ -40,7 +40,7 @@ class VolumeParameters:
         step=0.01,
     )
     cut: float = declare(
-        0.5,
+        0.4,
         "An object ends where it has faded to this part of its own contrast; 0 leaves that to the "
         "model.",
         label="Outline at",

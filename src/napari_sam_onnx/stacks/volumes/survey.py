@@ -6,6 +6,7 @@ The settings of everything after follow from these few figures, so that nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.stacks.volumes.volume import Volume
 
 SEEN = 26.0
 """Diameter in pixels at which objects are looked at: small ones are seen better enlarged, large
@@ -32,6 +34,7 @@ CLEAR = 15.0
 THICK = (1.0, 6.0)
 """How thick planes may be, in pixels, where it is measured."""
 
+_SAMPLE = (96, 192, 192)  # voxels that are surveyed at most
 _LOOKS = 7  # planes of the sample that are looked at in each view
 
 
@@ -111,15 +114,20 @@ def survey_volume(
     if diameter is None:
         if size > 2 * SEEN:  # look again from farther away
             factor = SEEN / size
-            shape = tuple(max(1, round(n * f)) for n, f in zip(calm.shape[1:], (1, factor, factor), strict=True))
+            shape = tuple(
+                max(1, round(n * f))
+                for n, f in zip(calm.shape[1:], (1, factor, factor), strict=True)
+            )
             again = _look(resize(calm, shape), model, 0)
             size = size if again is None else again[0] / factor
         diameter = size
     found = Survey(diameter, contrast, noise, 1.0 if thickness is None else thickness)
-    return found if thickness is not None else replace(found, thickness=_thickness(calm, model, found))
+    if thickness is None:
+        found = replace(found, thickness=_measure_thickness(calm, model, found))
+    return found
 
 
-def _thickness(sample: NDArray[np.float32], model: Model, found: Survey) -> float:
+def _measure_thickness(sample: NDArray[np.float32], model: Model, found: Survey) -> float:
     """Find the distance between planes at which objects are as high as they are wide."""
     if sample.shape[1] < 4:
         return 1.0
@@ -152,7 +160,7 @@ def _flatness(volume: NDArray[np.float32], model: Model, axis: int) -> list[floa
 
 
 def _planes(volume: NDArray[np.float32], axis: int) -> list[NDArray[np.float32]]:
-    """Some planes of a volume across an axis, evenly spread."""
+    """Take some planes of a volume across an axis, evenly spread."""
     count = volume.shape[axis + 1]
     places = np.unique(np.linspace(0.1, 0.9, _LOOKS) * count).astype(int)
     return [np.take(volume, int(p), axis + 1) for p in np.unique(places)]
@@ -214,3 +222,27 @@ def measure_noise(gray: NDArray[np.float32]) -> float:
         return 0.0
     second = gray[..., :-2] - 2 * gray[..., 1:-1] + gray[..., 2:]
     return float(np.median(np.abs(second)) / 0.6745 / np.sqrt(6))
+
+
+def choose_sample(volume: Volume) -> tuple[slice, slice, slice]:
+    """Choose where to survey: the middle planes, and there the window that differs most."""
+    depth, height, width = volume.shape
+    deep, high, wide = (min(n, most) for n, most in zip(volume.shape, _SAMPLE, strict=True))
+    z0 = (depth - deep) // 2
+    best, place = -1.0, (0, 0)
+    looked_at = sorted({z0 + deep // 4, z0 + deep // 2, z0 + (3 * deep) // 4})
+    tops = np.unique(np.linspace(0, height - high, 4).astype(int)).tolist()
+    lefts = np.unique(np.linspace(0, width - wide, 4).astype(int)).tolist()
+    for top, left in product(tops, lefts):
+        rows, columns = slice(top, top + high), slice(left, left + wide)
+        parts = [volume.read((slice(z, z + 1), rows, columns)) for z in looked_at]
+        spread = sum(_spread(part.mean(axis=(0, 1))) for part in parts)
+        if spread > best:
+            best, place = spread, (top, left)
+    top, left = place
+    return slice(z0, z0 + deep), slice(top, top + high), slice(left, left + wide)
+
+
+def _spread(plane: NDArray[np.float32]) -> float:
+    """Variance of a plane beyond that of its noise."""
+    return max(0.0, float(plane.var()) - measure_noise(plane) ** 2)

@@ -79,19 +79,18 @@ def iterate_views(
         whole = np.moveaxis(resize(maps, (shape[axis], *flat)), 1, axis + 1)
         logs += np.log(np.maximum(whole[0], _LEAST))
         foreground += whole[1]
-    return np.exp(logs / len(views)), foreground / len(views)
+    share = np.float32(1 / len(views))
+    return np.exp(logs * share), foreground * share
 
 
 def _see(plane: NDArray[np.float32], model: Model, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Maps of one plane, ``(2, h, w)`` cells."""
+    """Let the model map one plane, ``(2, h, w)`` cells."""
     rgb = show(plane)
     found = model.propose(model.encode(rgb))
     if found is None or found.maps is None or found.cell is None:
         raise ValueError(f"the model {model.id!r} gives no maps")  # asked before, see `run`
     # The last cell may reach beyond the plane; the grid that is wanted ends with its own.
-    rows, columns = (
-        round(CELL * n / size) for n, size in zip(shape, found.cell, strict=True)
-    )
+    rows, columns = (round(CELL * n / size) for n, size in zip(shape, found.cell, strict=True))
     maps = found.maps[:, : max(1, rows), : max(1, columns)]
     return resize(maps[:, None], (1, *shape))[:, 0]
 

@@ -1,0 +1,240 @@
+"""A stack -> its label image, as planes or as volumes, in one call."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
+from napari_sam_onnx.stacks.iterate import as_planes, iterate_stack
+from napari_sam_onnx.stacks.volumes import (
+    Volume,
+    VolumeParameters,
+    VolumeStep,
+    iterate_volume,
+    measure_thickness,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.models import Model
+    from napari_sam_onnx.planes import PlaneSink, PlaneSource
+
+METHODS = ("planes", "volume")
+
+
+def choose_method(method: str | None, axes: str, model: Model, *, planes: bool) -> str:
+    """Choose how a stack is looked at, where nobody has.
+
+    Parameters
+    ----------
+    method : {"planes", "volume"} or None
+        What was asked for.
+    axes : str
+        The axes that number the planes.
+    model : Model
+    planes : bool
+        Whether settings were given that are those of planes: a mode, or a link.
+
+    Returns
+    -------
+    {"planes", "volume"}
+        A stack along z is a volume, if the model sees objects by itself.
+
+    Raises
+    ------
+    ParameterError
+        If the method is unknown, or does not fit the stack, the model or the settings.
+    """
+    if method is None:
+        return "volume" if "Z" in axes and not planes and gives_maps(model) else "planes"
+    if method not in METHODS:
+        raise ParameterError(f"A stack is seen as {' or '.join(METHODS)}; got {method!r}.")
+    if method == "volume":
+        if "Z" not in axes:
+            raise ParameterError(
+                f"A volume needs an axis Z; the stack runs along {axes or 'no axis'!r}."
+            )
+        if planes:
+            raise ParameterError(
+                "A volume takes no mode, no link and no settings of planes; it has "
+                f"{', '.join(VolumeParameters.__dataclass_fields__)}."
+            )
+        if not gives_maps(model):
+            raise ParameterError(
+                f"The model {model.id!r} does not see objects by itself, which volumes need; "
+                "take planes linked along z."
+            )
+    return method
+
+
+def gives_maps(model: Model) -> bool:
+    """Whether a model tells where it sees centres of objects, see `Proposals.maps`."""
+    return bool(getattr(model, "gives_maps", False))
+
+
+def iterate_volumes(
+    source: PlaneSource,
+    sink: PlaneSink,
+    model: Model,
+    parameters: VolumeParameters | None = None,
+    thickness: float | None = None,
+) -> Generator[VolumeStep, None, int]:
+    """Label all volumes of a stack, one after another along its other axes.
+
+    Parameters
+    ----------
+    source : PlaneSource
+        With an axis Z.
+    sink : PlaneSink
+        Labels of the same planes, all 0.
+    model : Model
+    parameters : VolumeParameters, optional
+    thickness : float, optional
+        Distance between planes in pixels. Where omitted, what the source says; where it says
+        nothing, it is measured on the objects.
+
+    Yields
+    ------
+    VolumeStep
+        Of all volumes together.
+
+    Returns
+    -------
+    int
+        The generator's value: how many objects there are.
+    """
+    axis = source.axes.index("Z")
+    others = source.shape[:axis] + source.shape[axis + 1 :]
+    places = list(np.ndindex(*others))
+    known = measure_thickness(source) if thickness is None else thickness
+    next_label, depth = 1, source.shape[axis]
+    for number, place in enumerate(places):
+        steps = iterate_volume(Volume(source, sink, place), model, parameters, known, next_label)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                next_label = stop.value
+                break
+            whole = step.total * len(places)
+            yield VolumeStep(number * step.total + step.done, whole, number * depth + step.finished)
+    return next_label - 1
+
+
+def automask_stack(
+    stack: Any,
+    model: Model | str,
+    axes: str,
+    link: str | None = None,
+    mode: str | None = None,
+    *,
+    method: str | None = None,
+    pixel_size: Mapping[str, float] | None = None,
+    channels: Sequence[Channel] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    out: Any = None,
+    cache: EmbeddingStore | None = None,
+    **parameters: Any,
+) -> Any:
+    """Make the label image of a stack.
+
+    Parameters
+    ----------
+    stack : array of two or more dimensions, any dtype
+        May be lazy (dask, zarr, memmap); it is read plane by plane, volumes in blocks.
+    axes : str
+        One letter of ``TZCYX`` per dimension.
+    model, link, mode, channels, cache
+        See `iterate_stack`; link, mode and cache are for planes.
+    method : {"planes", "volume"} or None
+        Whether planes are looked at one by one, or volumes as a whole, see `VolumeParameters`.
+        None: what `choose_method` says.
+    pixel_size : mapping of str to float, optional
+        Micrometres, or any one unit, by axis (Z, Y, X): how far apart planes lie. Volumes measure
+        it on their objects where it is omitted.
+    progress : callable, optional
+        Called with ``(done, total)``: planes, or parts of the work on a volume.
+    out : array of uint32 or path, optional
+        Where to write, of the stack's shape without C: any array that takes assignment by index,
+        such as a memmap or a zarr array, or a new zarr folder. A new array where omitted: in
+        memory, or where it does not fit in a zarr folder, see
+        `napari_sam_onnx.label_store.make_labels`.
+    **parameters
+        Settings of the mode or of `VolumeParameters`.
+
+    Returns
+    -------
+    array of uint32
+        ``out``: the stack's shape without C, in its order of axes. That of a zarr array on disk
+        says where it lies (``.store``).
+
+    Raises
+    ------
+    LabelError
+        If the output does not fit or cannot be made.
+    ParameterError
+        If a setting does not exist or is out of range, or the method does not fit.
+    """
+    source = as_planes(stack, axes, channels)
+    assert isinstance(source, ArrayPlanes)
+    source.pixel_size = dict(pixel_size or {})
+    made = load(model)
+    of_planes = link is not None or mode is not None or are_of_planes(parameters)
+    method = choose_method(method, source.axes, made, planes=of_planes)
+    settings = make_volume_parameters(parameters) if method == "volume" else None
+    shape, place = source.label_shape, None
+    if out is None or isinstance(out, str | PathLike):
+        out, place = make_labels(shape, out)
+    elif tuple(out.shape) != shape or np.dtype(out.dtype) != np.uint32:
+        raise LabelError(
+            f"The output is uint32 of shape {shape}; got {out.dtype} of {tuple(out.shape)}."
+        )
+    sink = ArrayLabels(out, source.label_axes)
+    finished = False
+    try:
+        if settings is not None:
+            for step in iterate_volumes(source, sink, made, settings):
+                finished = finished or step.done > 0
+                if progress is not None:
+                    progress(step.done, step.total)
+            return out
+        for update in iterate_stack(source, made, None, link, mode, cache=cache, **parameters):
+            if update.labels is not None:
+                sink.write(update.index, update.labels)
+                finished = True
+                if progress is not None:
+                    progress(update.done, update.total)
+    finally:
+        if not finished:
+            remove_labels(place)
+    return out
+
+
+def are_of_planes(values: Mapping[str, Any]) -> bool:
+    """Whether some of these settings are none of volumes."""
+    return any(name not in VolumeParameters.__dataclass_fields__ for name in values)
+
+
+def make_volume_parameters(values: Mapping[str, Any]) -> VolumeParameters:
+    """Make the settings of volumes from values by name.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such setting, or a value is out of range.
+    """
+    known = VolumeParameters.__dataclass_fields__
+    for name in values:
+        if name not in known:
+            raise ParameterError(f"Volumes have no setting {name!r}; they have {', '.join(known)}.")
+    return VolumeParameters(**values)
