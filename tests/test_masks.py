@@ -6,7 +6,7 @@ from skimage.transform import resize
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, measure_iou, measure_overlap
 from napari_sam_onnx.nms import suppress_overlapping
-from napari_sam_onnx.upscale import mask_from_low_res, measure_stability, upscale_region
+from napari_sam_onnx.upscale import mask_from_low_res, upscale_region
 
 rng = np.random.default_rng(0)
 
@@ -83,10 +83,15 @@ def test_only_negative_logits_are_an_empty_mask_without_stability():
     assert np.isnan(mask.stability)
 
 
-def test_stability_is_the_ratio_of_areas_and_independent_of_the_region():
-    logits = np.array([[2, 0.5, -0.5, -3]], np.float32)
-    assert measure_stability(logits) == pytest.approx(1 / 3)
-    assert measure_stability(np.pad(logits, 9, constant_values=-9)) == pytest.approx(1 / 3)
+@pytest.mark.parametrize("side", [20, 300])
+def test_stability_is_the_ratio_of_areas(side):
+    low_res = LowResMask(smooth_logits((32, 32)), np.float32([0, 0, side, side]))
+    _, region = upscale_region(low_res, (side, side), -100.0)
+    for offset in (0.5, 1.0):
+        wide, narrow = np.count_nonzero(region > -offset), np.count_nonzero(region > offset)
+        mask = mask_from_low_res(low_res, (side, side), stability_offset=offset)
+        assert mask.stability == narrow / wide
+        np.testing.assert_array_equal(np.asarray(mask), region > 0)
 
 
 def test_mask_array_round_trip():

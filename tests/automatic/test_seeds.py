@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import ParameterError, iterate_masks, make_parameters
-from napari_sam_onnx.automatic.blobs import find_blobs
+from napari_sam_onnx.automatic.blobs import _keep_stronger, find_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.objects import foreground_in
@@ -347,3 +347,19 @@ def test_a_thousand_masks_of_a_large_plane_do_not_cost_a_thousand_planes():
     assert len(masks) == len(centers) == 1024
     assert sum(mask.crop.nbytes for mask in masks) < 1024 * 60 * 60
     assert held < 6 * picture.size  # the masks; a plane each would be 1024 of them
+
+
+def test_the_stronger_of_two_blobs_that_hold_each_other_stays():
+    random = np.random.default_rng(0)
+    blobs = np.column_stack([random.uniform(0, 90, (300, 2)), random.uniform(2, 9, 300)])
+    strength = random.uniform(0, 1, 300).astype(np.float32).round(2)
+    left, expected = np.argsort(-strength, kind="stable"), []
+    while left.size:
+        head, left = left[0], left[1:]
+        expected.append(head)
+        distance = np.hypot(*(blobs[left, :2] - blobs[head, :2]).T)
+        left = left[distance > np.maximum(blobs[left, 2], blobs[head, 2])]
+    assert 10 < len(expected) < 250
+    np.testing.assert_array_equal(_keep_stronger(blobs, strength), blobs[expected])
+    for count in (0, 1):
+        assert len(_keep_stronger(blobs[:count], strength[:count])) == count

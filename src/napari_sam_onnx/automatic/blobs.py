@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.nms import keep_first
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
@@ -111,14 +112,16 @@ def _keep_stronger(
     blobs: NDArray[np.float64], strength: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Keep the stronger of two blobs where one holds the centre of the other."""
+    from scipy.spatial import cKDTree
+
     order = np.argsort(-strength, kind="stable")
-    kept = []
-    while order.size:
-        head, rest = order[0], order[1:]
-        kept.append(head)
-        distance = np.hypot(*(blobs[rest, :2] - blobs[head, :2]).T)
-        order = rest[distance > np.maximum(blobs[rest, 2], blobs[head, 2])]
-    return blobs[np.array(kept, dtype=np.intp)].reshape(-1, 3)
+    if len(blobs) < 2:
+        return blobs[order].reshape(-1, 3)
+    reach = float(blobs[:, 2].max()) * (1 + 1e-6)
+    pairs = cKDTree(blobs[:, :2]).query_pairs(reach, output_type="ndarray")
+    a, b = blobs[pairs[:, 0]], blobs[pairs[:, 1]]
+    held = np.hypot(*(a[:, :2] - b[:, :2]).T) <= np.maximum(a[:, 2], b[:, 2])
+    return blobs[keep_first(order, pairs[held])].reshape(-1, 3)
 
 
 def iterate_blobs(

@@ -16,6 +16,7 @@ import numpy as np
 from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops
 from napari_sam_onnx.automatic.mask_set import MaskSet
+from napari_sam_onnx.automatic.packed import PackedMask, pack
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.nms import suppress_overlapping
@@ -96,7 +97,7 @@ def iterate_grid(
     done = 0
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
-        found = []
+        found: list[PackedMask] = []
         embedding = encode_through(cut_region(rgb, crop), model, cache)
         for start in range(0, len(grid), parameters.points_per_batch):
             points = grid[start : start + parameters.points_per_batch]
@@ -104,11 +105,12 @@ def iterate_grid(
             found += _filter_answer(answer, points, crop.shape, parameters)
             done += len(points)
             yield Progress(done, total, "points")
-        moved = [move_mask(mask, crop, shape) for mask in found]
-        inside = [mask for mask in moved if not _is_cut(mask, crop, shape)]
-        scores = [mask.predicted_iou for mask in inside]
-        kept = suppress_overlapping(_corners(inside), scores, parameters.box_nms_thresh)
-        masks += [inside[i] for i in kept]
+        moved = [move_mask(mask.outline, crop, shape) for mask in found]
+        inside = [i for i, mask in enumerate(moved) if not _is_cut(mask, crop, shape)]
+        scores = [moved[i].predicted_iou for i in inside]
+        corners = _corners([moved[i] for i in inside])
+        kept = suppress_overlapping(corners, scores, parameters.box_nms_thresh)
+        masks += [move_mask(found[inside[i]].unpack(), crop, shape) for i in kept]
     if len(crops) > 1:
         masks = _prefer_small_crops(masks, parameters.crop_nms_thresh)
     if parameters.min_mask_region_area > 0:
@@ -125,7 +127,7 @@ def _filter_answer(
     points: NDArray[np.float64],
     plane_shape: tuple[int, int],
     parameters: GridParameters,
-) -> list[Mask]:
+) -> list[PackedMask]:
     """Keep the candidates that are good and stable, point by point."""
     masks = []
     minimum, stable = parameters.pred_iou_thresh, parameters.stability_score_thresh
@@ -143,7 +145,7 @@ def _filter_answer(
             if stable > 0 and not mask.stability >= stable:  # drops NaN too
                 continue
             clicked = float(point[0]), float(point[1])
-            masks.append(replace(mask, low_res=None, point=clicked, rating=float(iou)))
+            masks.append(pack(replace(mask, low_res=None, point=clicked, rating=float(iou))))
     return masks
 
 
