@@ -1,8 +1,10 @@
+import dask.array as dask_array
 import numpy as np
 import pytest
+import zarr
 
 from napari_sam_onnx import label_store
-from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.label_store import find_largest, make_labels, remove_labels
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.memory import format_bytes, free_memory
 
@@ -48,3 +50,28 @@ def test_without_zarr_the_sentence_names_it(tmp_path, monkeypatch):
 )
 def test_bytes_as_people_say_them(count, text):
     assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("name", ["a.zarr", "group.zarr"])
+def test_the_largest_label_is_found_in_what_was_written(tmp_path, zarr_format, name):
+    shape, chunks = (2000, 4096, 4096), (1, 1024, 1024)
+    options = {"shape": shape, "chunks": chunks, "dtype": "u4", "zarr_format": zarr_format}
+    if name == "a.zarr":
+        labels = zarr.create_array(tmp_path / name, **options)
+    else:
+        labels = zarr.open_group(tmp_path / name, mode="w").create_array(
+            "labels", **{key: options[key] for key in ("shape", "chunks", "dtype")}
+        )
+    assert find_largest(labels) == 0
+    labels[3, 5, 7] = 12
+    labels[1999, 4095, 4000] = 70_000
+    assert find_largest(labels) == 70_000  # reading all of it would take minutes
+
+
+def test_the_largest_label_of_any_array():
+    labels = np.zeros((3, 20, 30), np.int32)
+    labels[2, 3, 4] = 9
+    lazy = dask_array.from_array(labels, chunks=(1, 7, 30))
+    inside = zarr.array(labels)
+    assert [find_largest(array) for array in (labels, lazy, inside, labels[:0])] == [9, 9, 9, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.contrast import chunk_shape
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 FOLDER_VARIABLE = "NAPARI_SAM_ONNX_LABELS"
 """Names the folder for labels that are too large for memory."""
@@ -68,6 +70,42 @@ def make_labels(
             f"({error.strerror or error}); name another folder in {FOLDER_VARIABLE}."
         ) from error
     return made, folder
+
+
+def find_largest(labels: Any) -> int:
+    """Return the largest label; of an array on disk, one piece at a time and only what was written.
+
+    Parameters
+    ----------
+    labels : array of integer
+        In memory, mapped, zarr, dask.
+    """
+    if isinstance(labels, np.ndarray):
+        return int(labels.max(initial=0))
+    return max((int(np.asarray(labels[at]).max(initial=0)) for at in _pieces(labels)), default=0)
+
+
+def _pieces(labels: Any) -> Iterator[tuple[slice, ...]]:
+    """Say where the chunks lie that may hold a label."""
+    sizes = chunk_shape(labels) or (*(1,) * (labels.ndim - 2), *labels.shape[-2:])
+    counts = [-(-n // size) for n, size in zip(labels.shape, sizes, strict=True)]
+    store = getattr(labels, "store", None)
+    root = getattr(store, "root", None) or getattr(store, "path", None)
+    folder = None if root is None else Path(str(root)) / getattr(labels, "path", "")
+    if folder is not None and folder.is_dir():
+        places: Iterable[tuple[int, ...]] = _written_chunks(folder, counts)
+    else:
+        places = np.ndindex(*counts)
+    for place in places:
+        yield tuple(slice(i * size, (i + 1) * size) for i, size in zip(place, sizes, strict=True))
+
+
+def _written_chunks(folder: Path, counts: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Read off the names of a zarr folder's files which chunks were written."""
+    for file in folder.rglob("*"):
+        parts = re.split(r"[./]", file.relative_to(folder).as_posix().removeprefix("c/"))
+        if len(parts) == len(counts) and all(part.isdigit() for part in parts):
+            yield tuple(map(int, parts))
 
 
 def remove_labels(place: Path | None) -> None:

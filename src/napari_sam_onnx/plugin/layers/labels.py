@@ -14,7 +14,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.label_store import make_labels
+from napari_sam_onnx.label_store import find_largest, make_labels
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
 from napari_sam_onnx.plugin.layers.plane import pixel_indices, take_plane
@@ -98,8 +98,7 @@ def free_label(layer: Labels) -> int:
 
     Reads the whole array: call it in a worker where that is large.
     """
-    data = layer.data
-    return int(data.max()) + 1 if data.size else 1
+    return find_largest(layer.data) + 1
 
 
 def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: bool) -> Paint:
