@@ -74,6 +74,21 @@ def test_a_constant_picture_is_mid_gray(value):
     assert (to_rgb(np.full((5, 6), value)) == 128).all()
 
 
+def test_what_is_missing_in_a_constant_picture_is_black():
+    picture = np.full((5, 6), 7.0)
+    picture[0, :2] = np.nan
+    rgb = to_rgb(picture)[..., 0]
+    assert rgb[0, :2].tolist() == [0, 0] and (rgb[1:] == 128).all()
+
+
+def test_a_large_picture_is_mixed_strip_by_strip(monkeypatch):
+    picture = rng.integers(0, 4000, (2, 30, 20)).astype(np.uint16)
+    gray, colour = to_rgb(picture[0]), to_rgb(picture, "CYX")
+    monkeypatch.setattr("napari_sam_onnx.image.STRIP_PIXELS", 7 * 20)
+    np.testing.assert_array_equal(to_rgb(picture[0]), gray)
+    np.testing.assert_array_equal(to_rgb(picture, "CYX"), colour)
+
+
 def test_an_empty_channel_adds_nothing_to_a_mixture():
     picture = np.stack([RAMP, np.full_like(RAMP, 100)])
     rgb = to_rgb(picture, "CYX", [Channel(0, (1, 0, 0)), Channel(1, (0, 1, 0))])

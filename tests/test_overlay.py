@@ -1,5 +1,7 @@
 """Overlays show every object, and nothing where there is none."""
 
+import colorsys
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_opacity_zero_leaves_outlines_alone(labels):
     shown = draw_overlay(rgb, labels, opacity=0)
     edge = find_outlines(labels)
     assert (shown[~edge] == 100).all()
-    assert (shown[edge] == label_colors(7)[labels[edge]]).all()
+    assert (shown[edge] == label_colors(np.arange(8))[labels[edge]]).all()
 
 
 def test_touching_objects_are_outlined_on_both_sides(labels):
@@ -48,10 +50,21 @@ def test_no_objects_and_one_pixel():
 
 
 def test_colours_differ_between_neighbouring_ids_and_are_bright():
-    colors = label_colors(300).astype(int)
+    colors = label_colors(np.arange(301)).astype(int)
     assert (colors[0] == 0).all()
     assert (colors[1:].max(axis=1) > 240).all()
     assert (np.abs(np.diff(colors[1:], axis=0)).sum(axis=1) > 60).all()
+
+
+def test_a_large_id_costs_no_more_than_a_small_one(labels, monkeypatch):
+    made = []
+    real = colorsys.hsv_to_rgb
+    monkeypatch.setattr(colorsys, "hsv_to_rgb", lambda *hsv: (made.append(hsv), real(*hsv))[1])
+    labels[labels == 7] = 300_000
+    draw_overlay(np.zeros((12, 12, 3), np.uint8), labels)
+    assert len(made) == 2
+    ids = np.array([0, 5, 300_000, 2**32 - 1])
+    np.testing.assert_array_equal(label_colors(ids)[1], label_colors(np.arange(6))[5])
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (4, 6)), (3, (12, 16)), (9, (20, 26))])

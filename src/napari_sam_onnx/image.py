@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AXES = "TZCYX"
+# Pixels that are mixed at once: what lies between is float32, twelve bytes each.
+STRIP_PIXELS = 1_000_000
 WHITE = (1.0, 1.0, 1.0)
 # Red, green, blue, then the mixed colours: what additive microscopy displays use.
 CHANNEL_COLORS = (
@@ -254,30 +256,45 @@ def to_rgb(
     if 0 in array.shape:
         raise ImageError(f"The picture is empty: its shape is {tuple(array.shape)}.")
     chosen = fix_limits(array, named, channels)
-    order = [axis for axis in named if axis != "C"]
     height, width = (array.shape[named.index(axis)] for axis in "YX")
-    rgb = np.zeros((height, width, 3), np.float32)
-    finite = False
+    upright = named.index("Y") < named.index("X")
+    planes = []
     for channel in chosen:
         plane = np.asarray(_take_channel(array, named, channel.index))
-        plane = plane if order == ["Y", "X"] else plane.T
-        finite = finite or plane.dtype.kind != "f" or bool(np.isfinite(plane).any())
+        planes.append(plane if upright else plane.T)
+    if all(plane.dtype.kind == "f" and not np.isfinite(plane).any() for plane in planes):
+        raise BlankError("The picture holds no finite value (all NaN or infinite).")
+    rgb = np.empty((height, width, 3), np.uint8)
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        strip = slice(top, top + rows)
+        rgb[strip] = _mix([plane[strip] for plane in planes], chosen)
+    return rgb
+
+
+def _mix(planes: Sequence[NDArray[Any]], channels: Sequence[Channel]) -> NDArray[np.uint8]:
+    """Show some rows of each channel in one picture, ``(h, w, 3)``; all limits are known."""
+    mixed = np.zeros((*planes[0].shape, 3), np.float32)
+    for plane, channel in zip(planes, channels, strict=True):
         # One constant channel is mid-gray; in a mixture it has nothing to show.
-        shown = _stretch(plane, channel, constant=0.5 if len(chosen) == 1 else 0.0)
+        shown = _stretch(plane, channel, constant=0.5 if len(channels) == 1 else 0.0)
+        if channel.color == WHITE and len(channels) == 1:
+            mixed = shown[..., None]  # gray: computed once, shown three times
+            break
         for sample, amount in enumerate(channel.color):
             if amount:
-                rgb[..., sample] += shown * np.float32(amount)
-    if not finite:
-        raise BlankError("The picture holds no finite value (all NaN or infinite).")
-    return (np.clip(rgb, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+                mixed[..., sample] += shown * np.float32(amount)
+    return (np.clip(mixed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def _stretch(plane: NDArray[Any], channel: Channel, constant: float) -> NDArray[np.float32]:
     """Map a channel's limits to 0 and its weight; `constant` stands for equal limits."""
-    low, high = channel.limits if channel.limits is not None else measure_limits(plane)
+    assert channel.limits is not None  # `fix_limits` saw to it
+    low, high = channel.limits
     values: NDArray[Any] = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
     if high <= low:
         shown = np.where(values > high, 1.0, np.where(values < low, 0.0, constant))
+        shown[np.isnan(values)] = 0.0
     else:
         shown = np.clip((values - low) / (high - low), 0, 1)
     return np.nan_to_num(shown, nan=0.0).astype(np.float32) * np.float32(channel.weight)

@@ -53,7 +53,8 @@ def paint_masks(
     Parameters
     ----------
     masks : sequence of Mask
-        All of one plane. The i-th is painted with the label ``start + i``.
+        All of one plane. The i-th is painted with its own label, or ``start + i`` where it has
+        none.
     shape : (H, W)
         Pixels of the plane.
     overlap : {"smaller", "certain", "first"}
@@ -77,13 +78,14 @@ def paint_masks(
     labels = np.zeros(shape, np.uint32)
     if not masks:
         return labels
-    check_label(start)
-    check_label(start + len(masks) - 1)
+    numbers = [mask.label or start + index for index, mask in enumerate(masks)]
+    check_label(min(numbers))
+    check_label(max(numbers))
     for index in _painting_order(masks, overlap):
         mask = masks[index]
         if tuple(mask.shape) != tuple(shape):
             raise LabelError(f"A mask of a {mask.shape} plane does not fit one of {shape}.")
-        np.copyto(labels[mask.slices], start + index, where=mask.crop)
+        np.copyto(labels[mask.slices], numbers[index], where=mask.crop)
     return labels
 
 

@@ -46,6 +46,8 @@ class Mask:
         The part of the plane that was searched then, half-open.
     rating : float
         What automatic masks rate it by, where that is not the predicted IoU; else NaN.
+    label : int
+        The number that the object has in the label image that it was found by; 0 where none.
     """
 
     shape: tuple[int, int]
@@ -58,6 +60,7 @@ class Mask:
     point: tuple[float, float] | None = None
     crop_box: tuple[int, int, int, int] | None = None
     rating: float = float("nan")
+    label: int = 0
 
     @property
     def score(self) -> float:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 _GOLDEN = (5**0.5 - 1) / 2  # steps of this fraction of the hue circle never meet
 
 
-def label_colors(count: int) -> NDArray[np.uint8]:
-    """Colours that tell neighbouring ids apart, ``(count + 1, 3)``; row 0 is background."""
-    table = np.zeros((count + 1, 3), np.uint8)
-    for label in range(1, count + 1):
-        hue, tone = (label * _GOLDEN) % 1, (label % 3) / 3
-        table[label] = np.array(colorsys.hsv_to_rgb(hue, 1 - 0.35 * tone, 1)) * 255
+def label_colors(ids: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Colours that tell neighbouring ids apart, ``(N, 3)`` for N ids; 0, the background, is black.
+
+    An id has the same colour wherever it occurs.
+    """
+    table = np.zeros((len(ids), 3), np.uint8)
+    for row, label in enumerate(ids.tolist()):
+        if label:
+            hue, tone = (label * _GOLDEN) % 1, (label % 3) / 3
+            table[row] = np.array(colorsys.hsv_to_rgb(hue, 1 - 0.35 * tone, 1)) * 255
     return table
 
 
@@ -66,7 +70,7 @@ def draw_overlay(
     """
     ids, index = np.unique(labels, return_inverse=True)
     # The colour follows the id, so that an object of a stack keeps it from plane to plane.
-    colors = label_colors(int(ids.max(initial=0)))[ids][index.reshape(labels.shape)]
+    colors = label_colors(ids)[index.reshape(labels.shape)]
     shown = rgb.copy()
     inside = labels != 0
     shown[inside] = ((1 - opacity) * rgb[inside] + opacity * colors[inside] + 0.5).astype(np.uint8)

@@ -68,6 +68,7 @@ def iterate_prompts(
     prompts: Sequence[Prompts],
     batch: int,
     accept: Filter,
+    numbers: NDArray[np.int64] | None = None,
 ) -> Masks:
     """Decode one object per prompt and keep the answers that pass.
 
@@ -81,6 +82,8 @@ def iterate_prompts(
         Prompts decoded at once.
     accept : Filter
         The predicted IoU is looked at first, so that only answers that can stay are upscaled.
+    numbers : (N,) int64, optional
+        The label that each prompt's object has already.
 
     Yields
     ------
@@ -106,7 +109,10 @@ def iterate_prompts(
             mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
             if accept.accepts(mask):
                 point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
-                masks.append(replace(mask, low_res=None, point=point, rating=float(iou)))
+                label = 0 if numbers is None else int(numbers[start + index])
+                masks.append(
+                    replace(mask, low_res=None, point=point, rating=float(iou), label=label)
+                )
         yield Progress(min(start + batch, len(prompts)), len(prompts), "objects")
     return masks
 

@@ -70,7 +70,7 @@ def iterate_mask_set(
         Where the embeddings of the plane, of crops and of tiles are kept.
     boxes : (N, 4) array-like or (H, W) array of bool or integer, optional
         For `BoxesParameters` alone: boxes ``(y0, x0, y1, x1)`` in plane pixels, or a label
-        image, or a boolean image whose connected regions are the objects.
+        image, whose numbers the masks keep, or a mask whose connected regions are the objects.
     doubtful : bool
         Whether masks are kept too that the limits of the parameters leave out, so that the limits
         can be loosened afterwards. A ``grid`` keeps what its reference returns.
@@ -100,8 +100,10 @@ def iterate_mask_set(
             return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful))
         case BoxesParameters():
             assert boxes is not None  # checked above
-            corners = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
-            return (yield from iterate_boxes(rgb, model, parameters, kept, corners, doubtful))
+            corners, numbers = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
+            return (
+                yield from iterate_boxes(rgb, model, parameters, kept, corners, numbers, doubtful)
+            )
         case FlowsParameters():
             return (yield from iterate_flows(rgb, model, parameters, kept, doubtful))
         case TiledParameters():

@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES
 from napari_sam_onnx.errors import explain
+from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
@@ -197,13 +198,13 @@ def name_link(reader: Reader, plane: Plane, link: int | None) -> str | None:
 
     Raises
     ------
-    ValueError
+    ImageError
         If there is one plane along it, or it lies in the plane.
     """
     if link is None:
         return None
     if link not in plane.others or reader.shape[link] == 1:
-        raise ValueError("The picture has one plane along the axis to link; choose another.")
+        raise ImageError("The picture has one plane along the axis to link; choose another.")
     return name_axes(len(reader.shape), plane.axes, reader.channel_axis)[link].lower()
 
 
@@ -221,7 +222,9 @@ def _iterate(
 ) -> Generator[StackUpdate, None, None]:
     """Run in the worker: lend the model for as long as the run goes on, and write each plane."""
     with engine.use(source) as model:
-        for update in iterate_stack(planes, model, cache=engine.cache, **settings):
+        # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
+        cache = None if settings["indices"] is None else engine.cache
+        for update in iterate_stack(planes, model, cache=cache, **settings):
             if update.labels is not None:
                 labels.write(update.index, update.labels)
             yield update
