@@ -15,6 +15,10 @@ import pytest
 import tifffile
 import trustme
 
+from napari_sam_onnx.cli.contract_option import parse_contract
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models.store.catalog import find_card
+from tests.fakes import ComponentModel
 from tests.models.conftest import build_pair, pair_of, tiny_sam_pair  # noqa: F401
 from tests.models.file_server import run_server, sha256
 
@@ -184,6 +188,44 @@ def test_add_check_and_remove_a_pair(run, tiny_sam_pair, home, tmp_path):  # noq
     assert code == 2 and "already a model 'mine'" in err
     assert run("models", "remove", "mine", "--yes")[0] == 0
     assert "mine" not in rows_of(run("models", "list")[1])
+
+
+def test_what_was_guessed_wrong_is_put_right(run, tiny_sam_pair, home, monkeypatch, picture):  # noqa: F811
+    stated = ("--contract", "channels=BGR", "--contract", "decoder.batch=false")
+    code, _, err = run("models", "add", *tiny_sam_pair, "--id", "mine", *stated)
+    assert (code, err) == (0, "")
+    assert find_card("mine").overrides == {"channels": "BGR", "decoder.batch": False}
+    opened = load_model("mine")
+    assert opened.contract.encoder.channels == "BGR" and not opened.contract.decoder.batch
+    opened.close()
+    given = []
+    model = ComponentModel()
+    monkeypatch.setattr(
+        "napari_sam_onnx.cli.segment.load_model", lambda *_, **k: (given.append(k), model)[1]
+    )
+    code, _, _ = run("segment", picture, "-o", picture.with_name("out.tif"), *stated, "-q")
+    assert code == 0
+    assert given[0]["overrides"] == {"channels": "BGR", "decoder.batch": False}
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        (["nonsense=1"], "no field"),
+        (["channels=XYZ"], "none of what channels can be"),
+        (["channels"], "takes KEY=VALUE; got 'channels'"),
+        (["channels=BGR", "channels=RGB"], "states channels twice"),
+        (["encoder=E99"], "E99"),
+    ],
+)
+def test_what_cannot_be_stated_is_refused(run, tiny_sam_pair, home, stated, words):  # noqa: F811
+    options = [part for entry in stated for part in ("--contract", entry)]
+    code, _, err = run("models", "add", *tiny_sam_pair, "--id", "mine", *options)
+    assert code == 2 and words in err and err.count("\n") == 1
+    assert parse_contract(["size=[1024, 1024]", "layout=CHW"]) == {
+        "size": [1024, 1024],
+        "layout": "CHW",
+    }
 
 
 def test_what_is_no_model_is_not_added(run, home, tmp_path):

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
+from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
@@ -125,12 +127,24 @@ def add(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Leave the files where they are; do not copy.")
     ] = False,
+    contract: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="KEY=VALUE", help=CONTRACT_HELP),
+    ] = None,
 ) -> None:
     """Add a model from files on this computer; the files are opened first to see if they fit."""
     from napari_sam_onnx.models.add import add_local
 
     chosen = model_id or encoder.stem.lower().replace(" ", "-").replace("_", "-")
-    card = add_local(encoder, decoder, chosen, name=name, licence=licence, copy=not in_place)
+    card = add_local(
+        encoder,
+        decoder,
+        chosen,
+        name=name,
+        licence=licence,
+        copy=not in_place,
+        overrides=parse_contract(contract or ()),
+    )
     typer.echo(f"{card.id} is added, contract {card.contract}.")
 
 

@@ -9,6 +9,8 @@ import typer
 
 from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, split_limits
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
+from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.cli.jobs import plan_jobs
 from napari_sam_onnx.cli.lengths import parse_length
 from napari_sam_onnx.cli.segment_picture import Request, segment_picture
@@ -43,6 +45,10 @@ def segment(
     decoder: Annotated[
         Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
         typer.Option(help="The decoder's .onnx, where --model names an encoder's."),
+    ] = None,
+    contract: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="KEY=VALUE", help=CONTRACT_HELP),
     ] = None,
     axes: Annotated[
         Optional[str],  # noqa: UP045
@@ -114,7 +120,12 @@ def segment(
         quiet=quiet,
     )
     _check_mode(request)
-    opened = load_model(_name_model(model, decoder), provider=provider, threads=threads)
+    opened = load_model(
+        _name_model(model, decoder),
+        provider=provider,
+        threads=threads,
+        overrides=parse_contract(contract or ()),
+    )
     failed = 0
     for job in jobs:
         try:

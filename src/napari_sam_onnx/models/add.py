@@ -23,9 +23,9 @@ from napari_sam_onnx.models.store.integrity import sha256_of
 from napari_sam_onnx.models.store.places import cards_dir, data_dir, models_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-Check = Callable[["Sequence[Path]"], str]
+Check = Callable[["Sequence[Path]", "Mapping[str, Any]"], str]
 """Opens the files of a model and says which contract they follow, or raises ModelError."""
 
 
@@ -37,6 +37,7 @@ def add_local(
     name: str = "",
     licence: str = "",
     copy: bool = True,
+    overrides: Mapping[str, Any] | None = None,
     check: Check | None = None,
 ) -> ModelCard:
     """Make a model of files on this computer.
@@ -54,8 +55,11 @@ def add_local(
     copy : bool
         Whether the files go into the data folder. Otherwise they stay where they are, and
         the model is refused once they change.
+    overrides : mapping, optional
+        What the files do not tell of the contract; kept in the card. See
+        `napari_sam_onnx.models.load_model`.
     check : callable, optional
-        Opens the files and returns the contract; `open_pair` where omitted.
+        Opens the files, with the overrides, and returns the contract; `open_pair` where omitted.
 
     Returns
     -------
@@ -78,7 +82,8 @@ def add_local(
         sources[role] = graph
         for i, beside in enumerate(find_external_data(graph)):
             sources[f"{role}_data{i + 1 if i else ''}"] = beside
-    contract = (check or open_pair)([sources[role] for role in graphs])
+    stated = dict(overrides or {})
+    contract = (check or open_pair)([sources[role] for role in graphs], stated)
     if contract == FLOWS_CONTRACT:  # the role says that it answers no clicks
         sources = {role.replace("model", "flows"): path for role, path in sources.items()}
     folder = models_dir() / model_id
@@ -94,6 +99,7 @@ def add_local(
             contract=contract,
             licence=licence or "unknown",
             hash_source="hashed when the model was added",
+            overrides=stated,
         )
         write_card(card, card_file)
     except (OSError, ModelError) as error:
@@ -148,11 +154,11 @@ def add_detector(path: Path, model_id: str, *, name: str = "", licence: str = ""
     return find_card(model_id)
 
 
-def open_pair(paths: Sequence[Path]) -> str:
+def open_pair(paths: Sequence[Path], overrides: Mapping[str, Any]) -> str:
     """Open the files of a model to see that they are one; its contract's name."""
     from napari_sam_onnx.models.load import load_model
 
-    model = load_model(paths)
+    model = load_model(paths, overrides=overrides)
     try:
         return model.contract_name
     finally:

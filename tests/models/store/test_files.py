@@ -238,7 +238,7 @@ def external(name: str) -> bytes:
     return b"\x0a\x08location\x12" + bytes([len(raw)]) + raw
 
 
-def accept(paths) -> str:
+def accept(paths, overrides) -> str:
     assert all(path.is_file() for path in paths)
     return "E1 + A"
 
@@ -331,7 +331,7 @@ def test_one_file_that_is_both(pair):
 
 
 def test_what_cannot_be_added_leaves_nothing(home, pair, monkeypatch):
-    def reject(paths) -> str:
+    def reject(paths, overrides) -> str:
         raise ModelError("These are no SAM files.")
 
     for arguments, sentence in (
