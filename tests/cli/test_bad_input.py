@@ -144,7 +144,10 @@ def test_more_channels_than_colours(refused, save, component_model, tmp_path):
         ("0:#12", "cannot be read"),
         ("0[9-3]", "not in ascending order"),
         ("0@0", "is not positive"),
-        ("", "cannot be read"),
+        ("", "An argument is empty"),
+        ("9" * 5000, "cannot be read"),
+        ("0@1e999", "a number that is too large"),
+        ("0[1-1e999]", "a number that is too large"),
     ],
 )
 def test_channels_that_do_not_fit(refused, picture, component_model, tmp_path, text, reason):
@@ -291,10 +294,27 @@ def test_too_little_memory(refused, picture, component_model, tmp_path, monkeypa
 
 
 def test_a_bug_is_not_hidden(run, picture, component_model, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(home))
     monkeypatch.setattr(component_model, "encode", lambda image: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run("segment", picture, "-o", tmp_path / "out.tif")
-    assert os.listdir(tmp_path) == ["discs.tif"]
+    code, said, err = run("segment", picture, "-o", tmp_path / "out.tif")
+    log = home / "logs" / "napari-sam-onnx.log"
+    assert (code, said) == (1, "")
+    assert err.startswith("Error: This is a fault of napari-sam-onnx, not of yours (ZeroDivision")
+    assert err.endswith(f"please report it with {log}.\n") and err.count("\n") == 1
+    assert "in <lambda>" in log.read_text(encoding="utf-8")
+    assert sorted(os.listdir(tmp_path)) == ["discs.tif", "home"]
+
+
+def test_a_bug_is_told_where_no_log_can_be_written(
+    run, picture, component_model, tmp_path, monkeypatch
+):
+    (tmp_path / "home").write_text("in the way")
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(component_model, "encode", lambda image: 1 / 0)
+    code, _, err = run("segment", picture, "-o", tmp_path / "out.tif")
+    assert code == 1
+    assert "Traceback" in err and err.endswith("please report it with what stands above.\n")
 
 
 def test_ctrl_c_leaves_nothing_half_written(run, picture, component_model, tmp_path, monkeypatch):

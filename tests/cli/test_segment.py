@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
+from napari_sam_onnx.cli.ledger import LEDGER
 from napari_sam_onnx.picture_file import read_picture
 from tests.cli.conftest import objects_of
 from tests.fakes import ComponentModel
@@ -137,9 +138,14 @@ def test_a_folder_of_pictures(run, tmp_path, discs):
     code, said, err = run("segment", folder, "-o", out, "--preview", seen)
     assert (code, err) == (0, "")
     assert said.count("3 objects") == 3
-    assert sorted(os.listdir(out)) == ["a_labels.tif", "b_bmp_labels.tif", "b_png_labels.tif"]
+    assert sorted(os.listdir(out)) == [
+        LEDGER,
+        "a_labels.tif",
+        "b_bmp_labels.tif",
+        "b_png_labels.tif",
+    ]
     assert sorted(os.listdir(seen)) == ["a_overlay.png", "b_bmp_overlay.png", "b_png_overlay.png"]
-    for name in os.listdir(out):
+    for name in sorted(os.listdir(out))[1:]:
         assert objects_of(np.asarray(read_picture(out / name).array)) == components(discs)
 
 
@@ -153,7 +159,7 @@ def test_one_bad_picture_does_not_stop_a_folder(run, tmp_path, discs):
     assert "b.tif: 3 objects" in said
     assert err.startswith("Error: a.tif: a.tif cannot be read")
     assert err.endswith("Error: 1 of 2 pictures could not be segmented.\n")
-    assert os.listdir(out) == ["b_labels.tif"]
+    assert sorted(os.listdir(out)) == [LEDGER, "b_labels.tif"]
 
 
 def test_force_replaces(run, tmp_path, picture):

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run ``napari-sam-onnx``; leaves with 0, 2 after an error in the input, 130 after Ctrl+C.
+    """Run ``napari-sam-onnx``; leaves with 0, or with 2 after an error in the input.
+
+    1 stands for a fault of this software, 130 for Ctrl+C.
 
     Parameters
     ----------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 from importlib.metadata import version
+from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +17,15 @@ import typer
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
+from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
+from napari_sam_onnx.cli.paths import check_words
 from napari_sam_onnx.cli.segment import segment
+from napari_sam_onnx.errors import UserError, explain, logger
+from napari_sam_onnx.models.store.places import log_dir
+from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 app = typer.Typer(
     add_completion=False,
@@ -50,36 +58,69 @@ def _describe(
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit."""
     warnings.showwarning = _show_warning
+    prepare_streams()
     if threading.current_thread() is threading.main_thread():
         # A terminated run tidies up its unfinished files, as an interrupted one does.
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    code = _call(arguments)
+    problem = flush_result()
+    if problem and not code:
+        code = _fail(problem)
+    sys.exit(code)
+
+
+def _call(arguments: Sequence[str] | None) -> int:
+    """Run a command; its exit code."""
     try:
+        check_words(sys.argv[1:] if arguments is None else arguments)
         app(arguments)
-    except MemoryError as error:
-        leave(f"There is not enough memory ({error}); use a smaller picture or fewer planes.")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except (UserError, MemoryError) as error:
+        return _fail(explain(error))
+    except OSError as error:
+        return _fail(_explain_system(error))
     except Exception as error:
-        if not isinstance(error, _expected_errors()):
-            raise
-        leave(str(error))
+        with _log_file() as place:
+            sentence = explain(error)
+        return _fail(f"{sentence.rstrip('.')} with {place}.", code=1)
+    return 0
 
 
-def leave(sentence: str) -> None:
-    """Say what is wrong on standard error and exit with 2."""
-    print(f"Error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+def _fail(sentence: str, code: int = 2) -> int:
+    """Say what is wrong on standard error."""
+    say(f"Error: {sentence}", error=True)
+    return code
 
 
-def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors of the input, whose messages are written for the user."""
-    from napari_sam_onnx.automatic import ParameterError
-    from napari_sam_onnx.evaluate import EvaluationError
-    from napari_sam_onnx.image import ImageError
-    from napari_sam_onnx.labels import LabelError
-    from napari_sam_onnx.models import ModelError
-    from napari_sam_onnx.picture_file import PictureFileError
+def _explain_system(error: OSError) -> str:
+    """Say what the system refused: a path that may not be read, a full disk."""
+    if error.filename is None:
+        return f"What was to be read or written fails: {explain_write(error)}."
+    reason = (error.strerror or str(error)).rstrip(".")
+    return f"{error.filename} cannot be used: {reason}."
 
-    return EvaluationError, ImageError, LabelError, ModelError, ParameterError, PictureFileError
+
+@contextmanager
+def _log_file() -> Iterator[str]:
+    """Write what is logged inside to a file; yields its name, or that of standard error."""
+    place = log_dir() / "napari-sam-onnx.log"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = RotatingFileHandler(
+            place, maxBytes=1_000_000, backupCount=1, encoding="utf-8", errors="backslashreplace"
+        )
+        shown = str(place)
+    except OSError:
+        handler, shown = logging.StreamHandler(), "what stands above"
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield shown
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"Warning: {message}", file=sys.stderr)
+    say(f"Warning: {message}", error=True)

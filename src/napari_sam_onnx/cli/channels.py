@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from napari_sam_onnx.image import Channel, ImageError
@@ -29,7 +30,7 @@ SYNTAX = (
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _CHANNEL = re.compile(
-    rf"(?P<index>\d+)(?::(?P<color>[a-z]+|#[0-9a-f]{{6}}))?"
+    rf"(?P<index>\d{{1,6}})(?::(?P<color>[a-z]+|#[0-9a-f]{{6}}))?"
     rf"(?:\[(?P<low>{_NUMBER})-(?P<high>{_NUMBER})\])?(?:@(?P<weight>{_NUMBER}))?",
     re.IGNORECASE,
 )
@@ -55,8 +56,8 @@ def _parse_channel(part: str) -> Channel:
     match = _CHANNEL.fullmatch(part)
     if match is None:
         raise ImageError(
-            f"The channel {part!r} cannot be read; write INDEX[:COLOR][LOW-HIGH][@WEIGHT], "
-            "for example 0:red[100-4000]@0.5."
+            f"The channel {_shorten(part)!r} cannot be read; write "
+            "INDEX[:COLOR][LOW-HIGH][@WEIGHT], for example 0:red[100-4000]@0.5."
         )
     limits = None
     if match["low"] is not None:
@@ -64,9 +65,15 @@ def _parse_channel(part: str) -> Channel:
         if limits[0] >= limits[1]:
             raise ImageError(f"The limits of the channel {part!r} are not in ascending order.")
     weight = 1.0 if match["weight"] is None else float(match["weight"])
+    if not all(map(math.isfinite, (weight, *(limits or ())))):
+        raise ImageError(f"The channel {_shorten(part)!r} holds a number that is too large.")
     if weight <= 0:
         raise ImageError(f"The weight of the channel {part!r} is not positive.")
     return Channel(int(match["index"]), _parse_color(match["color"] or "gray"), weight, limits)
+
+
+def _shorten(part: str) -> str:
+    return part if len(part) <= 60 else f"{part[:60]}…"
 
 
 def _parse_color(name: str) -> tuple[float, float, float]:

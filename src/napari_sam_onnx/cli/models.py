@@ -178,6 +178,9 @@ def check(
         typer.Option(help="A picture; its middle is clicked. A drawn disc where omitted."),
     ] = None,
     provider: Annotated[str, typer.Option(help="Where to run: auto, cpu, cuda …")] = "auto",
+    time_limit: Annotated[
+        float, typer.Option(min=1, help="Seconds that one run may take; then it is stopped.")
+    ] = 300.0,
 ) -> None:
     """Run one picture through a model: contract, shapes, times, and traps."""
     from napari_sam_onnx.models.check import BATCH, check_flows, check_model
@@ -185,7 +188,7 @@ def check(
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
 
     plane = None if image is None else _read_plane(image)
-    opened = load_model(_pick_source(model), provider=provider)
+    opened = load_model(_pick_source(model), provider=provider, time_limit=time_limit)
     try:
         if isinstance(opened, FlowModel):
             seen = check_flows(opened, plane)

@@ -1,7 +1,9 @@
 """``segment``: a picture, a stack or a folder of them -> label images."""
 
-import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from enum import Enum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -11,11 +13,14 @@ from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, sp
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
 from napari_sam_onnx.cli.contract_option import parse_contract
-from napari_sam_onnx.cli.jobs import plan_jobs
+from napari_sam_onnx.cli.jobs import explain_names, plan_jobs, refuse_existing_outputs
+from napari_sam_onnx.cli.ledger import Ledger
 from napari_sam_onnx.cli.lengths import parse_length
+from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import Request, segment_picture
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.models import load_model
+from napari_sam_onnx.errors import explain
+from napari_sam_onnx.models import Model, load_model
+from napari_sam_onnx.models.store.integrity import hash_file
 from napari_sam_onnx.picture_file import PictureFileError
 from napari_sam_onnx.stacks import METHODS
 
@@ -96,6 +101,14 @@ def segment(
         typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="For a folder: leave out what an earlier run has done, if picture, model and "
+            "settings are the same.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     provider: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda …")] = "auto",
     threads: Annotated[
@@ -105,7 +118,13 @@ def segment(
     **settings: Any,
 ) -> None:
     """Find the objects in a picture, a stack or a folder and save them as a label image."""
-    jobs = plan_jobs(source, out, preview, force=force)
+    named = _name_model(model, decoder)
+    files = () if isinstance(named, str) else named
+    jobs = plan_jobs(source, out, preview, [*files, *([] if boxes is None else [boxes])])
+    if resume and not source.is_dir():
+        raise PictureFileError("--resume goes on with a folder; IN is a single picture.")
+    if not resume:
+        refuse_existing_outputs(jobs, force=force)  # before a model is opened
     request = Request(
         axes=axes,
         channels=None if channels is None else parse_channels(channels),
@@ -120,23 +139,47 @@ def segment(
         quiet=quiet,
     )
     _check_mode(request)
-    opened = load_model(
-        _name_model(model, decoder),
-        provider=provider,
-        threads=threads,
-        overrides=parse_contract(contract or ()),
-    )
+    overrides = parse_contract(contract or ())
+    opened = load_model(named, provider=provider, threads=threads, overrides=overrides)
+    ledger = None
+    if source.is_dir():
+        ledger = Ledger(out, _tell_recipe(request, opened, overrides))
+    done = [job for job in jobs if resume and ledger is not None and ledger.is_done(job)]
+    left = [job for job in jobs if job not in done]
+    refuse_existing_outputs(left, force=force)
+    if not quiet:
+        for remark in (
+            explain_names(jobs) if source.is_dir() else "",
+            f"{len(done)} done already" if done else "",
+        ):
+            if remark:
+                say(remark)
     failed = 0
-    for job in jobs:
+    for job in left:
         try:
             segment_picture(job, opened, request)
-        except (ImageError, PictureFileError) as error:
-            if len(jobs) == 1:
+            if ledger is not None:
+                ledger.add(job)
+        except Exception as error:
+            if len(jobs) == 1 or isinstance(error, ParameterError):
                 raise
             failed += 1  # the other pictures are still wanted
-            print(f"Error: {job.source.name}: {error}", file=sys.stderr)
+            say(f"Error: {job.source.name}: {explain(error)}", error=True)
     if failed:
         raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
+
+
+def _tell_recipe(request: Request, model: Model, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what results depend on besides the picture, for the ledger."""
+    asked = {field.name: getattr(request, field.name) for field in fields(request)}
+    asked |= {
+        "boxes": None if request.boxes is None else hash_file(request.boxes),
+        "settings": sorted(request.settings.items()),
+        "force": None,
+        "quiet": None,
+    }
+    told = {"model": model.id, "contract": sorted(overrides.items())}
+    return {**asked, **told, "version": version("napari-sam-onnx")}
 
 
 def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:

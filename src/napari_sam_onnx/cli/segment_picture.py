@@ -18,6 +18,7 @@ from napari_sam_onnx.automatic import (
 )
 from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.cli.lengths import to_pixels
+from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
 from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
@@ -103,9 +104,9 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
             remove_labels(place)
     if not request.quiet:
         if picture.others:
-            print(f"{job.source.name}: of {picture.others + 1} pictures the first was used")
+            say(f"{job.source.name}: of {picture.others + 1} pictures the first was used")
         seconds = time.perf_counter() - began
-        print(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
+        say(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
 
 
 def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:

@@ -25,6 +25,9 @@ from napari_sam_onnx.models.store.places import cards_dir, data_dir, models_dir
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+TIME_LIMIT = 300.0
+"""Seconds that one run of a model may take while it is added; slower ones never end."""
+
 Check = Callable[["Sequence[Path]", "Mapping[str, Any]"], str]
 """Opens the files of a model and says which contract they follow, or raises ModelError."""
 
@@ -158,7 +161,7 @@ def open_pair(paths: Sequence[Path], overrides: Mapping[str, Any]) -> str:
     """Open the files of a model to see that they are one; its contract's name."""
     from napari_sam_onnx.models.load import load_model
 
-    model = load_model(paths, overrides=overrides)
+    model = load_model(paths, overrides=overrides, time_limit=TIME_LIMIT)
     try:
         return model.contract_name
     finally:

@@ -36,6 +36,7 @@ def load_model(
     threads: int | None = None,
     overrides: Mapping[str, object] | None = None,
     compiled: bool = True,
+    time_limit: float | None = None,
 ) -> OnnxModel | FlowModel:
     """Open a model.
 
@@ -57,6 +58,9 @@ def load_model(
         Whether a decoder of SAM's structure that runs on the CPU is replaced by graphs that
         give the same answers sooner, see `compile_decoder`. They are made when the decoder is
         opened for the first time, which takes some seconds.
+    time_limit : float, optional
+        Seconds that one run of a graph may take, those that loading tries included; without end
+        where omitted.
 
     Returns
     -------
@@ -87,7 +91,8 @@ def load_model(
     faster: CompiledDecoder | None = None
     try:
         for path in paths:
-            sessions.append(Session(path, provider=provider, threads=threads))
+            session = Session(path, provider=provider, threads=threads, time_limit=time_limit)
+            sessions.append(session)
         if len(sessions) == 1 and is_flow_network(sessions[0]):
             key = fingerprint(paths, FLOWS_CONTRACT)
             return FlowModel(sessions[0], model_id=f"{name}@{key}", name=name)

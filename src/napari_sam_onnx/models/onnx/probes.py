@@ -173,7 +173,11 @@ def _open_batch(session: Runs, decoder: DecoderContract) -> Session | None:
     try:
         content = open_axis(session.path.read_bytes(), dict.fromkeys(names, axis))
         return Session(
-            session.path, provider=session.provider, threads=session.threads, content=content
+            session.path,
+            provider=session.provider,
+            threads=session.threads,
+            content=content,
+            time_limit=session.time_limit,
         )
     except (ModelError, ValueError):
         return None

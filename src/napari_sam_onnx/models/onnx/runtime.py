@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ import numpy as np
 import onnxruntime as ort
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,6 +140,25 @@ def default_threads() -> int:
     return cores if cores <= 2 else cores - 1
 
 
+def choose_threads(threads: int | None = None) -> int:
+    """Say how many threads a session uses: as many as asked for, as far as the machine goes.
+
+    Raises
+    ------
+    ModelError
+        If it is fewer than one.
+    """
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ModelError(f"A model needs at least 1 thread, a whole number; got {threads!r}.")
+    most = os.cpu_count() or 1
+    if threads > most:
+        message = f"This machine has {most} core(s): {most} threads are used, not {threads}."
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
+    return min(threads, most)
+
+
 class Session:
     """A graph that is ready to run. Safe to call from several threads.
 
@@ -152,6 +173,8 @@ class Session:
     content : bytes, optional
         A changed graph to run in place of the file's; its external data is still looked
         for beside `path`.
+    time_limit : float, optional
+        Seconds that one run may take; without end where omitted.
 
     Attributes
     ----------
@@ -177,13 +200,14 @@ class Session:
         provider: str = "auto",
         threads: int | None = None,
         content: bytes | None = None,
+        time_limit: float | None = None,
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(f"There is no file {str(self.path)!r}; check the path of the model.")
-        if threads is not None and threads < 1:
-            raise ModelError(f"A model needs at least 1 thread; got {threads}.")
-        self.threads = threads or default_threads()
+        self.threads = choose_threads(threads)
+        self.time_limit = time_limit
+        self._runs: set[ort.RunOptions] = set()
         self._content = content
         self._lock = threading.RLock()
         name, reason = choose_provider(provider)
@@ -230,7 +254,8 @@ class Session:
         Raises
         ------
         ModelError
-            If the graph refuses the arrays, or the session was closed.
+            If the graph refuses the arrays, takes longer than it may, or the session was closed.
+            An exception that interrupts the wait, such as Ctrl+C, ends the run.
         """
         names = list(outputs) if outputs is not None else [spec.name for spec in self.outputs]
         dtypes = {spec.name: spec.dtype for spec in self.inputs}
@@ -243,7 +268,14 @@ class Session:
             raise ModelError(f"The model {self.path.name} was closed; load it again.")
         try:
             return dict(zip(names, self._run(session, names, cast, release), strict=True))
+        except TookTooLongError as error:
+            raise ModelError(
+                f"{self.path.name} ran for more than {self.time_limit:g} s and was stopped; it may "
+                "never end, or a model this slow needs a longer time limit."
+            ) from error
         except _ORT_ERRORS as error:
+            if self._session is None:
+                raise ModelError(f"{self.path.name} was closed while it ran.") from error
             if self.provider == "cpu":
                 raise ModelError(f"{self.path.name} failed: {_first_line(error)}") from error
             reason = _first_line(error)
@@ -253,8 +285,10 @@ class Session:
         return self.run(feeds, outputs, release=release)
 
     def close(self) -> None:
-        """Free the graph's memory; the session cannot run any more."""
+        """End what runs and free the graph's memory; the session cannot run any more."""
         self._session = None
+        for options in tuple(self._runs):
+            options.terminate = True
         self._content = None
 
     def _run(
@@ -264,14 +298,25 @@ class Session:
         feeds: dict[str, NDArray[Any]],
         release: bool,
     ) -> list[NDArray[Any]]:
+        options = ort.RunOptions()
+        options.log_severity_level = 4
         if release and self.provider == "cpu":
-            options = ort.RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            return list(session.run(names, feeds, options))
-        if self.provider != "directml":
-            return list(session.run(names, feeds))
-        with self._lock:  # DirectML forbids two runs of one session at once
-            return list(session.run(names, feeds))
+
+        def stop() -> None:
+            options.terminate = True
+
+        self._runs.add(options)
+        # DirectML forbids two runs of one session at once
+        with self._lock if self.provider == "directml" else nullcontext():
+            try:
+                return list(
+                    run_interruptibly(
+                        lambda: session.run(names, feeds, options), stop, self.time_limit
+                    )
+                )
+            finally:
+                self._runs.discard(options)
 
     def _open(self, provider: str) -> ort.InferenceSession:
         options = ort.SessionOptions()

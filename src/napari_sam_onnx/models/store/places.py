@@ -45,6 +45,20 @@ def compiled_dir() -> Path:
     return Path(platformdirs.user_cache_dir(APP, appauthor=False)) / "compiled"
 
 
+def log_dir() -> Path:
+    """Where faults leave their tracebacks."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "logs"
+    return Path(platformdirs.user_log_dir(APP, appauthor=False))
+
+
+def cache_dir() -> Path:
+    """Where embeddings are kept on disk."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "embeddings"
+    return Path(platformdirs.user_cache_dir(APP, appauthor=False)) / "embeddings"
+
+
 def cards_dir() -> Path:
     """Where the user's own cards (``*.toml``) are looked for."""
     if home := os.environ.get(HOME_VARIABLE):

@@ -107,7 +107,13 @@ def _try(
 
 def _open(original: Session, contents: Contents, row: DecoderContract) -> CompiledDecoder:
     graphs = [
-        Session(original.path, provider="cpu", threads=original.threads, content=content)
+        Session(
+            original.path,
+            provider="cpu",
+            threads=original.threads,
+            content=content,
+            time_limit=original.time_limit,
+        )
         for content in contents
     ]
     sides = [int(s.shape[-1] or 0) for s in original.inputs if s.name in row.embeddings]
@@ -172,7 +178,12 @@ def _run_with_outputs(
     del changed.graph.output[:]
     changed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     try:
-        session = Session(original.path, provider="cpu", content=changed.SerializeToString())
+        session = Session(
+            original.path,
+            provider="cpu",
+            content=changed.SerializeToString(),
+            time_limit=original.time_limit,
+        )
     except ModelError as error:
         raise NotCompilableError("its insides cannot be looked at") from error
     taken = {spec.name for spec in session.inputs}

@@ -1,0 +1,147 @@
+"""A graph that never ends can be ended: by a time limit, by Ctrl+C, by closing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save
+
+from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx import runtime
+from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
+from napari_sam_onnx.models.onnx.runtime import Session
+
+
+def write_endless(path, name="x"):
+    """A graph that hands its input on after a loop whose condition stays true."""
+    info = helper.make_tensor_value_info
+    float_, bool_ = TensorProto.FLOAT, TensorProto.BOOL
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["again"]),
+            helper.make_node("Mul", ["value", "value"], ["squared"]),
+        ],
+        "body",
+        [
+            info("round", TensorProto.INT64, []),
+            info("go_on", bool_, []),
+            info("value", float_, [1]),
+        ],
+        [info("again", bool_, []), info("squared", float_, [1])],
+    )
+    yes = helper.make_tensor("yes", bool_, [], [True])
+    loop = helper.make_node("Loop", ["", "yes", name], ["y"], body=body)
+    graph = helper.make_graph(
+        [loop], "endless", [info(name, float_, [1])], [info("y", float_, [1])], [yes]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    save(model, path)
+    return path
+
+
+ONE = {"x": np.ones(1, np.float32)}
+
+
+@pytest.fixture
+def endless(tmp_path):
+    return write_endless(tmp_path / "endless.onnx")
+
+
+@pytest.mark.parametrize("thread", ["main", "worker"])
+def test_a_time_limit_ends_it(endless, thread):
+    session = Session(endless, threads=1, time_limit=0.3)
+    failures = []
+
+    def run():
+        with pytest.raises(ModelError, match=r"endless\.onnx ran for more than 0\.3 s") as caught:
+            session.run(ONE)
+        failures.append(caught.value)
+
+    if thread == "main":
+        run()
+    else:
+        worker = threading.Thread(target=run)
+        worker.start()
+        worker.join()
+    assert failures and not session._runs
+
+
+def test_closing_ends_what_another_thread_runs(endless):
+    session = Session(endless, threads=1)
+    said = []
+
+    def run():
+        try:
+            session.run(ONE)
+        except ModelError as error:
+            said.append(str(error))
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    while not session._runs:
+        time.sleep(0.01)
+    session.close()
+    worker.join(30)
+    assert said == ["endless.onnx was closed while it ran."]
+
+
+SCRIPT = """
+import signal, sys, numpy as np
+from napari_sam_onnx.models.onnx.runtime import Session
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been inherited as ignored
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+session = Session(sys.argv[1], threads=1)
+print("begun", flush=True)
+try:
+    session.run({"x": np.ones(1, np.float32)})
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it(endless, number, code):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, endless], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.3)
+        process.send_signal(number)
+        assert process.wait(30) == code
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_results_and_failures_are_handed_on():
+    assert run_interruptibly(lambda: 3, lambda: None, 10) == 3
+    with pytest.raises(ZeroDivisionError):
+        run_interruptibly(lambda: 1 // 0, lambda: None, 10)
+
+
+def test_what_takes_too_long_is_told_to_stop():
+    stopped = threading.Event()
+    with pytest.raises(TookTooLongError):
+        run_interruptibly(lambda: stopped.wait(30), stopped.set, 0.01)
+    assert stopped.is_set()
+
+
+def test_more_threads_than_cores_are_bounded_aloud():
+    most = os.cpu_count() or 1
+    with pytest.warns(RuntimeWarning, match=f"has {most} core.*not 1000000000"):
+        assert runtime.choose_threads(10**9) == most
+    assert runtime.choose_threads(1) == 1
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_what_is_no_number_of_threads_is_refused(threads):
+    with pytest.raises(ModelError, match="at least 1 thread"):
+        runtime.choose_threads(threads)
