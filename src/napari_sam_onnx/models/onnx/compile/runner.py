@@ -66,7 +66,7 @@ class CompiledDecoder:
         self.inputs: tuple[TensorSpec, ...] = original.inputs
         self.outputs: tuple[TensorSpec, ...] = original.outputs
         self.metadata = original.metadata
-        self.threads = original.threads
+        self.threads, self.time_limit = original.threads, original.time_limit
         self._kept: list[tuple[tuple[weakref.ref[NDArray[Any]], ...], Arrays]] = []
         self._lock = threading.Lock()
 
