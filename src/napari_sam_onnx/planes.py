@@ -20,6 +20,7 @@ from napari_sam_onnx.contrast import chunk_shape
 from napari_sam_onnx.image import ImageError, check_axes, choose_channels, measure_open, to_rgb
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.regions import Region, shrink, whole_region
+from napari_sam_onnx.views import check_view, show_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,11 +119,13 @@ class ArrayPlanes:
         over the whole array, once, when they are first needed.
     pixel_size : mapping of str to float, optional
         Micrometres by axis.
+    view : str
+        Another way to see the picture, see `napari_sam_onnx.views.show_view`.
 
     Raises
     ------
     ImageError
-        If the axes or the channels do not fit, or the array is empty.
+        If the axes or the channels do not fit, the array is empty, or there is no such view.
     """
 
     def __init__(
@@ -131,7 +134,9 @@ class ArrayPlanes:
         axes: str,
         channels: Sequence[Channel] | None = None,
         pixel_size: Mapping[str, float] | None = None,
+        view: str = "",
     ) -> None:
+        self.view = check_view(view)
         self.arrays: tuple[Any, ...] = arrays if isinstance(arrays, tuple) else (arrays,)
         self.array_axes = check_axes(axes, self.arrays[0].ndim, ascii_uppercase)
         self.pixel_size: Mapping[str, float] = dict(pixel_size or {})
@@ -215,7 +220,7 @@ class ArrayPlanes:
     def _show(self, index: tuple[int, ...], region: Region) -> NDArray[np.uint8]:
         channels = self.channels
         numbered = tuple(replace(channel, index=i) for i, channel in enumerate(channels))
-        return to_rgb(self.read_values(index, region), "CYX", numbered)
+        return show_view(to_rgb(self.read_values(index, region), "CYX", numbered), self.view)
 
     def _show_small(self, index: tuple[int, ...], region: Region) -> NDArray[np.uint8]:
         """Shrink a region strip by strip, so that a huge one never lies in memory whole."""

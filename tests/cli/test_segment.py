@@ -225,3 +225,29 @@ def test_a_diameter_that_says_nothing_is_refused(run, tmp_path, picture):
 def test_limits_choose_what_is_written(run, tmp_path, picture):
     out = tmp_path / "o.tif"
     assert "0 objects" in run("segment", picture, "-o", out, "--min-diameter", 500)[1]
+
+
+def test_suggestions_are_ranked_and_drawn(run, tmp_path, discs):
+    source, sheet = tmp_path / "two.tif", tmp_path / "sheet.png"
+    noise = np.zeros_like(discs)
+    tifffile.imwrite(source, np.stack([noise, discs]), ome=True, metadata={"axes": "CYX"})
+    code, out, err = run("segment", source, "--suggest", "-o", sheet)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 1 + 6
+    assert "--channels 1:gray" in "".join(lines[1:4]) and " 3 " in lines[1]
+    assert np.asarray(Image.open(sheet)).ndim == 3
+    assert "exists" in run("segment", source, "--suggest", "-o", sheet)[2]
+    assert ".png" in run("segment", source, "--suggest", "-o", tmp_path / "a.tif")[2]
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.stack([discs] * 5))
+    assert "--axes" in run("segment", stack, "--suggest", "-o", sheet, "--force")[2]
+    again = run("segment", stack, "--suggest", "-o", sheet, "--force", "--axes", "ZYX")
+    assert again[0] == 0
+
+
+def test_a_view_shows_the_picture_another_way(run, tmp_path, discs):
+    source, out = tmp_path / "dark.png", tmp_path / "o.tif"
+    Image.fromarray(255 - discs).save(source)
+    assert "1 objects" in run("segment", source, "-o", out)[1]
+    assert "3 objects" in run("segment", source, "-o", out, "--force", "--view", "inverted")[1]

@@ -11,6 +11,7 @@ from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.objects import foreground_in
 from napari_sam_onnx.automatic.parameters import BoxesParameters, TiledParameters, mode_of
+from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
 from napari_sam_onnx.prompts import make_prompts
@@ -141,21 +142,39 @@ def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -
     """
     if not (isinstance(model, FreeModel) and model.largest_input):
         return 0.0
-    first = _look(rgb, model, cache)
+    own = _look(rgb, model, cache)
+    other = _improve(own, rgb, model, cache)
+    return 0.0 if other is None else SEEN_DIAMETER / other
+
+
+def look_around(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
+    """Judge what a model sees in the scale that suits the objects; see `find_diameter`."""
+    own = _look(rgb, model, cache)
+    if not (isinstance(model, FreeModel) and model.largest_input):
+        return own
+    other = _improve(own, rgb, model, cache)
+    fits = other is not None and max(rgb.shape[:2]) * other <= model.largest_input
+    return own if other is None or not fits else _look(rgb, AtScale(model, other), cache)
+
+
+def _improve(
+    first: Sight, rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore
+) -> float | None:
+    """Find the scale at which objects are seen better than at first; None where there is none."""
     if not first.count or SEEN_WELL[0] <= first.seen <= SEEN_WELL[1]:
-        return 0.0
+        return None
     longest = max(rgb.shape[:2])
     if first.seen > SEEN_WELL[1] and longest * first.scale * 2 <= model.largest_input:
         closer = _look(rgb, AtScale(model, first.scale * 2), cache)
         if closer.count > MANY_MORE * first.count and closer.worth > MANY_MORE * first.worth:
             well = SEEN_WELL[0] <= closer.seen <= SEEN_WELL[1]
-            return SEEN_DIAMETER / closer.scale if well else closer.diameter
+            return closer.scale if well else SEEN_DIAMETER / closer.diameter
     scale = SEEN_DIAMETER / first.diameter
     if longest * scale <= model.largest_input:
         other = _look(rgb, AtScale(model, scale), cache)
         if other.worth < AS_GOOD * first.worth:
-            return 0.0
-    return first.diameter
+            return None
+    return scale
 
 
 def _look(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
@@ -173,13 +192,7 @@ def _judge(model: Model, embedding: Embedding, scale: float) -> Sight:
     # Spread over the certain and the less certain alike.
     chosen = np.unique(np.linspace(0, len(points) - 1, SAMPLE).round().astype(int))
     prompts = [make_prompts([points[i]], plane_shape=embedding.plane_shape) for i in chosen]
-    steps = iterate_prompts(model, embedding, prompts, SAMPLE, Filter(LEAST_RATING))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            masks = stop.value
-            break
+    masks = drive(iterate_prompts(model, embedding, prompts, SAMPLE, Filter(LEAST_RATING)))
     ratings = np.array([mask.predicted_iou * foreground_in(mask, found) for mask in masks])
     kept = [i for i in suppress_duplicates(masks, ratings, 0.5) if ratings[i] >= LEAST_RATING]
     if not kept:

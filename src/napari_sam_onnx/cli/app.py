@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam_onnx.cli.evaluate import evaluate
+from napari_sam_onnx.cli.export import export
 from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command(short_help="Find the objects in pictures and stacks.")(expand_settings(segment))
+app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
 app.add_typer(models_app, name="models")
 

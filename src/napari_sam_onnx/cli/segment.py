@@ -18,14 +18,17 @@ from napari_sam_onnx.cli.ledger import Ledger
 from napari_sam_onnx.cli.lengths import parse_length
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import Request, segment_picture
+from napari_sam_onnx.cli.suggest import write_suggestions
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.models.store.integrity import hash_file
 from napari_sam_onnx.picture_file import PictureFileError
 from napari_sam_onnx.stacks import METHODS
+from napari_sam_onnx.views import VIEWS
 
 Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
 Method = Enum("Method", {name: name for name in METHODS}, type=str)  # type: ignore[misc]
+ViewName = Enum("ViewName", {name: name for name in VIEWS}, type=str)  # type: ignore[misc]
 Link = Enum("Link", {"z": "z", "t": "t"}, type=str)
 
 
@@ -60,6 +63,18 @@ def segment(
         typer.Option(help="The picture's axes, one letter of TZCYX per dimension, e.g. ZYX."),
     ] = None,
     channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    view: Annotated[
+        Optional[ViewName],  # noqa: UP045
+        typer.Option(help="Another way to see the picture: inverted, or one stain of a slide."),
+    ] = None,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest",
+            help="Segment nothing; try channels, stains and what is inverted, print which of them "
+            "the model sees most in, and draw the best on the sheet OUT (.png).",
+        ),
+    ] = False,
     mode: Annotated[
         Optional[Mode],  # noqa: UP045
         typer.Option(help="Where prompts come from; the model's best where omitted."),
@@ -119,6 +134,10 @@ def segment(
 ) -> None:
     """Find the objects in a picture, a stack or a folder and save them as a label image."""
     named = _name_model(model, decoder)
+    if suggest:
+        opened = load_model(named, provider=provider, threads=threads)
+        write_suggestions(source, out, opened, axes, force=force)
+        return
     files = () if isinstance(named, str) else named
     jobs = plan_jobs(source, out, preview, [*files, *([] if boxes is None else [boxes])])
     if resume and not source.is_dir():
@@ -128,6 +147,7 @@ def segment(
     request = Request(
         axes=axes,
         channels=None if channels is None else parse_channels(channels),
+        view="" if view is None else view.value,
         mode=None if mode is None else mode.value,
         boxes=boxes,
         link=None if link is None else link.value,

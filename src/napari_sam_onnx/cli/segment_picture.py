@@ -57,6 +57,7 @@ class Request:
 
     axes: str | None
     channels: tuple[Channel, ...] | None
+    view: str
     mode: str | None
     boxes: Path | None
     link: Link | None
@@ -118,7 +119,7 @@ def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:
         except ImageError as error:
             raise ImageError(f"{str(error).rstrip('.')}: --axes.") from error
     named = check_axes(axes, len(shape))
-    return ArrayPlanes(picture.array, named, request.channels, picture.pixel_size)
+    return ArrayPlanes(picture.array, named, request.channels, picture.pixel_size, request.view)
 
 
 def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:

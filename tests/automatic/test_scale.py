@@ -1,0 +1,134 @@
+"""The scale and the channels that suit a model: found by what it sees."""
+
+import numpy as np
+import pytest
+
+from napari_sam_onnx import automask
+from napari_sam_onnx.automatic.scale import find_diameter
+from napari_sam_onnx.automatic.suggest import suggest_views
+from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.image import ImageError
+from tests.fakes import ComponentModel, draw_discs
+
+CENTERS = [(y, x) for y in range(30, 200, 50) for x in range(30, 200, 50)]
+
+
+def as_rgb(picture):
+    return np.repeat(picture[..., None], 3, axis=2)
+
+
+class Free(ComponentModel):
+    """Encodes at any scale up to 2000 px."""
+
+    largest_input = 2000
+
+    def __init__(self, heaps_below=0.0, blind_above=1e9):
+        super().__init__("free")
+        self.scales = []
+        self.heaps_below, self.blind_above = heaps_below, blind_above
+
+    def encode(self, image, scale=None):
+        """Below a scale it sees one heap; above another nothing."""
+        from dataclasses import replace
+
+        factor = 1.0 if scale is None else scale
+        self.scales.append(factor)
+        seen = np.full_like(image, 255) if factor < self.heaps_below else image
+        seen = np.zeros_like(image) if factor > self.blind_above else seen
+        shape = round(image.shape[0] * factor), round(image.shape[1] * factor)
+        return replace(super().encode(seen), input_shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("radius", "expected"),
+    [pytest.param(5, 10, id="small"), pytest.param(15, 0, id="seen well")],
+)
+def test_small_objects_are_looked_at_larger(radius, expected):
+    rgb = as_rgb(draw_discs((200, 200), CENTERS, radius))
+    found = find_diameter(rgb, Free(), EmbeddingCache())
+    assert found == pytest.approx(expected, abs=0.7)
+
+
+def test_large_objects_are_looked_at_smaller_unless_less_is_seen_then():
+    rgb = as_rgb(draw_discs((400, 400), [(100, 100), (300, 280)], 70))
+    assert find_diameter(rgb, Free(), EmbeddingCache()) == pytest.approx(140, abs=2)
+
+    class Shy(Free):
+        def encode(self, image, scale=None):
+            if scale is not None and scale < 0.5:
+                image = np.zeros_like(image)
+            return super().encode(image, scale)
+
+    assert find_diameter(rgb, Shy(), EmbeddingCache()) == 0
+
+
+def test_heaps_are_looked_at_closer():
+    rgb = as_rgb(draw_discs((200, 200), CENTERS, 12))
+    model = Free(heaps_below=1.5)
+    diameter = find_diameter(rgb, model, EmbeddingCache())
+    assert diameter == pytest.approx(25)  # seen at twice the size: 50 px
+    assert automask(rgb, Free(heaps_below=1.5)).max() == len(CENTERS)
+    assert automask(rgb, Free(heaps_below=1.5), "objects").max() == 1
+
+
+def test_a_model_of_one_size_or_an_empty_plane_has_no_other_scale():
+    rgb = as_rgb(draw_discs((200, 200), CENTERS, 4))
+    assert find_diameter(rgb, ComponentModel(), EmbeddingCache()) == 0
+    assert find_diameter(np.zeros_like(rgb), Free(), EmbeddingCache()) == 0
+    assert find_diameter(rgb, Free(blind_above=1.0), EmbeddingCache()) == 0
+
+
+def test_who_lays_tiles_wants_no_other_scale():
+    rgb = as_rgb(draw_discs((600, 600), CENTERS, 5))
+    model = Free()
+    automask(rgb, model, tile_side=128, tile_overlap=32)
+    assert set(model.scales) == {1.0}
+
+
+def test_the_channel_that_shows_most_comes_first():
+    noise = np.zeros((200, 200), np.uint16)
+    noise[30, 30] = 4000  # inside a cell
+    cells = draw_discs((200, 200), CENTERS, 14).astype(np.uint16) * 10
+    steps = []
+    ways = suggest_views(
+        np.stack([noise, cells, noise]),
+        ComponentModel(),
+        "CYX",
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    assert steps[-1] == (len(ways), len(ways)) == (11, 11)
+    assert ways[0].sight.count == len(CENTERS)
+    best = next(way for way in ways if way.name == "channel 1")
+    assert best.sight.worth == ways[0].sight.worth
+    assert best.options == "--channels 1:gray"
+    assert [way.sight.worth for way in ways] == sorted((w.sight.worth for w in ways), reverse=True)
+    pair = next(way for way in ways if way.name == "channels 0 and 1")
+    assert pair.options == "--channels 0:red,1:green"
+    inverted = next(way for way in ways if way.name == "channel 1, inverted")
+    assert inverted.options == "--channels 1:gray --view inverted"
+    np.testing.assert_array_equal(inverted.rgb, 255 - best.rgb)
+
+
+def test_a_colour_picture_is_tried_by_its_stains():
+    names = {
+        way.name
+        for way in suggest_views(as_rgb(draw_discs((60, 60), [(30, 30)], 9)), ComponentModel())
+    }
+    assert {"as it is", "inverted", "hematoxylin", "eosin, inverted", "channel 2"} <= names
+
+
+def test_only_the_middle_of_a_large_plane_is_tried():
+    large = np.zeros((1000, 900), np.uint8)
+    large[500, 450] = 255
+    ways = suggest_views(large, ComponentModel(), "YX")
+    assert {way.rgb.shape for way in ways} == {(768, 768, 3)}
+    assert [way.name for way in ways if way.rgb[384, 384, 0] == 255] == ["as it is"]
+
+
+def test_a_model_that_proposes_nothing_cannot_advise():
+    class Mute(ComponentModel):
+        def propose(self, embedding):
+            return None
+
+    with pytest.raises(ImageError, match="use pebble"):
+        suggest_views(np.zeros((30, 30), np.uint8), Mute(), "YX")
