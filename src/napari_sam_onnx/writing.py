@@ -72,7 +72,7 @@ def write_beside(path: Path) -> Iterator[Path]:
     try:  # from before the file exists, so that no interrupt can leave it behind
         held = _create(part)
         yield part
-        _sync(part)
+        sync(part)
         held.close()  # Windows renames no open file
         os.replace(part, path)
         _sync_folder(path.parent)
@@ -91,7 +91,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def publish(part: Path, path: Path) -> None:
     """Give a finished file its name, in one step, with its bytes on the disk."""
-    _sync(part)
+    sync(part)
     os.replace(part, path)
     _sync_folder(path.parent)
 
@@ -155,7 +155,8 @@ def _is_held(part: Path) -> bool:
     return False
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put the bytes of a file on the disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
 

@@ -14,6 +14,7 @@ from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
+from napari_sam_onnx.models.store.shared_files import read_shared
 
 models_app = typer.Typer(
     no_args_is_help=True,
@@ -33,10 +34,10 @@ def list_command(
     ] = False,
 ) -> None:
     """List all models: family, size, licence, and whether they are on this computer."""
-    catalogue = read_catalogue()
+    catalogue, shared = read_catalogue(), read_shared()
     rows = [("ID", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE")]
     for card in catalogue.cards:
-        present = is_downloaded(card)
+        present = is_downloaded(card, shared)
         if present or not here:
             rows.append((
                 card.id,
@@ -165,6 +166,24 @@ def remove_command(
         typer.confirm(f"{card.id} was added by you. Delete it?", abort=True)
     freed = remove(card, forget=forget)
     typer.echo(f"{card.id} is removed, {format_bytes(freed)} freed.")
+
+
+@models_app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """List what killed processes and lost cards left behind, and delete it."""
+    from napari_sam_onnx.models.store.leftovers import delete_leftovers, list_leftovers
+
+    leftovers = list_leftovers()
+    if not leftovers:
+        typer.echo("There is nothing to clean.")
+        return
+    for leftover in leftovers:
+        typer.echo(f"{format_bytes(leftover.nbytes):>8}  {leftover.what}: {leftover.path}")
+    if not yes:
+        typer.confirm("Delete it?", abort=True)
+    typer.echo(f"{format_bytes(delete_leftovers(leftovers))} freed.")
 
 
 @models_app.command()

@@ -19,8 +19,11 @@ from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import ensure_space, explain_write_error
 from napari_sam_onnx.models.store.external_data import find_external_data
+from napari_sam_onnx.models.store.files import claim
 from napari_sam_onnx.models.store.integrity import sha256_of
+from napari_sam_onnx.models.store.leftovers import STAGING
 from napari_sam_onnx.models.store.places import cards_dir, data_dir, models_dir
+from napari_sam_onnx.writing import sync
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,28 +92,30 @@ def add_local(
     contract = (check or open_pair)([sources[role] for role in graphs], stated)
     if contract == FLOWS_CONTRACT:  # the role says that it answers no clicks
         sources = {role.replace("model", "flows"): path for role, path in sources.items()}
-    folder = models_dir() / model_id
     card_file = cards_dir() / f"{model_id}.toml"
     try:
-        paths = _copy_all(sources, folder) if copy else sources
-        files = tuple(_describe(role, path) for role, path in paths.items())
-        card = ModelCard(
-            id=model_id,
-            name=name or model_id,
-            family="added",
-            files=files,
-            contract=contract,
-            licence=licence or "unknown",
-            hash_source="hashed when the model was added",
-            overrides=stated,
-        )
-        write_card(card, card_file)
-    except (OSError, ModelError) as error:
-        if copy:
-            shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise explain_write_error(error, card_file) from error
-        raise
+        with claim(model_id, None):
+            _refuse_id(model_id)  # another process may have added it meanwhile
+            paths = _copy_all(sources, models_dir() / model_id) if copy else sources
+            try:
+                files = tuple(_describe(role, path) for role, path in paths.items())
+                card = ModelCard(
+                    id=model_id,
+                    name=name or model_id,
+                    family="added",
+                    files=files,
+                    contract=contract,
+                    licence=licence or "unknown",
+                    hash_source="hashed when the model was added",
+                    overrides=stated,
+                )
+                write_card(card, card_file)
+            except BaseException:
+                if copy:
+                    shutil.rmtree(models_dir() / model_id, ignore_errors=True)
+                raise
+    except OSError as error:
+        raise explain_write_error(error, card_file) from error
     return find_card(model_id)
 
 
@@ -151,7 +156,9 @@ def add_detector(path: Path, model_id: str, *, name: str = "", licence: str = ""
         hash_source="hashed when the detector was added",
     )
     try:
-        write_card(card, card_file)
+        with claim(model_id, None):
+            _refuse_id(model_id)
+            write_card(card, card_file)
     except OSError as error:
         raise explain_write_error(error, card_file) from error
     return find_card(model_id)
@@ -180,21 +187,29 @@ def _refuse_id(model_id: str) -> None:
 
 
 def _copy_all(sources: dict[str, Path], folder: Path) -> dict[str, Path]:
-    """Copy each graph with its data into a folder of its own, so that names cannot clash."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Copy each graph with its data into a folder of its own, so that names cannot clash.
+
+    The files are collected in a folder beside, which gets its name when they are whole; whoever
+    holds the claim on the model finds there only what a killed process left.
+    """
+    staging = folder.with_name(STAGING + folder.name)
+    for left in (staging, folder):
+        shutil.rmtree(left, ignore_errors=True)
+    staging.mkdir(parents=True)
     needed = sum(path.stat().st_size for path in sources.values())
-    ensure_space(folder, needed, "the model")
     copies = {}
-    for role, path in sources.items():
-        target = folder / role.split("_data")[0] / path.name
-        target.parent.mkdir(exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        try:
-            shutil.copyfile(path, part)
-            os.replace(part, target)
-        except OSError as error:
-            raise explain_write_error(error, target) from error
-        copies[role] = target
+    try:
+        ensure_space(staging, needed, "the model")
+        for role, path in sources.items():
+            place = Path(role.split("_data")[0]) / path.name
+            (staging / place).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, staging / place)
+            sync(staging / place)
+            copies[role] = folder / place
+        os.replace(staging, folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     return copies
 
 

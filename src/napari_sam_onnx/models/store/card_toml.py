@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EMBEDDED_ID = "pebble"
+
+_MOST_BYTES = 4 << 20
 
 # an id names a folder on every system, so it may not be a path nor a Windows device
 _ID = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
@@ -39,12 +42,19 @@ def read_cards(path: Path, origin: Origin) -> list[ModelCard]:
         With one sentence that names the file and the field to repair.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{path}: a card is a file, not a folder, a pipe or a device.")
+        if status.st_size > _MOST_BYTES:
+            raise ModelError(f"{path}: this is no card; it is larger than a card can be.")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: the card cannot be read ({error}).") from error
     except RecursionError as error:
         raise ModelError(f"{path}: this is no card; its tables are nested too deep.") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise ModelError(f"{path}: the card cannot be read ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: the card cannot be read; it is no text in UTF-8.") from error
+    except ValueError as error:  # tomllib's own, and Python's of numbers with too many digits
         raise ModelError(f"{path}: this is no valid TOML ({error}).") from error
     tables = document.get("model")
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from napari_sam_onnx.errors import log_fault
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.card_toml import EMBEDDED_ID, read_cards
 from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile
@@ -73,7 +74,7 @@ def read_catalogue() -> Catalogue:
     taken = {card.id: "the catalogue" for card in cards}
     problems: list[str] = []
     folder = cards_dir()
-    for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+    for path in _list_cards(folder, problems):
         try:
             for card in read_cards(path, "user"):
                 if card.id in taken:
@@ -85,7 +86,20 @@ def read_catalogue() -> Catalogue:
                 cards.append(card)
         except ModelError as error:
             problems.append(str(error))
+        except Exception as error:  # whatever one file does, the others are still wanted
+            log_fault(error)
+            problems.append(f"{path}: the card cannot be read ({type(error).__name__}).")
     return Catalogue(tuple(cards), tuple(problems))
+
+
+def _list_cards(folder: Path, problems: list[str]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(f"{folder}: the cards in it cannot be listed ({error.strerror}).")
+        return []
 
 
 @cache

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+    from napari_sam_onnx.models.store.shared_files import SharedFolder
     from napari_sam_onnx.models.store.transfer import Cancel
 
 
@@ -56,14 +57,14 @@ def locate(card: ModelCard) -> dict[str, Path]:
     return found
 
 
-def is_downloaded(card: ModelCard) -> bool:
-    """Whether all files are here, without reading them through."""
-    return len(find_files(card)) == len(card.files)
+def is_downloaded(card: ModelCard, shared: SharedFolder | None = None) -> bool:
+    """Whether all files are here, without reading them through; see `find_files`."""
+    return len(find_files(card, shared)) == len(card.files)
 
 
-def bytes_on_disk(card: ModelCard) -> int:
-    """Bytes that the model's files occupy, unfinished downloads included."""
-    paths = set(find_files(card).values())
+def bytes_on_disk(card: ModelCard, shared: SharedFolder | None = None) -> int:
+    """Bytes that the model's files occupy, unfinished downloads included; see `find_files`."""
+    paths = set(find_files(card, shared).values())
     folder = models_dir() / card.id
     if folder.is_dir():
         paths.update(path for path in folder.rglob("*") if path.is_file())
@@ -126,8 +127,15 @@ def _was_added(card: ModelCard) -> bool:
     )
 
 
-def find_files(card: ModelCard) -> dict[str, Path]:
-    """Files that are here, by role, unchecked; a graph and its data only side by side."""
+def find_files(card: ModelCard, shared: SharedFolder | None = None) -> dict[str, Path]:
+    """Files that are here, by role, unchecked; a graph and its data only side by side.
+
+    Parameters
+    ----------
+    card : ModelCard
+    shared : SharedFolder, optional
+        What `read_shared` says, where many models are looked for; it is read anew where omitted.
+    """
     own = models_dir() / card.id
     found: dict[str, Path] = {}
     for file in card.files:
@@ -135,10 +143,10 @@ def find_files(card: ModelCard) -> dict[str, Path]:
         if path.is_file():
             found[file.role] = path
     if len(found) < len(card.files) and all(file.path is None for file in card.files):
-        shared = find_shared(card)
+        elsewhere = find_shared(card, shared)
         # one folder or the other: external data must lie beside its graph
-        if shared is not None:
-            return shared
+        if elsewhere is not None:
+            return elsewhere
     return found
 
 

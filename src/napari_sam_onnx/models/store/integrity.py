@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.store.cards import ModelFile
 
 _CHUNK = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # what this process hashed, for data folders that cannot be written
 _session: dict[str, dict[str, Any]] = {}
@@ -84,8 +86,9 @@ def sha256_of(path: Path, *, write_down: bool = True) -> str:
     key = str(path.resolve())
     for memory in (_session, _read()["files"]):
         known = memory.get(key)
-        if known is not None and all(known.get(k) == v for k, v in entry.items()):
-            return str(known["sha256"])
+        if isinstance(known, dict) and all(known.get(k) == v for k, v in entry.items()):
+            if _is_sha256(known.get("sha256")):
+                return str(known["sha256"])
     sha256 = hash_file(path)
     entry["sha256"] = sha256
     _session[key] = entry
@@ -135,7 +138,7 @@ def forget_files(paths: Iterable[Path]) -> None:
 def read_pin(source: str) -> str | None:
     """Read the sha256 of the first download from a source, where there was one."""
     pin = _read()["pins"].get(source)
-    return None if pin is None else str(pin)
+    return str(pin) if _is_sha256(pin) else None
 
 
 def write_pin(source: str, sha256: str) -> None:
@@ -152,6 +155,11 @@ def forget_pins(sources: Iterable[str]) -> None:
             content["pins"].pop(name, None)
 
     _update(drop)
+
+
+def _is_sha256(value: object) -> bool:
+    """Whether what the memory holds is a hash; anything else is damage."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def _mismatch(path: Path, file: ModelFile, model_id: str, difference: str) -> ModelError:

@@ -8,6 +8,8 @@ where no other model has a file of that name.
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.store.catalog import read_catalogue
@@ -15,18 +17,69 @@ from napari_sam_onnx.models.store.integrity import hash_file, sha256_of
 from napari_sam_onnx.models.store.places import MODELS_VARIABLE, shared_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile
 
 
-def find_shared(card: ModelCard) -> dict[str, Path] | None:
+@dataclass(frozen=True, slots=True)
+class SharedFolder:
+    """What the shared folder holds, read once, so that a list of models reads it once.
+
+    Parameters
+    ----------
+    root : Path
+    graphs : tuple of Path
+        ONNX files, flat or one folder deep.
+    files : frozenset of str
+        All files, flat or one folder deep, relative to the root, with "/".
+    sources : mapping of str to int
+        How many sources of any models have a file of a name.
+    """
+
+    root: Path
+    graphs: tuple[Path, ...]
+    files: frozenset[str]
+    sources: Mapping[str, int]
+
+
+def read_shared() -> SharedFolder | None:
+    """Read the folder that is named; None where none is, or it is no folder."""
+    root = shared_dir()
+    if root is None or not root.is_dir():
+        return None
+    files: set[str] = set()
+    for entry in _scan(root):
+        if entry.is_file():
+            files.add(entry.name)
+        elif entry.is_dir():
+            files.update(f"{entry.name}/{e.name}" for e in _scan(entry.path) if e.is_file())
+    named: dict[str, set[str | None]] = {}
+    for card in read_catalogue().cards:
+        for file in card.files:
+            named.setdefault(file.name, set()).add(file.source)
+    graphs = tuple(root / name for name in sorted(files) if name.endswith(".onnx"))
+    counts = {name: len(sources) for name, sources in named.items()}
+    return SharedFolder(root, graphs, frozenset(files), counts)
+
+
+def _scan(folder: Path | str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # a folder that may not be read holds nothing for us
+        return []
+
+
+def find_shared(card: ModelCard, shared: SharedFolder | None = None) -> dict[str, Path] | None:
     """Find all of a model's files in the shared folder.
 
     Parameters
     ----------
     card : ModelCard
+    shared : SharedFolder, optional
+        What `read_shared` says, where many models are looked for.
 
     Returns
     -------
@@ -34,14 +87,12 @@ def find_shared(card: ModelCard) -> dict[str, Path] | None:
         Role to file; None where the folder is not named or lacks a file. External data is
         accepted only beside its graph and under its own name, since the graph looks there.
     """
-    root = shared_dir()
-    if root is None or not root.is_dir():
+    shared = shared or read_shared()
+    if shared is None:
         return None
-    home = root / card.id
-    if all((home / file.name).is_file() for file in card.files):
-        return {file.role: home / file.name for file in card.files}
-    # no deeper and no other files: the folder may be a whole drive
-    graphs = [path for pattern in ("*.onnx", "*/*.onnx") for path in sorted(root.glob(pattern))]
+    root = shared.root
+    if all(f"{card.id}/{file.name}" in shared.files for file in card.files):
+        return {file.role: root / card.id / file.name for file in card.files}
     found: dict[str, Path] = {}
     for file in card.files:
         beside = found.get(file.role.removesuffix("_data"))
@@ -49,7 +100,7 @@ def find_shared(card: ModelCard) -> dict[str, Path] | None:
             path: Path | None = beside.with_name(file.name)
             path = path if path is not None and path.is_file() else None
         else:
-            path = _find_flat(file, root, graphs)
+            path = _find_flat(file, shared)
         if path is None:
             return None
         found[file.role] = path
@@ -77,13 +128,14 @@ def explain_shared(file: ModelFile) -> str:
     return f"; {root} does not hold it either"
 
 
-def _find_flat(file: ModelFile, root: Path, graphs: Sequence[Path]) -> Path | None:
+def _find_flat(file: ModelFile, shared: SharedFolder) -> Path | None:
     """Find one file, by its name first and then by its hash."""
-    named = root / file.name
+    named = shared.root / file.name
+    here = file.name in shared.files
     if file.sha256 is None and file.md5 is None:
-        return named if named.is_file() and _is_unique(file) else None
-    candidates = [named] if named.is_file() else []
-    candidates += [path for path in graphs if path != named]
+        return named if here and shared.sources.get(file.name, 1) == 1 else None
+    candidates = [named] if here else []
+    candidates += [path for path in shared.graphs if path != named]
     for path in candidates:
         if file.size is not None and path.stat().st_size != file.size:
             continue
@@ -92,14 +144,3 @@ def _find_flat(file: ModelFile, root: Path, graphs: Sequence[Path]) -> Path | No
         if file.sha256 is None and hash_file(path, "md5") == file.md5:
             return path
     return None
-
-
-def _is_unique(file: ModelFile) -> bool:
-    """Whether no other file of any model has this name."""
-    sources = {
-        other.source
-        for card in read_catalogue().cards
-        for other in card.files
-        if other.name == file.name
-    }
-    return len(sources | {file.source}) == 1

@@ -19,6 +19,7 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.catalog import read_catalogue
 from napari_sam_onnx.models.store.fetch import DEFAULT_NETWORK
 from napari_sam_onnx.models.store.files import bytes_on_disk, is_downloaded, remove
+from napari_sam_onnx.models.store.shared_files import read_shared
 from napari_sam_onnx.models.store.speed import Speed, measure_speed, read_speeds, remember_speed
 from napari_sam_onnx.models.store.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
@@ -319,12 +320,12 @@ def make_id(graphs: Sequence[Path], taken: Iterable[str]) -> str:
 
 def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...]]:
     """Read the catalogue and look for the files; called in a worker."""
-    catalogue, speeds = read_catalogue(), read_speeds()
+    catalogue, speeds, shared = read_catalogue(), read_speeds(), read_shared()
     entries = tuple(
         ShelfEntry(
             card,
-            card.origin == "embedded" or is_downloaded(card),
-            bytes_on_disk(card),
+            card.origin == "embedded" or is_downloaded(card, shared),
+            bytes_on_disk(card, shared),
             speeds.get(card.id),
         )
         for card in catalogue.cards
