@@ -75,6 +75,18 @@ class Matching:
         return 2 * len(self.iou) / objects if objects else 1.0
 
     @property
+    def precision(self) -> float:
+        """TP / (TP + FP); 1 where nothing was found and nothing expected, 0 where nothing was."""
+        if not self.found:
+            return 0.0 if self.expected else 1.0
+        return len(self.iou) / self.found
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN); 1 where there was nothing to find."""
+        return len(self.iou) / self.expected if self.expected else 1.0
+
+    @property
     def mean_iou(self) -> float:
         """Mean IoU of the matched pairs; NaN without any."""
         return float(self.iou.mean()) if len(self.iou) else float("nan")
