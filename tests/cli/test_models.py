@@ -69,10 +69,13 @@ files = [
     return "lab"
 
 
+COLUMNS = ["FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE"]
+
+
 def rows_of(text):
     """A list by id; columns are two spaces apart."""
     header, *lines = text.splitlines()
-    assert re.split(r"\s{2,}", header) == ["ID", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE"]
+    assert re.split(r"\s{2,}", header) == ["ID", "FOR", *COLUMNS]
     return {line.split()[0]: re.split(r"\s{2,}", line)[1:] for line in lines}
 
 
@@ -83,11 +86,13 @@ def test_list_shows_all_and_what_is_here(run, card, home):
     assert next(iter(rows)) == "pebble"
     assert rows["pebble"][-1] == "yes"
     licence = "MIT (files), Apache-2.0 (weights)"
-    assert rows["mobilesam"] == ["MobileSAM", "45 MB", licence, "yes"]
-    assert rows["edgesam-3x"] == ["EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no"]
-    assert rows["sam3"] == ["SAM 3", "?", "SAM License", "see terms"]
-    assert rows["lab"] == ["SAM 1", "?", "Lab terms", "no"]
+    assert rows["mobilesam"] == ["anything", "MobileSAM", "45 MB", licence, "yes"]
+    edge = ["anything", "EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no"]
+    assert rows["edgesam-3x"] == edge
+    assert rows["sam3"] == ["words", "SAM 3", "?", "SAM License", "see terms"]
+    assert rows["lab"] == ["anything", "SAM 1", "?", "Lab terms", "no"]
     assert set(rows_of(run("models", "list", "--here")[1])) == {"pebble"}
+    assert set(rows_of(run("models", "list", "--for", "tissue")[1])) == {"patho-sam-vit-b"}
 
 
 def test_a_bad_card_is_reported_beside_the_list(run, card, home):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -10,7 +11,7 @@ import typer
 from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
 from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.cards import PURPOSES, ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
@@ -24,6 +25,7 @@ models_app = typer.Typer(
     "HTTPS_PROXY and REQUESTS_CA_BUNDLE are obeyed.",
 )
 
+Purpose = Enum("Purpose", {name: name for name in PURPOSES}, type=str)  # type: ignore[misc]
 ModelId = Annotated[str, typer.Argument(metavar="ID", help="A model of `models list`.")]
 
 
@@ -32,15 +34,21 @@ def list_command(
     here: Annotated[
         bool, typer.Option("--here", help="Only the models that are on this computer.")
     ] = False,
+    purpose: Annotated[
+        Optional[Purpose],  # noqa: UP045
+        typer.Option("--for", help="Only the models that are made for this."),
+    ] = None,
 ) -> None:
     """List all models: family, size, licence, and whether they are on this computer."""
     catalogue, shared = read_catalogue(), read_shared()
-    rows = [("ID", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE")]
+    rows = [("ID", "FOR", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE")]
     for card in catalogue.cards:
         present = is_downloaded(card, shared)
-        if present or not here:
+        fits = purpose is None or card.purpose == purpose.value
+        if fits and (present or not here):
             rows.append((
                 card.id,
+                card.purpose,
                 card.family,
                 _describe_size(card, present),
                 card.licence,
@@ -64,6 +72,7 @@ def info(model_id: ModelId) -> None:
         ("id", card.id),
         ("name", card.name),
         ("family", card.family),
+        ("made for", card.purpose),
         ("notes", card.notes),
         ("licence", card.licence),
         ("commercial use", _describe_commercial(card)),

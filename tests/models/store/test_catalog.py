@@ -268,3 +268,12 @@ def test_listing_needs_neither_runtime_nor_network():
         "assert not bad, bad\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_models_are_made_for_is_stated_or_told_by_their_files():
+    assert find_card("pebble").purpose == find_card("cellpose-sam").purpose == "cells"
+    assert find_card("patho-sam-vit-b").purpose == "tissue"
+    assert find_card("sam3").purpose == find_card("grounding-dino-tiny").purpose == "words"
+    assert find_card("mobilesam").purpose == "anything"
+    first = [card.id for card in list_models()[:5]]
+    assert all(find_card(name).purpose in ("cells", "tissue") for name in first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -365,6 +366,22 @@ def test_the_filter_narrows_and_says_when_nothing_is_left(open_manager: Any, ser
     manager.words.clear()
     manager.here.click()
     assert hands.ids == ["pebble"]
+
+
+def test_models_are_listed_by_what_they_are_made_for(open_manager: Any, server: Any) -> None:
+    tissue = replace(make_card(server, "stains"), made_for="tissue")
+    hands = open_manager(make_card(server, "plain"), tissue)
+    manager = hands.manager
+    choice = manager.purpose
+    choice.setFocus()
+    hands.qtbot.keyClick(choice, Qt.Key.Key_Down)  # for cells
+    assert hands.ids == ["pebble"]
+    hands.qtbot.keyClick(choice, Qt.Key.Key_Down)
+    assert choice.currentText() == "For tissue" and hands.ids == ["stains"]
+    hands.qtbot.keyClick(choice, Qt.Key.Key_Down)
+    assert hands.ids == ["plain"]
+    hands.qtbot.keyClick(choice, Qt.Key.Key_Down)
+    assert hands.ids == [] and "choose “All kinds”" in manager.nothing.text()
 
 
 def test_files_dropped_on_the_dock_are_added_and_used(

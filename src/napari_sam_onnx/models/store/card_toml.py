@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile, Origin
+from napari_sam_onnx.models.store.cards import PURPOSES, Archive, ModelCard, ModelFile, Origin
 from napari_sam_onnx.writing import write_bytes
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def write_card(card: ModelCard, path: Path) -> None:
     OSError
         If the file cannot be written; what was there before is then untouched.
     """
-    texts = ("id", "name", "family", "contract", "licence", "notes", "source", "hash_source")
-    table: dict[str, Any] = {key: getattr(card, key) for key in texts}
+    texts = ("id", "name", "family", "contract", "licence", "made_for", "notes", "source")
+    table: dict[str, Any] = {key: getattr(card, key) for key in (*texts, "hash_source")}
     table |= {"commercial_use": card.commercial_use, "input_size": card.input_size}
     table["overrides"] = dict(card.overrides)
     table["files"] = [
@@ -165,6 +165,9 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
     archive = _read_archive(table, base)
     files = tuple(_read_files(table, base, archive))
     overrides = table.take("overrides", dict)
+    made_for = table.take("made_for", str) or ""
+    if made_for and made_for not in PURPOSES:
+        raise table.fail("made_for", f"'{made_for}' is none of {', '.join(PURPOSES)}")
     card = ModelCard(
         id=model_id,
         name=table.take("name", str, required=True),
@@ -178,6 +181,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         source=table.take_url("source") or "",
         hash_source=table.take("hash_source", str) or "",
         overrides=overrides or {},
+        made_for=made_for,
         origin="embedded" if origin == "catalogue" and model_id == EMBEDDED_ID else origin,
         card_file=table.path,
     )

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 Origin = Literal["embedded", "catalogue", "user"]
 
+PURPOSES = {
+    "cells": "For cells",
+    "tissue": "For tissue",
+    "anything": "For anything",
+    "words": "By words or by itself",
+}
+"""What models are made for, and how a list says it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -117,6 +125,8 @@ class ModelCard:
         Who stated the hashes, or why there are none.
     overrides : mapping
         Contract fields that the files' metadata cannot tell.
+    made_for : str
+        A key of `PURPOSES`, where the weights were trained for one; see `purpose`.
     origin : {"embedded", "catalogue", "user"}
         Which list the card comes from.
     card_file : Path or None
@@ -135,8 +145,17 @@ class ModelCard:
     source: str = ""
     hash_source: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    made_for: str = ""
     origin: Origin = "user"
     card_file: Path | None = None
+
+    @property
+    def purpose(self) -> str:
+        """What it is made for, a key of `PURPOSES`: as stated, else as its files tell."""
+        if self.made_for:
+            return self.made_for
+        roles = {file.role for file in self.files}
+        return "words" if roles & {"language_encoder", "detector", "flows"} else "anything"
 
     @property
     def size(self) -> int | None:

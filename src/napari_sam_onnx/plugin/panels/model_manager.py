@@ -9,6 +9,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDialog,
     QHBoxLayout,
     QLabel,
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam_onnx.models.store.cards import PURPOSES
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.plugin.panels.add_model import AddModelDialog, FileDrop
 from napari_sam_onnx.plugin.panels.model_table import ModelView
@@ -60,6 +62,11 @@ class ModelManager(QDialog):
         self.words.setToolTip("Only models with these words are listed")
         self.here = QCheckBox("On this computer")
         self.here.setToolTip("List only models whose files are here")
+        self.purpose = QComboBox()
+        self.purpose.addItem("All kinds", "")
+        for key, text in PURPOSES.items():
+            self.purpose.addItem(text, key)
+        self.purpose.setToolTip("List only models that are made for this kind of picture or use")
         self.view = ModelView()
         self.nothing = QLabel()
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -96,6 +103,7 @@ class ModelManager(QDialog):
         self._timer.timeout.connect(self._tick)
         self.words.textChanged.connect(self._filter)
         self.here.toggled.connect(self._filter)
+        self.purpose.currentIndexChanged.connect(self._filter)
         self.view.selectionModel().selectionChanged.connect(self._show_chosen)
         self.view.doubleClicked.connect(self._on_double_click)
         self.use.clicked.connect(self._use)
@@ -121,6 +129,7 @@ class ModelManager(QDialog):
     def _arrange(self) -> None:
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.addWidget(self.words, 1)
+        head.addWidget(self.purpose)
         head.addWidget(self.here)
         head.addWidget(self.add)
         for button in self._buttons[:-1]:
@@ -172,7 +181,7 @@ class ModelManager(QDialog):
             self._show_chosen()
 
     def _filter(self, *_: Any) -> None:
-        self.view.filter.keep(self.words.text(), self.here.isChecked())
+        self.view.filter.keep(self.words.text(), self.here.isChecked(), self.purpose.currentData())
         self.refresh()
 
     def _show_page(self) -> None:
@@ -186,6 +195,9 @@ class ModelManager(QDialog):
         elif words:
             where = " on this computer" if self.here.isChecked() else ""
             text = f"No model{where} has “{words}” in its name, family or licence."
+        elif self.purpose.currentData():
+            where = " on this computer" if self.here.isChecked() else ""
+            text = f"No model{where} of this kind; choose “All kinds”."
         else:
             text = "There is no model here."
         self.nothing.setText(text)

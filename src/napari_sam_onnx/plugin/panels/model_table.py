@@ -100,18 +100,19 @@ class ModelFilter(QSortFilterProxyModel):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._words, self._here = "", False
+        self._words, self._here, self._purpose = "", False, ""
         self.setSortRole(_SORT)
 
-    def keep(self, words: str, here: bool) -> None:
-        """Keep the models with these words; with ``here``, of those on this computer."""
-        self._words, self._here = words, here
+    def keep(self, words: str, here: bool, purpose: str) -> None:
+        """Keep the models with these words, made for this; with ``here``, on this computer."""
+        self._words, self._here, self._purpose = words, here, purpose
         self.invalidate()
 
     def filterAcceptsRow(self, number: int, parent: QModelIndex) -> bool:
         """Whether a row is kept."""
         row = self.sourceModel().rows[number]
         wanted = not self._here or row.state not in ("absent", "part")
+        wanted = wanted and self._purpose in ("", row.purpose)
         return wanted and matches(row, self._words)
 
 

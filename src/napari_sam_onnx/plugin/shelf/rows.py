@@ -32,6 +32,8 @@ class ModelRow:
         Of a download that runs.
     restricted : bool
         Whether the licence forbids commercial use.
+    purpose : str
+        What it is made for, a key of `PURPOSES`.
     """
 
     model_id: str
@@ -41,6 +43,7 @@ class ModelRow:
     state: str
     fraction: float | None = None
     restricted: bool = False
+    purpose: str = ""
 
 
 def make_rows(shelf: ModelShelf) -> list[ModelRow]:
@@ -78,7 +81,14 @@ def make_row(shelf: ModelShelf, entry: ShelfEntry) -> ModelRow:
         describe_speed(entry),
     )
     return ModelRow(
-        card.id, cells, keys, tips, state, fraction, restricted=card.commercial_use is False
+        card.id,
+        cells,
+        keys,
+        tips,
+        state,
+        fraction,
+        restricted=card.commercial_use is False,
+        purpose=card.purpose,
     )
 
 
