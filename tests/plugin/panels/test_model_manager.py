@@ -286,7 +286,7 @@ def test_a_dropped_pair_is_checked_added_and_used(
     hands.wait(lambda: "tiny" in hands.ids)
     hands.idle()
     assert "is added as “tiny”; it answers clicks." in hands.said
-    assert manager.view.chosen == "tiny" and "E1 + A" in manager.details.text()
+    assert manager.view.chosen == "tiny" and find_card("tiny").contract == "E1 + A"
     assert [file.name for file in find_card("tiny").files] == [encoder.name, decoder.name]
     assert hands.drop([encoder, decoder])  # once more, under another id
     hands.wait(lambda: "tiny-2" in hands.ids)
