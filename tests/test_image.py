@@ -8,6 +8,7 @@ from napari_sam_onnx.image import (
     default_channels,
     fix_limits,
     infer_axes,
+    insert_axes,
     to_rgb,
 )
 
@@ -67,6 +68,20 @@ def test_nan_and_infinities():
     rgb = to_rgb(picture)[..., 0]
     assert rgb[0, :3].tolist() == [0, 255, 0]
     assert rgb[-1, -1] == 255
+
+
+def test_four_channels_are_no_colour_picture():
+    picture = np.zeros((4, 20, 30), np.uint8)
+    picture[3, 5, 6] = 200  # the fourth is no alpha
+    assert to_rgb(picture, "CYX")[5, 6].max() == 255
+    assert to_rgb(picture.transpose(1, 2, 0), "YXC")[5, 6].max() == 0
+
+
+def test_axes_of_one_pixel_are_put_in():
+    plane = np.zeros((5, 6))
+    assert insert_axes(plane, "YX", "TZYX").shape == (1, 1, 5, 6)
+    assert insert_axes(np.zeros((3, 5, 6)), "CYX", "TCZYX").shape == (1, 3, 1, 5, 6)
+    assert insert_axes(plane, "YX", "ZXY").shape == (5, 6)
 
 
 @pytest.mark.parametrize("value", [0, 7, -3.5])
@@ -145,8 +160,11 @@ def test_axes_are_named_in_any_case_and_never_guessed_from_a_small_axis():
 
 def test_default_channels():
     assert default_channels(1) == (Channel(0),)
-    assert [c.limits for c in default_channels(4, np.dtype("u1"))] == [(0, 255)] * 3
-    assert [c.limits for c in default_channels(3, np.dtype("u2"))] == [None] * 3
+    colour = default_channels(4, np.dtype("u1"), samples=True)
+    assert [c.limits for c in colour] == [(0, 255)] * 3
+    assert [c.limits for c in default_channels(3, np.dtype("u2"), samples=True)] == [None] * 3
+    four = default_channels(4, np.dtype("u1"))
+    assert [c.limits for c in four] == [None] * 4 and len({c.color for c in four}) == 4
     assert len({c.color for c in default_channels(6)}) == 6
 
 

@@ -101,6 +101,27 @@ def check_axes(axes: str, ndim: int, letters: str = AXES) -> str:
     return named
 
 
+def insert_axes(array: Any, axes: str, wanted: str) -> Any:
+    """Give an array the axes of one pixel that it is said to have and that were left out.
+
+    Parameters
+    ----------
+    array : array
+    axes : str
+        Its own.
+    wanted : str
+        These and others, in any order that keeps theirs.
+
+    Returns
+    -------
+    array
+        With the axes wanted; as it was where they are not its own and others.
+    """
+    if [axis for axis in wanted if axis in axes] != list(axes):
+        return array
+    return array[tuple(slice(None) if axis in axes else None for axis in wanted)]
+
+
 def infer_axes(shape: Sequence[int]) -> str:
     """Name the axes of an array where its shape leaves no doubt.
 
@@ -122,11 +143,20 @@ def infer_axes(shape: Sequence[int]) -> str:
     )
 
 
-def default_channels(count: int, dtype: np.dtype[Any] | None = None) -> tuple[Channel, ...]:
+def default_channels(
+    count: int, dtype: np.dtype[Any] | None = None, *, samples: bool = False
+) -> tuple[Channel, ...]:
     """Map channels to colours where the user has not.
 
-    One channel is gray. Three or four 8-bit samples are a colour picture: red, green and blue
-    with the limits 0 and 255, alpha left out. Two to six channels get one colour each.
+    One channel is gray. Three or four samples of a colour picture are red, green and blue, alpha
+    left out; 8-bit ones have the limits 0 and 255. Two to six channels get one colour each.
+
+    Parameters
+    ----------
+    count : int
+    dtype : dtype, optional
+    samples : bool
+        Whether they are samples (RGB, RGBA) and not channels that were recorded one by one.
 
     Raises
     ------
@@ -135,8 +165,9 @@ def default_channels(count: int, dtype: np.dtype[Any] | None = None) -> tuple[Ch
     """
     if count == 1:
         return (Channel(0),)
-    if count in (3, 4) and dtype == np.uint8:
-        return tuple(Channel(i, CHANNEL_COLORS[i], limits=(0.0, 255.0)) for i in range(3))
+    if samples and count in (3, 4):
+        limits = (0.0, 255.0) if dtype == np.uint8 else None
+        return tuple(Channel(i, CHANNEL_COLORS[i], limits=limits) for i in range(3))
     if count > len(CHANNEL_COLORS):
         raise ImageError(
             f"The picture has {count} channels and only {len(CHANNEL_COLORS)} can be mapped by "
@@ -168,12 +199,16 @@ def fix_limits(
     """
     axes = check_axes(axes, array.ndim)
     count = array.shape[axes.index("C")] if "C" in axes else 1
-    chosen = choose_channels(array.dtype, count, channels)
+    chosen = choose_channels(array.dtype, count, channels, samples=axes.endswith("C"))
     return measure_open(chosen, array, axes)
 
 
 def choose_channels(
-    dtype: np.dtype[Any], count: int, channels: Sequence[Channel] | None = None
+    dtype: np.dtype[Any],
+    count: int,
+    channels: Sequence[Channel] | None = None,
+    *,
+    samples: bool = False,
 ) -> tuple[Channel, ...]:
     """Take the channels that are given, or the usual ones, and check that they exist.
 
@@ -185,6 +220,8 @@ def choose_channels(
         How many channels it has.
     channels : sequence of Channel, optional
         `default_channels` where omitted.
+    samples : bool
+        See `default_channels`.
 
     Raises
     ------
@@ -193,7 +230,8 @@ def choose_channels(
     """
     if np.dtype(dtype).kind not in "buif":
         raise ImageError(f"Pictures of type {dtype} cannot be shown; convert to numbers.")
-    chosen = default_channels(count, dtype) if channels is None else tuple(channels)
+    usual = channels is None
+    chosen = default_channels(count, dtype, samples=samples) if usual else tuple(channels or ())
     if not chosen:
         raise ImageError("No channel is chosen; choose at least one to show to the model.")
     for channel in chosen:

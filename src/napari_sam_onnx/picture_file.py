@@ -1,62 +1,32 @@
 """A file -> an array whose axes have names, where the file names them.
 
-TIFF (OME-TIFF, ImageJ hyperstacks, plain) and the ordinary picture formats. What the file says
-about its axes and pixel sizes is taken; what it does not say is left open, never guessed.
+TIFF (OME-TIFF, ImageJ hyperstacks, LSM, plain), the ordinary picture formats, and the formats of
+microscopes for which bioio has a reader. What the file says about its axes and pixel sizes is
+taken; what it does not say is left open, never guessed. What a file claims is compared with what it
+holds before it is decoded.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.image import AXES
+from napari_sam_onnx.contents import PictureFile, PictureFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from os import PathLike
 
-    import tifffile
+__all__ = ["SUFFIXES", "TIFF_SUFFIXES", "PictureFile", "PictureFileError", "read_picture"]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+LSM_SUFFIXES = (".lsm",)
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-SUFFIXES = TIFF_SUFFIXES + PLAIN_SUFFIXES
+BIO_SUFFIXES = (".czi", ".nd2", ".lif")
+SUFFIXES = TIFF_SUFFIXES + LSM_SUFFIXES + PLAIN_SUFFIXES + BIO_SUFFIXES
 
 # Pillow's names of the pixels that can be taken as they are.
 _PLAIN_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F", "RGB", "RGBA")
-
-# Compressed TIFFs larger than this are unpacked into a temporary file instead of memory.
-MEMORY_BYTES = 2**30
-
-_MICROMETRES = {"µm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-
-
-class PictureFileError(UserError, ValueError):
-    """A picture file that cannot be read or written; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PictureFile:
-    """What a file holds.
-
-    Parameters
-    ----------
-    array : array of any dtype
-        Uncompressed TIFFs are mapped, not loaded.
-    axes : str or None
-        One letter of ``TZCYX`` per dimension; None where the file does not name them.
-    pixel_size : mapping of str to float
-        Micrometres by axis (Z, Y, X), as far as the file says.
-    others : int
-        Further pictures in the same file, which were not read.
-    """
-
-    array: Any
-    axes: str | None = None
-    pixel_size: Mapping[str, float] = field(default_factory=dict)
-    others: int = 0
 
 
 def read_picture(path: str | PathLike[str]) -> PictureFile:
@@ -82,9 +52,17 @@ def read_picture(path: str | PathLike[str]) -> PictureFile:
             f"{path.name} is no picture that can be read; give one of {', '.join(SUFFIXES)}."
         )
     try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            return _read_tiff(path)
+        if path.suffix.lower() in TIFF_SUFFIXES + LSM_SUFFIXES:
+            from napari_sam_onnx.tiff_file import read_tiff
+
+            return read_tiff(path)
+        if path.suffix.lower() in BIO_SUFFIXES:
+            from napari_sam_onnx.bio_file import read_bio
+
+            return read_bio(path)
         return _read_plain(path)
+    except (PictureFileError, MemoryError):
+        raise
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         if "imagecodecs" in str(error):
             raise PictureFileError(
@@ -120,64 +98,5 @@ def _read_plain(path: Path) -> PictureFile:
             array = np.asarray(file)
     if array.ndim == 3 and array.shape[-1] == 2:  # gray and alpha: alpha says nothing here
         array = array[..., 0]
-    return PictureFile(array, "YX" if array.ndim == 2 else "YXC")
-
-
-def _read_tiff(path: Path) -> PictureFile:
-    """Read the first picture of a TIFF file, at its full resolution."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        if not file.series:
-            raise ValueError("the file holds no picture")
-        series = file.series[0]
-        axes, squeezed = _name_axes(series.axes, series.shape)
-        if series.dataoffset is not None and series.nbytes:
-            array: Any = tifffile.memmap(path, series=0, mode="r")
-        else:
-            array = series.asarray(out="memmap" if series.nbytes > MEMORY_BYTES else None)
-        return PictureFile(
-            array.reshape(squeezed), axes, _read_pixel_size(file), len(file.series) - 1
-        )
-
-
-def _name_axes(axes: str, shape: tuple[int, ...]) -> tuple[str | None, tuple[int, ...]]:
-    """Translate tifffile's axes to ours; dimensions of length 1 that have no name are dropped.
-
-    Returns
-    -------
-    axes : str or None
-        None where a dimension that is longer than 1 has no name among ours.
-    shape : tuple of int
-        The dimensions that are kept.
-    """
-    if "S" in axes and "C" not in axes:  # samples per pixel are channels: RGB
-        axes = axes.replace("S", "C")
-    kept = [(a, n) for a, n in zip(axes, shape, strict=True) if a in AXES or n != 1]
-    named = "".join(a for a, _ in kept)
-    known = not set(named) - set(AXES) and len(set(named)) == len(named)
-    return (named if known else None), tuple(n for _, n in kept)
-
-
-def _read_pixel_size(file: tifffile.TiffFile) -> dict[str, float]:
-    """Micrometres by axis from the metadata of OME or ImageJ, as far as they are there."""
-    import tifffile
-
-    sizes: dict[str, float] = {}
-    if file.is_ome and file.ome_metadata:
-        image = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-        for axis in "ZYX":
-            unit = _MICROMETRES.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-            if unit and (size := pixels.get(f"PhysicalSize{axis}")):
-                sizes[axis] = float(size) * unit
-    elif file.imagej_metadata:
-        unit = _MICROMETRES.get(str(file.imagej_metadata.get("unit", "")).replace("\\u00B5", "µ"))
-        if unit:
-            if spacing := file.imagej_metadata.get("spacing"):
-                sizes["Z"] = float(spacing) * unit
-            for axis, name in (("Y", "YResolution"), ("X", "XResolution")):
-                count, length = file.pages[0].tags.valueof(name, (0, 1))
-                if count:
-                    sizes[axis] = length / count * unit
-    return sizes
+    colour = array.ndim == 3
+    return PictureFile(array, "YXC" if colour else "YX", samples=colour)

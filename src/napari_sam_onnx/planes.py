@@ -19,6 +19,7 @@ import numpy as np
 from napari_sam_onnx.contrast import chunk_shape
 from napari_sam_onnx.image import ImageError, check_axes, choose_channels, measure_open, to_rgb
 from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.memory import format_bytes, free_memory
 from napari_sam_onnx.regions import Region, shrink, whole_region
 from napari_sam_onnx.views import check_view, show_view
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # Larger regions that are looked at smaller than they are, are read strip by strip.
 STRIP_PIXELS = 16_000_000
+# Bytes up to which nobody asks whether there is room.
+ROOM = 2**28
 
 
 class PlaneSource(Protocol):
@@ -121,6 +124,8 @@ class ArrayPlanes:
         Micrometres by axis.
     view : str
         Another way to see the picture, see `napari_sam_onnx.views.show_view`.
+    samples : bool, optional
+        Whether C are the samples of a colour picture; where it is the last axis if omitted.
 
     Raises
     ------
@@ -135,6 +140,8 @@ class ArrayPlanes:
         channels: Sequence[Channel] | None = None,
         pixel_size: Mapping[str, float] | None = None,
         view: str = "",
+        *,
+        samples: bool | None = None,
     ) -> None:
         self.view = check_view(view)
         self.arrays: tuple[Any, ...] = arrays if isinstance(arrays, tuple) else (arrays,)
@@ -147,7 +154,8 @@ class ArrayPlanes:
         self.shape = tuple(sizes[axis] for axis in self.axes)
         self.plane_shape = sizes["Y"], sizes["X"]
         count = len(self.arrays) if len(self.arrays) > 1 else sizes.get("C", 1)
-        self._channels = choose_channels(self.arrays[0].dtype, count, channels)
+        colour = self.array_axes.endswith("C") if samples is None else samples
+        self._channels = choose_channels(self.arrays[0].dtype, count, channels, samples=colour)
         self._lock = Lock()
 
     @property
@@ -178,6 +186,7 @@ class ArrayPlanes:
         """See `PlaneSource.read`."""
         where = whole_region(self.plane_shape) if region is None else region
         if where.seen_shape == where.shape:
+            self._check_room(where)
             return self._show(index, where)
         return self._show_small(index, where)
 
@@ -216,6 +225,17 @@ class ArrayPlanes:
         plane = np.asarray(array[tuple(at[axis] for axis in self.array_axes)])
         kept = [axis for axis in self.array_axes if isinstance(at[axis], slice)]
         return plane.transpose([kept.index(axis) for axis in "CYX" if axis in kept])
+
+    def _check_room(self, region: Region) -> None:
+        """Refuse a region that does not fit into memory, before it is read."""
+        size = np.dtype(self.arrays[0].dtype).itemsize
+        needed = region.area * (3 + 2 * size * len(self._channels))
+        if needed > ROOM and needed > free_memory():
+            height, width = region.shape
+            raise ImageError(
+                f"A plane of {height} × {width} pixels needs {format_bytes(needed)} to be shown to "
+                f"a model, and {format_bytes(free_memory())} are free; cut or shrink the picture."
+            )
 
     def _show(self, index: tuple[int, ...], region: Region) -> NDArray[np.uint8]:
         channels = self.channels

@@ -77,7 +77,7 @@ def test_a_picture_cannot_be_its_own_output(refused, picture):
 @pytest.mark.parametrize(
     ("axes", "reason"),
     [
-        ("ZYX", "name 3 dimensions but the picture has 2"),
+        ("Y", "name 1 dimensions but the picture has 2"),
         ("YQ", "are not distinct letters"),
         ("YY", "are not distinct letters"),
         ("ZX", "lack Y or X"),

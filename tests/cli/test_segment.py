@@ -251,3 +251,39 @@ def test_a_view_shows_the_picture_another_way(run, tmp_path, discs):
     Image.fromarray(255 - discs).save(source)
     assert "1 objects" in run("segment", source, "-o", out)[1]
     assert "3 objects" in run("segment", source, "-o", out, "--force", "--view", "inverted")[1]
+
+
+def test_axes_of_one_pixel_may_be_named(run, component_model, picture, discs, tmp_path):
+    for name in ("out.tif", "out.png"):
+        code, _, err = run("segment", picture, "-o", tmp_path / name, "--axes", "TZYX", "-q")
+        assert (code, err) == (0, "")
+        written = read_picture(tmp_path / name).array
+        assert objects_of(np.asarray(written).reshape(54, 54)) == objects_of(
+            ndimage.label(discs)[0]
+        )
+
+
+def test_four_channels_of_eight_bits_are_all_seen(run, component_model, discs, tmp_path):
+    four = np.zeros((4, *discs.shape), np.uint8)
+    four[3] = discs // 4  # where RGBA has its alpha
+    tifffile.imwrite(tmp_path / "four.ome.tif", four, metadata={"axes": "CYX"})
+    code, said, _ = run("segment", tmp_path / "four.ome.tif", "-o", tmp_path / "out.tif")
+    assert code == 0 and "3 objects" in said
+
+
+def test_the_resolution_of_a_plain_tiff_is_kept(run, component_model, discs, tmp_path):
+    options = {"resolution": (40_000, 40_000), "resolutionunit": "CENTIMETER", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", discs, **options)
+    run("segment", tmp_path / "a.tif", "-o", tmp_path / "out.tif", "-q")
+    assert read_picture(tmp_path / "out.tif").pixel_size == pytest.approx({"Y": 0.25, "X": 0.25})
+
+
+def test_a_mask_of_zero_and_255_as_boxes(run, component_model, picture, discs, tmp_path):
+    tifffile.imwrite(tmp_path / "mask.tif", discs)
+    options = ("--mode", "boxes", "--boxes", tmp_path / "mask.tif")
+    code, said, _ = run("segment", picture, "-o", tmp_path / "out.tif", *options)
+    assert code == 0 and "3 objects" in said
+    foreign = ndimage.label(discs)[0].astype(np.uint16) * 100
+    tifffile.imwrite(tmp_path / "mask.tif", foreign)
+    run("segment", picture, "-o", tmp_path / "out.tif", *options, "--force")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), foreign)

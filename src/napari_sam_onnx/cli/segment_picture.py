@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from napari_sam_onnx.cli.lengths import to_pixels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
-from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
+from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes, insert_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.overlay import arrange_montage, draw_overlay
@@ -83,7 +84,7 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         pixels = to_pixels(*request.diameter, picture.pixel_size)
         request = replace(request, settings={**request.settings, "diameter": pixels})
     planes = _settle(picture, request)
-    check_label_path(job.labels, planes.label_axes)
+    check_label_path(job.labels, planes.label_axes if prod(planes.shape) > 1 else "YX")
     with ExitStack() as files:
         # Both are created before the work, so that it is not done in vain.
         labels_part = files.enter_context(write_beside(job.labels, overwrite=request.force))
@@ -118,8 +119,19 @@ def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:
             axes = infer_axes(shape)
         except ImageError as error:
             raise ImageError(f"{str(error).rstrip('.')}: --axes.") from error
-    named = check_axes(axes, len(shape))
-    return ArrayPlanes(picture.array, named, request.channels, picture.pixel_size, request.view)
+    array = picture.array
+    if len(axes) > len(shape):  # readers leave out axes of one pixel
+        own = picture.axes or ("YX" if len(shape) == 2 else "")
+        array = insert_axes(array, own, axes.upper())
+    named = check_axes(axes, array.ndim)
+    return ArrayPlanes(
+        array,
+        named,
+        request.channels,
+        picture.pixel_size,
+        request.view,
+        samples=picture.samples,
+    )
 
 
 def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:

@@ -61,7 +61,10 @@ def write_labels(
     PictureFileError
         If the file cannot hold the labels.
     """
-    check_label_path(path, axes)
+    outer = "".join(
+        axis for axis, n in zip(axes, labels.shape, strict=True) if n > 1 or axis in "YX"
+    )
+    check_label_path(path, outer)
     largest = max((int(plane.max(initial=0)) for plane in _iterate_planes(labels)), default=0)
     wide = largest > np.iinfo(np.uint16).max
     if path.suffix.lower() == ".png":
@@ -69,7 +72,8 @@ def write_labels(
             raise PictureFileError(
                 f"A PNG holds at most 65535 labels and there are {largest}; save them as .tif."
             )
-        write_png(path, np.asarray(labels).astype(np.uint16))
+        plane = tuple(slice(None) if axis in "YX" else 0 for axis in axes)
+        write_png(path, np.asarray(labels[plane]).astype(np.uint16))
         return
     import tifffile
 
