@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Event
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -430,3 +430,31 @@ def test_a_late_failure_is_not_said_over_what_is_newer(drive: Callable[..., Driv
     go_on.set()
     d.settle()
     assert d.shown == DISC and d.session.status.kind != "error"
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_during_a_run(drive: Callable[..., Driver], qtbot: Any, how: str) -> None:
+    d = drive(np.stack([draw_discs((60, 80), [(20 + z, 20)], 8) for z in range(3)]))
+    go_on, begun, model = Event(), Event(), d.models["pebble"]
+    encode = model.encode
+
+    def encode_slowly(image: Any) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return encode(image)
+
+    model.encode = encode_slowly
+    d.dock.automatic_panel.scope.setCurrentIndex(1)
+    qtbot.mouseClick(d.dock.automatic_panel.run, LEFT)
+    d.until(begun.is_set)
+    if how == "dock":
+        d.viewer.window.remove_dock_widget(d.dock)
+        assert [layer.name for layer in d.viewer.layers] == ["cells"]
+        d.dock.deleteLater()
+    else:  # napari waits for what runs
+        Timer(0.5, go_on.set).start()
+        d.viewer.close()
+    d.close = lambda: None
+    QTest.qWait(100)
+    go_on.set()
+    QTest.qWait(300)

@@ -101,6 +101,7 @@ def iterate_prompts(
     for start in range(0, len(prompts), batch):
         asked = prompts[start : start + batch]
         answer = model.decode(embedding, asked)
+        known = len(masks)
         for index, prompt in enumerate(asked):
             best = int(answer.best[index])
             iou = answer.predicted_iou[index, best]
@@ -113,7 +114,8 @@ def iterate_prompts(
                 masks.append(
                     replace(mask, low_res=None, point=point, rating=float(iou), label=label)
                 )
-        yield Progress(min(start + batch, len(prompts)), len(prompts), "objects")
+        done = min(start + batch, len(prompts))
+        yield Progress(done, len(prompts), "objects", tuple(masks[known:]))
     return masks
 
 

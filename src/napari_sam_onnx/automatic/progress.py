@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from napari_sam_onnx.masks import Mask
+
 Step = TypeVar("Step")
 Shown = TypeVar("Shown")
 Value = TypeVar("Value")
@@ -25,11 +27,15 @@ class Progress:
         Pieces of work in all; 0 while that is not known yet.
     unit : str
         What is counted, in the plural: ``"points"``, ``"objects"``, ``"tiles"``.
+    masks : tuple of Mask
+        What this piece of work has found, to be looked at: the run may still leave some of it
+        out where masks overlap, or join parts.
     """
 
     done: int
     total: int
     unit: str
+    masks: tuple[Mask, ...] = ()
 
 
 def drive(steps: Generator[Step, None, Value], show: Callable[[Step], object] = bool) -> Value:

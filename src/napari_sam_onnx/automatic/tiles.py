@@ -75,9 +75,11 @@ def iterate_tiles(
         found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
         limits = found.selection
         one_each = Selection(max_overlap=limits.max_overlap) if doubtful else limits
-        for mask in (move_mask(mask, tile, shape) for mask in found.choose(one_each)):
+        here = [move_mask(mask, tile, shape) for mask in found.choose(one_each)]
+        for mask in here:
             (cut if _is_cut(mask, tile, shape) else whole).append(mask)
-        yield Progress(number + 1, len(tiles), "tiles")
+        objects = (mask for mask in here if not found.background or mask.bbox != tile.box)
+        yield Progress(number + 1, len(tiles), "tiles", tuple(objects))
     merged = merge_masks(whole, cut, tiles, parameters.max_overlap)
     selection = limits.change(max_overlap=parameters.max_overlap)
     return MaskSet(rgb, tuple(merged), selection, background=found.background)

@@ -108,7 +108,7 @@ class SamDock(QWidget):
         self.automatic.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
         # By then the widgets are gone; only what runs must still be stopped.
-        running = (self.automatic, self.comparison, self.finder, self.shelf, self.session.lane)
+        running = (self.automatic.work, self.comparison, self.finder, self.shelf, self.session.lane)
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
         self._bind()

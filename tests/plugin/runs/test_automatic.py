@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx import label_store
+from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.picture import split_axis
-from napari_sam_onnx.plugin.runs.automatic import Automatic, Run, format_seconds
+from napari_sam_onnx.plugin.runs.automatic import Automatic, Run
+from napari_sam_onnx.plugin.runs.draft import Draft
+from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:
@@ -225,3 +229,82 @@ def test_a_plane_without_values_does_not_stop_the_run(bench: Bench, automatic: A
     automatic.work._running.run()
     assert layer.data.reshape(4, -1).any(axis=1).tolist() == [True, False, True, True]
     assert bench.session.status.kind == "ready"
+
+
+def rectangle(y0: int, x0: int, y1: int, x1: int) -> Mask:
+    return Mask((40, 60), (y0, x0), np.ones((y1 - y0, x1 - x0), bool), 0.9)
+
+
+def test_a_draft_shows_each_object_once() -> None:
+    planes = np.zeros((2, 40, 60), np.uint32)
+    draft = Draft(ArrayLabels(planes, "TYX"))
+    draft.begin((1,), last=4)
+    draft.add([rectangle(0, 0, 10, 10), rectangle(0, 20, 10, 26)])
+    assert np.unique(planes[1]).tolist() == [0, 5, 6] and not planes[0].any()
+    draft.add([rectangle(1, 1, 9, 9)])  # another tile's copy
+    assert len(draft) == 2 and (planes[1, :10, :10] == 5).all()
+    draft.add([rectangle(0, 18, 10, 40)])  # what a seam had cut, whole
+    assert len(draft) == 2 and np.unique(planes[1]).tolist() == [0, 5, 7]
+    assert (planes[1, :10, 18:40] == 7).all()
+    draft.add([rectangle(8, 0, 20, 10)])  # a neighbour that overlaps a little
+    assert (planes[1, :10, :10] == 5).all() and (planes[1, 10:20, :10] == 8).all()
+    draft.begin((1,), last=0)
+    assert len(draft) == 3
+    draft.clear()
+    draft.begin((0,), last=8)
+    draft.add([rectangle(0, 0, 3, 3)])
+    assert np.unique(planes[0]).tolist() == [0, 9] and len(draft) == 1
+
+
+def test_a_run_cancelled_inside_a_plane_keeps_the_objects_it_found(
+    bench: Bench, automatic: Automatic
+) -> None:
+    centers = [(40 + 80 * (i // 3), 40 + 80 * (i % 3)) for i in range(9)]
+    bench.open(draw_discs((240, 240), centers, 12))
+    automatic.start(Run("tiled", {"tile_side": 96, "tile_overlap": 24, "inner": "objects"}))
+    layer, stream = automatic.layer, automatic.work._running
+    while np.unique(layer.data).size < 5:
+        stream.run(steps=1)
+    assert "tiles" in automatic.work.text and "objects" in automatic.work.text
+    assert "left" in automatic.work.text and 0 < automatic.work.fraction < 1
+    automatic.work.cancel()
+    found = np.unique(layer.data).size - 1
+    stream.run()
+    assert bench.said == f"Cancelled; {found} objects found so far kept."
+    assert layer in bench.viewer.layers and np.unique(layer.data).size == found + 1 < 10
+    assert bench.session.layers is not None
+
+
+def test_a_whole_run_replaces_its_draft(bench: Bench, automatic: Automatic) -> None:
+    centers = [(40 + 80 * (i // 3), 40 + 80 * (i % 3)) for i in range(9)]
+    picture = draw_discs((240, 240), centers, 12)
+    bench.open(picture)
+    automatic.start(Run("tiled", {"tile_side": 96, "tile_overlap": 24, "inner": "objects"}))
+    layer = automatic.layer
+    automatic.work._running.run()
+    np.testing.assert_array_equal(layer.data > 0, picture > 0)
+    assert np.unique(layer.data).tolist() == list(range(10))
+
+
+def test_a_closed_run_leaves_what_it_found_and_no_empty_layer(
+    bench: Bench, automatic: Automatic
+) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    automatic.close()
+    assert [layer.name for layer in bench.viewer.layers if "automatic" in layer.name] == []
+    again = Automatic(bench.session, StepStream)
+    again.start(Run("objects", {}, whole=True))
+    layer, stream = again.layer, again.work._running
+    while not layer.data[0].any():
+        stream.run(steps=1)
+    again.close()
+    stream.run()
+    assert layer in bench.viewer.layers and layer.data[0].any()
+
+
+def test_the_pace_is_known_from_the_first_piece_on() -> None:
+    pace = Pace()
+    assert pace.guess(0.0, 100.0) is None
+    assert pace.guess(0.1, 101.0) == pytest.approx(9.0)
+    assert pace.guess(0.5, 105.0) == pytest.approx(5.0)

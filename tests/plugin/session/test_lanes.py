@@ -123,3 +123,22 @@ def test_streams(qtbot: Any, how: str) -> None:
     (error,) = finished
     assert (str(error) if error else None) == ("broke" if how == "fails" else None)
     assert seen == {"ends": [0, 1, 2], "stops": [0, 1], "fails": [0, 1]}[how]
+
+
+def test_a_call_that_cannot_be_interrupted_is_left_to_itself(qtbot: Any) -> None:
+    go_on, begun, heard, ended = Event(), Event(), [], []
+
+    def steps() -> Iterator[int]:
+        yield 1
+        begun.set()
+        assert go_on.wait(60)
+        yield 2
+
+    stream = ThreadStream(steps(), heard.append, ended.append, "slow")
+    qtbot.waitUntil(lambda: begun.is_set() and heard == [1], timeout=20_000)
+    stream.stop()
+    qtbot.waitUntil(lambda: ended == [None], timeout=20_000)
+    assert not go_on.is_set()
+    go_on.set()
+    qtbot.wait(200)
+    assert heard == [1] and ended == [None]

@@ -1,15 +1,16 @@
 """Automatic masks from the dock: one plane or the whole stack, into a new label image.
 
-Never writes over labels that exist. Planes fill in as they are finished, and stay when the run
-is cancelled.
+Never writes over labels that exist. Objects appear as they are found and planes as they are
+finished; both stay when the run is cancelled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES
@@ -20,6 +21,8 @@ from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.runs.draft import Draft
+from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.stacks import iterate_stack
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
     from napari_sam_onnx.stacks import StackUpdate
+
+SOON = 0.3  # seconds between two looks at a plane that is being filled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +90,9 @@ class Automatic:
         self.layer: Labels | None = None
         self._reader: Reader | None = None
         self._axes = (0, 1)
-        self._started = 0.0
+        self._pace: Pace | None = None
+        self._draft: Draft | None = None
+        self._started = self._refreshed = 0.0
         self._planes = self._found = 0
         session.removed.connect(self._on_removed)
 
@@ -111,7 +118,8 @@ class Automatic:
         self._planes = self._found = 0
         self.layer = layer
         insert_under_prompts(session.viewer, session.layers, self.layer)
-        self._started = monotonic()
+        self._started = self._refreshed = monotonic()
+        self._pace = Pace()
         axes = name_axes(len(picture.shape), plane.axes, reader.channel_axis)
         settings = {
             "link": link,
@@ -119,21 +127,32 @@ class Automatic:
             "indices": None if run.whole else [reader.index_of(plane)],
             **run.parameters,
         }
-        steps = _iterate(
-            session.engine,
-            session.source,
-            reader.planes(plane.axes),
-            ArrayLabels(layer.data, axes),
-            settings,
-        )
+        sink = ArrayLabels(layer.data, axes)
+        self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
+        planes = reader.planes(plane.axes)
+        steps = _iterate(session.engine, session.source, planes, sink, self._draft, settings)
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")
-        self.work.start(steps, title, "Starting …", self._on_update, self._on_finished)
+        self.work.start(
+            steps, title, "Looking over the picture …", self._on_update, self._on_finished
+        )
 
     def close(self) -> None:
-        """Stop and show nothing more."""
-        self.layer = None
+        """Stop and show nothing more; a layer that holds nothing goes away."""
+        layer, self.layer = self.layer, None
         self.work.close()
+        if layer is not None and not self._planes and not self._drafted:
+            self._take_away(layer)
+
+    @property
+    def _drafted(self) -> int:
+        """Objects on the plane that is not finished."""
+        return 0 if self._draft is None else len(self._draft)
+
+    def _take_away(self, layer: Labels) -> None:
+        if layer in self.session.viewer.layers:
+            self.session.viewer.layers.remove(layer)
+        remove_labels(place_of(layer))
 
     def _on_update(self, update: StackUpdate) -> None:
         """Show how far the run has come, and a plane that is finished."""
@@ -142,24 +161,36 @@ class Automatic:
         if update.labels is not None:
             self._planes = update.done
             self._found = max(self._found, int(update.labels.max(initial=0)))
-            plane = self._reader.plane_at(self._axes, update.index)
-            if plane == self.session.plane or self.session.viewer.dims.ndisplay == 3:
-                self.layer.refresh()
+        if update.labels is not None or (update.step is not None and update.step.masks):
+            self._refresh(update, final=update.labels is not None)
         inside = 0.0
         if update.step is not None and update.step.total:
             inside = update.step.done / update.step.total
         fraction = min(1.0, (update.done + inside) / max(1, update.total))
-        self.work.tell(_describe(update, fraction, monotonic() - self._started), fraction)
+        assert self._pace is not None
+        left = self._pace.guess(fraction, monotonic())
+        self.work.tell(_describe(update, left, self._drafted), fraction)
+
+    def _refresh(self, update: StackUpdate, *, final: bool) -> None:
+        """Draw a plane that has got labels; while it is not finished, now and then."""
+        assert self.layer is not None and self._reader is not None
+        plane = self._reader.plane_at(self._axes, update.index)
+        if plane != self.session.plane and self.session.viewer.dims.ndisplay != 3:
+            return
+        now, begun = monotonic(), perf_counter()
+        if final or now >= self._refreshed:
+            self.layer.refresh()
+            # drawing a large plane takes long: at most a tenth of the time goes there
+            self._refreshed = now + max(SOON, 10 * (perf_counter() - begun))
 
     def _on_finished(self, error: Exception | None) -> None:
         """End a run; a layer in which no plane was finished goes away again."""
         layer, viewer = self.layer, self.session.viewer
         if layer is not None:
-            if not self._planes:
-                if layer in viewer.layers:
-                    viewer.layers.remove(layer)
-                remove_labels(place_of(layer))
+            if not self._planes and not self._drafted:
+                self._take_away(layer)
             elif layer in viewer.layers:
+                layer.refresh()
                 self.made.emit(layer)
             self._report(layer, error)
         self.layer = self._reader = None
@@ -169,8 +200,10 @@ class Automatic:
         if error is not None:
             self.session.say(explain(error), "error")
         elif self.work.stopped:
-            kept = f"{self._planes} finished plane{'s' * (self._planes != 1)} kept"
-            self.session.say(f"Cancelled; {kept}." if self._planes else "Cancelled.")
+            drafted, planes = self._drafted, self._planes
+            kept = [f"{planes} finished plane{'s' * (planes != 1)}"] * bool(planes)
+            kept += [f"{drafted} object{'s' * (drafted != 1)} found so far"] * bool(drafted)
+            self.session.say(f"Cancelled; {' and '.join(kept)} kept." if kept else "Cancelled.")
         else:
             found, place = self._found, place_of(layer)
             where = "" if place is None else f" They are kept in {place}."
@@ -218,37 +251,39 @@ def _iterate(
     source: Any,
     planes: PlaneSource,
     labels: PlaneSink,
+    draft: Draft | None,
     settings: dict[str, Any],
 ) -> Generator[StackUpdate, None, None]:
     """Run in the worker: lend the model for as long as the run goes on, and write each plane."""
+    last = 0
     with engine.use(source) as model:
         # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
         cache = None if settings["indices"] is None else engine.cache
         for update in iterate_stack(planes, model, cache=cache, **settings):
             if update.labels is not None:
                 labels.write(update.index, update.labels)
+                last = max(last, int(update.labels.max(initial=0)))
+                if draft is not None:
+                    draft.clear()
+            elif update.step is not None and draft is not None:
+                draft.begin(update.index, last)
+                draft.add(update.step.masks)
             yield update
 
 
-def _describe(update: StackUpdate, fraction: float, seconds: float) -> str:
+def _describe(update: StackUpdate, left: float | None, found: int) -> str:
     """Say how far a run has come and how long it will take."""
     parts = []
     if update.total > 1:
         parts.append(f"plane {min(update.done + 1, update.total)} of {update.total}")
     if update.step is not None and update.step.total:
         parts.append(f"{update.step.done} of {update.step.total} {update.step.unit}")
-    if fraction > 0.02 and seconds > 0.5:
-        parts.append(f"{format_seconds(seconds / fraction - seconds)} left")
-    text = ", ".join(parts) or "encoding …"
+    if found and update.step is not None and update.step.unit != "objects":
+        parts.append(f"{found} object{'s' * (found != 1)}")
+    if left is not None and left > 0:
+        parts.append(f"{format_seconds(left)} left")
+    text = ", ".join(parts) or "looking over the picture …"
     return text[0].upper() + text[1:]
-
-
-def format_seconds(seconds: float) -> str:
-    """Write a duration as people say it: ``40 s``, ``3 min``, ``1 h 5 min``."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _name_of(source: Any) -> str:

@@ -7,8 +7,11 @@ exception arrives on the thread of the interface.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from qtpy.QtCore import QTimer
 
 from napari_sam_onnx.errors import log_fault
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 
 CALM_MS = 200
+
+PATIENCE_MS = 700
+"""A call that cannot be interrupted is left to itself after this time; nobody hears of its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,26 +173,31 @@ class ThreadStream:
         from napari.utils import cancelable_progress
 
         self._error: Exception | None = None
-        self._finished = finished
-        self._stopping = self._reporting = False
+        self._step, self._finished = step, finished
+        self._stopping = self._reporting = self._over = False
         self._bar = cancelable_progress(total=0, desc=title, cancel_callback=self.stop)
         self._worker = create_worker(
-            self._guard, generator, _connect={"yielded": step, "finished": self._finish}
+            self._guard, generator, _connect={"yielded": self._on_step, "finished": self._finish}
         )
 
     def stop(self) -> None:
-        """Stop at the generator's next yield."""
-        self._stopping = True
+        """Stop at the generator's next yield, or let go of it where that is long in coming."""
+        if not self._stopping:
+            self._stopping = True
+            QTimer.singleShot(PATIENCE_MS, self._finish)
 
     def report(self, done: int, total: int) -> None:
         """Show how far it has come in napari's activity dock."""
-        if self._reporting:  # the bar lets other events in, of which one may be the next report
+        if (
+            self._reporting or self._over
+        ):  # the bar lets other events in, of which one may be the next report
             return
         self._reporting = True
-        if self._bar.total != total:
-            self._bar.total = total
-        if done > self._bar.n:
-            self._bar.update(done - self._bar.n)
+        with suppress(RuntimeError):  # the window that showed it is gone
+            if self._bar.total != total:
+                self._bar.total = total
+            if done > self._bar.n:
+                self._bar.update(done - self._bar.n)
         self._reporting = False
 
     def _guard(self, generator: Generator[Any, None, None]) -> Generator[Any, None, None]:
@@ -201,7 +212,15 @@ class ThreadStream:
         finally:
             generator.close()
 
+    def _on_step(self, value: Any) -> None:
+        if not self._over:
+            self._step(value)
+
     def _finish(self) -> None:
-        self._bar.close()
-        finished, self._finished = self._finished, lambda error: None
-        finished(self._error)
+        """End it once: when the worker has, or when its patience is over."""
+        if self._over:
+            return
+        self._over = True
+        with suppress(RuntimeError):
+            self._bar.close()
+        self._finished(self._error)
