@@ -6,7 +6,7 @@ from skimage.transform import resize
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, measure_iou, measure_overlap
 from napari_sam_onnx.nms import suppress_overlapping
-from napari_sam_onnx.upscale import mask_from_low_res, upscale_region
+from napari_sam_onnx.upscale import SURE, low_res_from_mask, mask_from_low_res, upscale_region
 
 rng = np.random.default_rng(0)
 
@@ -146,3 +146,18 @@ def test_nms_is_torchvisions(threshold):
 
 def test_nms_of_nothing():
     assert suppress_overlapping(np.zeros((0, 4)), [], 0.5).size == 0
+
+
+def test_any_mask_becomes_logits_that_give_it_back():
+    shape = (400, 500)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for truth, least in (
+        ((y - 50) ** 2 + (x - 60) ** 2 < 12**2, 1.0),  # smaller than the grid of logits
+        ((y - 200) ** 2 + ((x - 240) / 1.2) ** 2 < 190**2, 0.99),  # larger
+        ((y < 3) & (x < 4), 1.0),  # in the corner
+        ((y == 7) & (x > 20) & (x < 90), 1.0),  # a line
+    ):
+        mask = Mask.from_array(truth)
+        low_res = low_res_from_mask(mask)
+        assert low_res.logits.min() == -SURE and low_res.logits.max() <= SURE
+        assert measure_iou(mask, mask_from_low_res(low_res, shape)) >= least

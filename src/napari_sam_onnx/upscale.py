@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.regions import move_mask, unshrink
 from napari_sam_onnx.resample import Resampling
@@ -15,11 +16,13 @@ from napari_sam_onnx.resample import Resampling
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.embedding import LowResMask, LowResMasks
+    from napari_sam_onnx.embedding import LowResMasks
     from napari_sam_onnx.regions import Region
 
 MASK_THRESHOLD = 0.0
 STABILITY_OFFSET = 1.0
+SURE = 8.0
+"""Logit of a pixel that a given mask has, or with the other sign has not: p = 0.9997."""
 
 
 def upscale_region(
@@ -86,6 +89,43 @@ def mask_from_low_res(
     origin = resampling.origin
     mask = Mask(plane_shape, origin, crop, float(predicted_iou), stability, low_res)
     return crop_to_object(mask)
+
+
+def low_res_from_mask(mask: Mask, side: int = 256, margin: float = 0.25) -> LowResMask:
+    """Make logits of any mask, drawn by hand or by another tool, so that a model can refine it.
+
+    Parameters
+    ----------
+    mask : Mask
+        Not empty.
+    side : int
+        Samples per side; models resample them into their own frame.
+    margin : float
+        Background around the object on each side, as a part of its longer side.
+
+    Returns
+    -------
+    LowResMask
+        In a square window around the object. A sample's logit goes from ``-SURE`` to ``SURE``
+        with the part of it that the mask covers, so that upscaling gives the mask back.
+    """
+    y0, x0, y1, x1 = mask.bbox
+    extent = max(y1 - y0, x1 - x0) * (1 + 2 * margin)
+    top, left = (y0 + y1 - extent) / 2, (x0 + x1 - extent) / 2
+    rows = _cover(top - y0, extent, side, y1 - y0)
+    columns = _cover(left - x0, extent, side, x1 - x0)
+    covered = np.clip(rows @ mask.crop.astype(np.float32) @ columns.T, 0, 1)
+    window = np.array([top, left, top + extent, left + extent], np.float32)
+    return LowResMask((2 * covered - 1).astype(np.float32) * np.float32(SURE), window)
+
+
+def _cover(start: float, extent: float, side: int, pixels: int) -> NDArray[np.float32]:
+    """Part of each of `side` samples from `start` on that each of `pixels` covers, (side, n)."""
+    step = extent / side
+    edges = start + step * np.arange(side + 1)
+    pixel = np.arange(pixels)
+    shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return np.asarray(np.maximum(shared, 0) / step, np.float32)
 
 
 class CandidateMasks(Sequence[Mask]):

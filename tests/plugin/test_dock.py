@@ -244,7 +244,8 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
     panel.link.setCurrentIndex(1)
     d.click(int(d.viewer.dims.current_step[0]), 40, 55)
     d.press(Qt.Key.Key_N)
-    first = d.labels.copy()
+    target = d.commits.labels.layer
+    first = target.data.copy()
     model = d.models["pebble"]
     if cancel:
         encode, go_on = model.encode, Event()
@@ -263,7 +264,8 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         go_on.set()
     d.until(lambda: not d.dock.automatic.work.busy)
     made = d.viewer.layers["cells automatic"]
-    np.testing.assert_array_equal(d.labels, first)  # never over labels that exist
+    np.testing.assert_array_equal(target.data, first)  # never over labels that exist
+    assert d.commits.labels.layer is made  # what is corrected from now on
     np.testing.assert_allclose(made.scale, d.picture.scale)
     if cancel:
         done = made.data.reshape(5, -1).any(axis=1)
@@ -272,6 +274,10 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         np.testing.assert_array_equal(made.data > 0, stack > 0)
         assert np.unique(made.data).tolist() == [0, 1, 2]  # linked along z
         assert "2 objects" in d.said
+    d.press(Qt.Key.Key_Z, CONTROL)
+    assert made not in d.viewer.layers and d.commits.labels.layer is target
+    d.press(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert made in d.viewer.layers and d.commits.labels.layer is made
 
 
 def test_through_the_proxy_that_napari_hands_to_plugins(
@@ -289,7 +295,7 @@ def test_through_the_proxy_that_napari_hands_to_plugins(
     d.press(Qt.Key.Key_N)
     qtbot.mouseClick(d.dock.automatic_panel.run, LEFT)
     d.until(lambda: not d.dock.automatic.work.busy)
-    assert d.ids == [1] and type(d.commits.labels.layer) is Labels
+    assert d.ids == [1, 2, 3] and type(d.commits.labels.layer) is Labels
     d.viewer.layers.remove(d.picture)
     assert d.session.picture is None
 

@@ -148,7 +148,14 @@ class SamDock(QWidget):
         self.comparison.close()
         self.finder.close()
         self.model_panel.shut()
+        lost = self.commits.pending
+        self.commits.close()
         self.session.close()
+        if lost:
+            show_warning(
+                f"{lost} accepted object{'s' * (lost != 1)} had no answer yet when the dock was "
+                "closed, and were not written."
+            )
 
     def _bind(self) -> None:
         """Give mouse and keys to the prompt layers that there are now."""
@@ -169,9 +176,8 @@ class SamDock(QWidget):
             show_warning(status.text)
 
     def _take_made(self, layer: Any) -> None:
-        """Correct what was made automatically, where no other labels are chosen."""
-        if self.commits.labels.layer is None:
-            self.commits.labels.choose(layer)
+        """Correct what was made automatically from now on."""
+        self.commits.take_made(layer)
 
 
 def _stop(running: tuple[Any, ...], *_: Any) -> None:

@@ -47,6 +47,7 @@ BINDINGS = (
     Binding((), "Right-click", "a point on the background (or Shift+click)"),
     Binding((), "Shift+drag", "a box around the object"),
     Binding(("N", "Enter"), "N, Enter", "accept the mask as the next label"),
+    Binding(("Shift-N",), "Shift+N", "accept the mask in place of the label under it"),
     Binding(("Escape",), "Esc", "discard the prompts"),
     Binding(("Control-Z",), "Ctrl+Z", "undo the last prompt or object"),
     Binding(("Control-Shift-Z",), "Ctrl+Shift+Z", "redo"),
@@ -54,7 +55,8 @@ BINDINGS = (
     Binding(("Q",), "Q", "turbo: each click commits an object"),
     Binding(("B",), "B", "several: each click is an object of its own; N accepts all"),
     Binding(("H",), "H (hold)", "hide the preview"),
-    Binding(("K",), "K", "delete the object under the cursor"),
+    Binding(("K",), "K", "delete the object under the cursor from this plane"),
+    Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
 )
 
 
@@ -72,9 +74,10 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
 
     # napari holds a key only for a generator function
     def hide_while_held(_: Any) -> Generator[None, None, None]:
+        before = layers.preview.layer.visible
         layers.preview.layer.visible = False
         yield
-        layers.preview.layer.visible = True
+        layers.preview.layer.visible = before
 
     actions: dict[str, Callable[[Any], Any]] = {
         "N": lambda _: commits.accept(),
@@ -87,6 +90,8 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
         "B": lambda _: session.choose_each_click(not session.each_click),
         "H": hide_while_held,
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
+        "Shift-K": lambda _: commits.delete_at(session.viewer.cursor.position, whole=True),
+        "Shift-N": lambda _: commits.accept(replacing=True),
     }
     bound = (layers.points, layers.boxes)
     for layer in bound:

@@ -14,10 +14,10 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.label_store import find_largest, make_labels
+from napari_sam_onnx.label_store import make_labels
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
-from napari_sam_onnx.plugin.layers.plane import pixel_indices, take_plane
+from napari_sam_onnx.plugin.layers.plane import Plane, pixel_indices, plane_index, take_plane
 from napari_sam_onnx.plugin.layers.snapshot import Paint
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
+
+
+QUICK_PIXELS = 64_000_000
+"""Label images in memory up to this size are searched whole for an object."""
 
 
 class TargetError(UserError, ValueError):
@@ -93,14 +96,6 @@ def can_be_target(layer: Any, picture: Picture) -> bool:
     )
 
 
-def free_label(layer: Labels) -> int:
-    """Return the smallest number that no object and none below has: the maximum plus one.
-
-    Reads the whole array: call it in a worker where that is large.
-    """
-    return find_largest(layer.data) + 1
-
-
 def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: bool) -> Paint:
     """Write an object into a label image, as one step of the layer's history.
 
@@ -136,16 +131,68 @@ def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: b
     return _write(layer, indices, before, np.full(before.shape, label, before.dtype))
 
 
-def erase_object(layer: Labels, plane: Plane, pixel: tuple[int, int]) -> Paint | None:
-    """Remove the object under a pixel from its plane; None where there is none."""
+def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint:
+    """Give an object of a label image another outline on a plane, as one step of its history.
+
+    Its number, and with it its features and colour, stays; so do the other objects.
+    """
     labels = np.asarray(take_plane(layer.data, plane))
-    label = labels[pixel]
-    if label == 0:
-        return None
-    rows, columns = np.nonzero(labels == label)
-    before = np.full(rows.shape, label, labels.dtype)
-    indices = pixel_indices(rows, columns, plane)
-    return _write(layer, indices, before, np.zeros_like(before))
+    wanted = np.zeros(labels.shape, bool)
+    wanted[mask.slices] = mask.crop
+    old = labels == label
+    rows, columns = np.nonzero(wanted != old)
+    if not rows.size:
+        raise TargetError(f"This is object {label} as it is already; correct it by clicks first.")
+    before = labels[rows, columns].copy()
+    after = np.where(wanted[rows, columns], label, 0).astype(labels.dtype)
+    return _write(layer, pixel_indices(rows, columns, plane), before, after)
+
+
+def erase_object(layer: Labels, plane: Plane, label: int, whole: bool) -> tuple[Paint, bool]:
+    """Remove an object, as one step of the layer's history.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    plane : Plane
+    label : int
+    whole : bool
+        From all planes, or from that one.
+
+    Returns
+    -------
+    paint : Paint
+    elsewhere : bool
+        Whether the object is left on other planes.
+    """
+    if whole:
+        indices = _find_pixels(layer.data, label)
+    else:
+        rows, columns = np.nonzero(np.asarray(take_plane(layer.data, plane)) == label)
+        indices = pixel_indices(rows, columns, plane)
+    before = np.full(indices[0].shape, label, layer.data.dtype)
+    paint = _write(layer, indices, before, np.zeros_like(before))
+    return paint, not whole and _is_near(layer.data, plane, label)
+
+
+def label_at(layer: Labels, plane: Plane, pixel: tuple[int, int]) -> int:
+    """Return the label of a plane's pixel; 0 outside the plane."""
+    height, width = (int(layer.data.shape[axis]) for axis in plane.axes)
+    y, x = pixel
+    if not (0 <= y < height and 0 <= x < width):
+        return 0
+    return int(np.asarray(layer.data[plane_index(plane, slice(y, y + 1), slice(x, x + 1))]).item())
+
+
+class LabelledPlane:
+    """A plane of a label image of which only the parts that are asked for are read."""
+
+    def __init__(self, layer: Labels, plane: Plane) -> None:
+        self._data, self._plane = layer.data, plane
+
+    def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.integer]:
+        read = np.asarray(self._data[plane_index(self._plane, *part)])
+        return read.T if self._plane.flipped else read
 
 
 def revert(paint: Paint) -> int:
@@ -174,6 +221,32 @@ def _write(
 ) -> Paint:
     layer.data_setitem(indices, after)
     return Paint(layer, indices, before, after)
+
+
+def _find_pixels(data: Any, label: int) -> tuple[NDArray[np.intp], ...]:
+    """List the pixels of an object, reading one position of the first axis at a time."""
+    if isinstance(data, np.ndarray) or len(data.shape) < 3:
+        return np.nonzero(np.asarray(data) == label)
+    parts = []
+    for first in range(data.shape[0]):
+        found = np.nonzero(np.asarray(data[first]) == label)
+        parts.append((np.full(found[0].shape, first, np.intp), *found))
+    return tuple(np.concatenate(along) for along in zip(*parts, strict=True))
+
+
+def _is_near(data: Any, plane: Plane, label: int) -> bool:
+    """Whether an object is on other planes: on any in memory, else on those next to this one."""
+    if isinstance(data, np.ndarray) and data.size <= QUICK_PIXELS:
+        return bool((data == label).any())
+    for axis in plane.others:
+        for step in (-1, 1):
+            position = list(plane.position)
+            position[axis] += step
+            if 0 <= position[axis] < data.shape[axis]:
+                there = take_plane(data, Plane(plane.axes, tuple(position)))
+                if bool((np.asarray(there) == label).any()):
+                    return True
+    return False
 
 
 def _size(shape: tuple[int, ...]) -> str:

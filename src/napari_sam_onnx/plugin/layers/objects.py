@@ -2,23 +2,26 @@
 
 A box is an object of its own, and the clicks inside it belong to it. All other clicks on objects
 are one object together or, where each click is meant as one, each its own. A background click
-outside all boxes belongs to the object that is nearest to it.
+outside all boxes belongs to the object that is nearest to it. Where an object that exists is being
+corrected, all clicks outside the boxes correct it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 
 SAME_BOX = 0.5
 """A box that overlaps another one with at least this IoU is the same box, drawn again."""
@@ -41,18 +44,43 @@ def split_objects(prompts: Snapshot, plane: Plane, each_click: bool = False) -> 
         In plane pixels, in the order in which the objects were begun: boxes first, then clicks.
         None where there are background clicks alone.
     """
-    here = lie_on_plane(prompts.points, plane)
-    points = to_plane(prompts.points[here], plane)
-    signs = prompts.positive[here].astype(np.int64)
-    boxes = [box_corners(box, plane) for box in prompts.boxes if lie_on_plane(box, plane).all()]
-    owners = _find_owners(points, signs, boxes, each_click)
+    points, signs, boxes, owners = _assign(prompts, plane, each_click)
     objects = [
         Prompts(points[owners == number], signs[owners == number], box)
         for number, box in enumerate(boxes)
     ]
+    corrected = prompts.correction_on(plane)
+    if corrected is not None:
+        own = owners == len(boxes)
+        return (*objects, Prompts(points[own], signs[own], None, corrected.mask.low_res))
     loose = np.unique(owners[owners >= len(boxes)])
     objects += [Prompts(points[owners == n], signs[owners == n]) for n in loose]
     return tuple(objects)
+
+
+def without_objects(
+    prompts: Snapshot, plane: Plane, each_click: bool, numbers: Sequence[int]
+) -> Snapshot:
+    """Return the prompts without those of some objects of a plane, by position in its objects."""
+    _, _, boxes, owners = _assign(prompts, plane, each_click)
+    if prompts.correction_on(plane) is None:
+        kinds = [*range(len(boxes)), *map(int, np.unique(owners[owners >= len(boxes)]))]
+    else:
+        kinds = list(range(len(boxes) + 1))
+    gone = {kinds[number] for number in numbers}
+    kept = np.ones(len(prompts.points), bool)
+    kept[lie_on_plane(prompts.points, plane)] = [owner not in gone for owner in owners]
+    here = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
+    dropped = [box for number, box in enumerate(here) if number in gone]
+    corrections = tuple(
+        c for c in prompts.corrections if c.plane != plane or len(boxes) not in gone
+    )
+    return Snapshot(
+        prompts.points[kept],
+        prompts.positive[kept],
+        tuple(box for box in prompts.boxes if not any(box is d for d in dropped)),
+        corrections,
+    )
 
 
 def has_points(prompts: Snapshot, plane: Plane) -> bool:
@@ -68,11 +96,22 @@ def is_same_box(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     return union > 0 and shared / union >= SAME_BOX
 
 
+def _assign(prompts: Snapshot, plane: Plane, each_click: bool) -> tuple[Any, Any, Any, Any]:
+    """Return a plane's points, signs, boxes, and the number of each point's object."""
+    here = lie_on_plane(prompts.points, plane)
+    points = to_plane(prompts.points[here], plane)
+    signs = prompts.positive[here].astype(np.int64)
+    boxes = [box_corners(box, plane) for box in prompts.boxes if lie_on_plane(box, plane).all()]
+    corrects = prompts.correction_on(plane) is not None
+    return points, signs, boxes, _find_owners(points, signs, boxes, each_click, corrects)
+
+
 def _find_owners(
     points: NDArray[np.float64],
     signs: NDArray[np.int64],
     boxes: list[NDArray[np.float64]],
     each_click: bool,
+    corrects: bool,
 ) -> NDArray[np.int64]:
     """Find each point's object: boxes are numbered from 0, loose clicks after them; -1: none."""
     owners = np.full(len(points), -1)
@@ -81,6 +120,8 @@ def _find_owners(
         inside = [n for n, box in enumerate(boxes) if _holds(box, point)]
         if inside:
             owners[i] = min(inside, key=lambda n: float(np.prod(boxes[n][2:] - boxes[n][:2])))
+        elif corrects:
+            owners[i] = len(boxes)
         elif alone:
             owners[i] = 0
     loose = np.flatnonzero((owners < 0) & (signs == POSITIVE))

@@ -234,7 +234,7 @@ def mix_layers(layers: Sequence[Image]) -> Picture:
             raise ImageError(
                 f"“{layer.name}” is a colour picture and cannot be mixed; choose it alone."
             )
-        if not _lie_alike(layer, first):
+        if not lie_alike(layer, first):
             raise ImageError(
                 f"“{layer.name}” and “{first.name}” differ in shape or position, so they "
                 "cannot be mixed."
@@ -280,10 +280,10 @@ def mixable_layers(layers: Sequence[Image], main: Image | None) -> list[Image]:
     """List the single-channel layers that lie on a layer, or on the first that is one."""
     plain = [layer for layer in layers if not layer.rgb]
     first = main if main in plain else next(iter(plain), None)
-    return [layer for layer in plain if first is not None and _lie_alike(layer, first)]
+    return [layer for layer in plain if first is not None and lie_alike(layer, first)]
 
 
-def _lie_alike(a: Image, b: Image) -> bool:
+def lie_alike(a: Image, b: Image) -> bool:
     """Whether two layers lie on one another pixel by pixel."""
     names = ("scale", "translate", "rotate", "shear")
     return (

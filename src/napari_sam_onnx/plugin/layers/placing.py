@@ -27,7 +27,7 @@ def keep_inside(prompts: Snapshot, shape: Sequence[int]) -> Snapshot:
     edge = np.array(shape, dtype=float) - 0.5
     inside = ((prompts.points >= -0.5) & (prompts.points < edge)).all(axis=1)
     boxes = tuple(box for box in prompts.boxes if _overlaps(box, edge))
-    return Snapshot(prompts.points[inside], prompts.positive[inside], boxes)
+    return Snapshot(prompts.points[inside], prompts.positive[inside], boxes, prompts.corrections)
 
 
 def drop_boxes(prompts: Snapshot, boxes: Sequence[NDArray[np.float64]]) -> Snapshot:
@@ -40,7 +40,31 @@ def without_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
     """Return the prompts of all other planes."""
     away = ~lie_on_plane(prompts.points, plane)
     boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
-    return Snapshot(prompts.points[away], prompts.positive[away], boxes)
+    corrections = tuple(c for c in prompts.corrections if c.plane != plane)
+    return Snapshot(prompts.points[away], prompts.positive[away], boxes, corrections)
+
+
+def on_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts of one plane."""
+    here = lie_on_plane(prompts.points, plane)
+    boxes = tuple(box for box in prompts.boxes if lie_on_plane(box, plane).all())
+    corrections = tuple(c for c in prompts.corrections if c.plane == plane)
+    return Snapshot(prompts.points[here], prompts.positive[here], boxes, corrections)
+
+
+def join(first: Snapshot, second: Snapshot) -> Snapshot:
+    """Return the prompts of both."""
+    return Snapshot(
+        np.concatenate([first.points, second.points]),
+        np.concatenate([first.positive, second.positive]),
+        (*first.boxes, *second.boxes),
+        (*first.corrections, *second.corrections),
+    )
+
+
+def is_empty(prompts: Snapshot) -> bool:
+    """Whether there are no prompts at all."""
+    return not (len(prompts.points) or prompts.boxes or prompts.corrections)
 
 
 def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:

@@ -153,6 +153,12 @@ def pixel_indices(
     )
 
 
+def plane_index(plane: Plane, rows: slice, columns: slice) -> tuple[int | slice, ...]:
+    """Return what to index an array with to get a part of a plane, axes in the array's order."""
+    along = {plane.axes[0]: rows, plane.axes[1]: columns}
+    return tuple(along.get(axis, pixel) for axis, pixel in enumerate(plane.position))
+
+
 def take_plane(array: NDArray[T], plane: Plane) -> NDArray[T]:
     """Return one plane of an array, ``(H, W)``; a view where the array allows."""
     flat = array[plane.slices]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Labels
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 COLORS = ("#ffd500", "#00d5ff", "#ff7ac8", "#9dff3b", "#ff8f1f", "#b18cff")
 """Of the objects that are shown together, in turn; the first is that of a single one."""
 
-FILL, DOUBTFUL_FILL = 0.35, 0.15
+REFUSED = "#9a9a9a"
+FILL, DOUBTFUL_FILL, REFUSED_FILL = 0.35, 0.12, 0.0
 DOUBTFUL_EDGE = 0.6
-_KINDS = 4  # values per colour: outline and fill, of a mask and of a doubtful one
+DASH = 3
+"""A doubtful or refused outline has gaps of so many times its width."""
+
+_LOOKS = ("sure", "doubtful", "refused")
+_KINDS = 2 * len(_LOOKS)  # values per colour: outline and fill of each look
 
 # Up to this size the layer holds the plane, of which masks change a few pixels; beyond, the
 # objects' own box, so that a huge plane costs no more than a small one.
@@ -42,12 +47,12 @@ class Shown:
     Parameters
     ----------
     mask : Mask
-    doubtful : bool
-        Whether it is to look less sure than others.
+    look : {"sure", "doubtful", "refused"}
+        How it looks; what is refused is not written when it is accepted.
     """
 
     mask: Mask
-    doubtful: bool = False
+    look: Literal["sure", "doubtful", "refused"] = "sure"
 
 
 class Preview:
@@ -72,7 +77,8 @@ class Preview:
             metadata={MARK: {"role": "preview"}},
             **geometry_of(picture),
         )
-        self.layer.editable = False
+        self._lock()
+        self.layer.events.editable.connect(self._lock)
 
     def show(self, objects: Sequence[Shown], plane: Plane) -> None:
         """Show masks on their plane instead of what was shown."""
@@ -115,6 +121,10 @@ class Preview:
             setattr(self.layer, name, value)
         self._follow()
 
+    def _lock(self, *_: Any) -> None:
+        """Keep brushes off: what is painted here would be lost."""
+        self.layer.editable = False
+
     def _draw(
         self,
         flat: NDArray[np.uint8],
@@ -123,13 +133,18 @@ class Preview:
         shown: Shown,
         line: int,
     ) -> None:
-        mask, value = shown.mask, 1 + _KINDS * (number % len(COLORS)) + 2 * shown.doubtful
+        mask = shown.mask
+        value = 1 + _KINDS * (number % len(COLORS)) + 2 * _LOOKS.index(shown.look)
         top, left = mask.origin[0] - region[0], mask.origin[1] - region[1]
         rows, columns = mask.crop.shape
         there = flat[top : top + rows, left : left + columns]
-        there[mask.crop] = value
         thin = min(line, 1 + min(rows, columns) // 16)
-        there[erode(mask.crop, thin)] = value + 1
+        edge = mask.crop & ~erode(mask.crop, thin)
+        if shown.look != "sure":  # dashes along both diagonals
+            y, x = np.ogrid[:rows, :columns]
+            edge &= ((y + x) // (DASH * thin) + (y - x) // (DASH * thin)) % 2 == 0
+        there[mask.crop] = value + 1
+        there[edge] = value
         self._drawn.append(there)
 
     def _wipe(self) -> None:
@@ -169,9 +184,12 @@ def _make_colormap() -> CyclicLabelColormap:
     (A colormap that names each value is compiled by numba when it is first drawn, for 0.4 s.)
     """
     colors = [(0.0, 0.0, 0.0, 0.0)]
+    gray = transform_color(REFUSED)[0]
     for name in COLORS:
-        color = transform_color(name)[0]
-        colors += [(*color[:3], a) for a in (1.0, FILL, DOUBTFUL_EDGE, DOUBTFUL_FILL)]
+        own = transform_color(name)[0]
+        looks = ((own, 1.0, FILL), (own, DOUBTFUL_EDGE, DOUBTFUL_FILL), (gray, 1.0, REFUSED_FILL))
+        for color, *alphas in looks:
+            colors += [(*color[:3], alpha) for alpha in alphas]
     return CyclicLabelColormap(colors=colors)
 
 

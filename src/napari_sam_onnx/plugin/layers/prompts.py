@@ -44,10 +44,18 @@ class PromptLayers:
         What the layers lie on.
     edited : callable
         Called without arguments after the user changed the prompts, by whatever means.
+    turned : callable
+        Called without arguments after a layer's mode was changed, or it was shown or hidden.
     """
 
-    def __init__(self, viewer: ViewerModel, picture: Picture, edited: Callable[[], None]) -> None:
-        self._viewer, self._picture, self._edited = viewer, picture, edited
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        picture: Picture,
+        edited: Callable[[], None],
+        turned: Callable[[], None],
+    ) -> None:
+        self._viewer, self._picture, self._edited, self._turned = viewer, picture, edited, turned
         self._quiet = False
         geometry, ndim = geometry_of(picture), picture.main.ndim
         self.preview = Preview(picture)
@@ -73,9 +81,9 @@ class PromptLayers:
         for layer in self.all:
             viewer.add_layer(layer)
         self.points.mode = "add"
-        self.boxes.events.data.connect(self._on_data)
-        self.points.events.data.connect(self._on_data)
-        self.points.events.features.connect(self._deselect)
+        self.boxes.mode = "add_rectangle"
+        for emitter, callback in self._watched():
+            emitter.connect(callback)
 
     @property
     def all(self) -> tuple[Layer, Layer, Layer]:
@@ -92,16 +100,56 @@ class PromptLayers:
         """Whether the keys and clicks of the user go to our layers."""
         return self._viewer.layers.selection.active in (self.points, self.boxes)
 
+    @property
+    def preview_seen(self) -> bool:
+        """Whether the user sees the preview, as far as its layer says."""
+        layer = self.preview.layer
+        return layer in self._viewer.layers and bool(layer.visible) and layer.opacity > 0
+
     def activate(self) -> None:
-        """Send the user's keys and clicks to the points."""
+        """Send the user's keys and clicks to the points, and show them and the preview."""
+        for layer in self.all:
+            layer.visible = True
+        if self.preview.layer.opacity <= 0:
+            self.preview.layer.opacity = 1.0
         self._viewer.layers.selection.active = self.points
         self.points.mode = "add"
 
+    def explain_sleep(self) -> str:
+        """Say why clicks and keys do not come here; "" where they do."""
+        again = "press “Click objects” to go on"
+        active = self._viewer.layers.selection.active
+        if not self.present:
+            return "A prompt layer was removed; press “Click objects” to get it back."
+        if active is None:
+            return f"No layer is selected, so clicks and keys go nowhere; {again}."
+        if active is not self.points and active is not self.boxes:
+            return f"“{active.name}” is selected, so clicks and keys go to it; {again}."
+        if not active.visible:
+            return f"“{active.name}” is hidden, so clicks do nothing; {again}."
+        if not str(active.mode).startswith("add"):
+            return f"“{active.name}” is in {active.mode} mode, so clicks add nothing; {again}."
+        if not self.preview_seen:
+            return f"“{self.preview.layer.name}” is hidden, so masks are not seen; {again}."
+        return ""
+
+    def stay_on_top(self) -> None:
+        """Lift our layers above all others where another one came to lie on them."""
+        layers = self._viewer.layers
+        ours = [layer for layer in self.all if layer in layers]
+        if list(layers[-len(ours) :]) == ours:
+            return
+        selected = set(layers.selection), layers.selection.active
+        for layer in ours:
+            layers.move(layers.index(layer), len(layers))
+        if selected[1] is not None and layers.selection.active is not selected[1]:
+            layers.selection = selected[0]
+            layers.selection.active = selected[1]
+
     def detach(self) -> None:
         """Undo what the constructor did."""
-        self.boxes.events.data.disconnect(self._on_data)
-        self.points.events.data.disconnect(self._on_data)
-        self.points.events.features.disconnect(self._deselect)
+        for emitter, callback in self._watched():
+            emitter.disconnect(callback)
         for layer in self.all:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -155,6 +203,20 @@ class PromptLayers:
             yield
         finally:
             self._quiet = before
+
+    def _watched(self) -> list[tuple[Any, Callable[..., None]]]:
+        watched: list[tuple[Any, Callable[..., None]]] = [
+            (self.boxes.events.data, self._on_data),
+            (self.points.events.data, self._on_data),
+            (self.points.events.features, self._deselect),
+            (self.boxes.events.mode, self._on_turned),
+            (self.points.events.mode, self._on_turned),
+            (self.preview.layer.events.opacity, self._on_turned),
+        ]
+        return watched + [(layer.events.visible, self._on_turned) for layer in self.all]
+
+    def _on_turned(self, *_: Any) -> None:
+        self._turned()
 
     def _on_data(self, event: Any) -> None:
         if self._quiet or str(getattr(event, "action", "")).lower() not in _PAST:

@@ -10,6 +10,31 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.layers.plane import Plane
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """An object that exists and is open to be corrected.
+
+    Parameters
+    ----------
+    plane : Plane
+        Where it is corrected.
+    layer : napari Labels layer
+        Whose object it is.
+    label : int
+        Its number, which it keeps.
+    mask : Mask
+        Its pixels when it was opened; their ``low_res`` is what the model is given.
+    """
+
+    plane: Plane
+    layer: Any
+    label: int
+    mask: Mask
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -23,11 +48,18 @@ class Snapshot:
         Whether each click is on its object.
     boxes : tuple of (V, D) float64
         The vertices of each box, in data coordinates.
+    corrections : tuple of Correction
+        Objects that exist and are being corrected, one per plane at most.
     """
 
     points: NDArray[np.float64]
     positive: NDArray[np.bool_]
     boxes: tuple[NDArray[np.float64], ...] = ()
+    corrections: tuple[Correction, ...] = ()
+
+    def correction_on(self, plane: Plane) -> Correction | None:
+        """Return the object of a plane that is being corrected, or None."""
+        return next((c for c in self.corrections if c.plane == plane), None)
 
     def equals(self, other: Snapshot) -> bool:
         """Whether two snapshots hold the same prompts."""
@@ -36,12 +68,13 @@ class Snapshot:
             and np.array_equal(self.positive, other.positive)
             and len(self.boxes) == len(other.boxes)
             and all(map(np.array_equal, self.boxes, other.boxes))
+            and self.corrections == other.corrections
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paint:
-    """Pixels of a label image that one action changed.
+    """Pixels of a label image that one object, made, changed or removed, changed.
 
     Parameters
     ----------

@@ -33,6 +33,9 @@ def advise(session: Session) -> Status:
         return NO_PICTURE
     if session.plane is None:
         return Status(explain_no_plane(session.viewer))
+    asleep = session.layers.explain_sleep()
+    if asleep:
+        return Status(asleep)
     request = session.request
     if request is not None and not session.engine.ready(request):
         loaded = session.engine.loaded(request.source) is not None
@@ -47,22 +50,35 @@ def advise(session: Session) -> Status:
 def _describe_answers(session: Session) -> Status:
     """Say what is shown and how it can be taken."""
     masks = [answer.mask for answer in session.answers]
+    problems = [fit.problem for fit in session.fitted]
     if len(masks) == 1:
         (mask,) = masks
-        if not mask:
-            return Status("The mask is empty; move the point or add one.")
+        if problems and problems[0]:
+            return Status(problems[0])
         if is_doubtful(mask):
             return Status(
                 f"A doubtful mask (score {_percent(mask)}): look at it, correct it by clicks, or "
                 "press W for another candidate."
             )
+        if _is_opened(session):
+            return Status(
+                "Clicks correct this object, N writes it in its place, Esc leaves it.", "ready"
+            )
         return Status("N accepts, W shows the next candidate, right-click corrects.", "ready")
-    empty = sum(not mask for mask in masks)
-    doubtful = sum(bool(mask) and is_doubtful(mask) for mask in masks)
-    text = f"{len(masks) - empty} objects: N accepts all of them, Esc discards them"
-    notes = [f"{empty} empty"] if empty else []
-    notes += [f"{doubtful} doubtful, shown paler"] if doubtful else []
+    refused = sum(bool(problem) for problem in problems)
+    doubtful = sum(
+        not problem and is_doubtful(mask) for mask, problem in zip(masks, problems, strict=True)
+    )
+    text = f"{len(masks) - refused} objects: N accepts all of them, Esc discards them"
+    notes = [f"{refused} cannot be written, grey"] if refused else []
+    notes += [f"{doubtful} doubtful, dashed"] if doubtful else []
     return Status(f"{text} ({', '.join(notes)})." if notes else f"{text}.", "ready")
+
+
+def _is_opened(session: Session) -> bool:
+    """Whether the one open object is one that exists."""
+    plane, prompts = session.plane, session.prompts
+    return plane is not None and prompts is not None and prompts.correction_on(plane) is not None
 
 
 def _percent(mask: Mask) -> str:

@@ -87,6 +87,7 @@ class Answer:
             and np.array_equal(prompts.points[:n], old.points)
             and np.array_equal(prompts.labels[:n], old.labels)
             and _is_same(prompts.box, old.box)
+            and prompts.mask is old.mask
         )
 
 

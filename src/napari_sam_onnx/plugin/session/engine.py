@@ -73,10 +73,11 @@ class Request:
         return mine == theirs and self.place[1:] == other.place[1:]
 
 
-def prompt_key(prompts: Prompts) -> tuple[bytes, ...]:
-    """Identify prompts by where they lie."""
+def prompt_key(prompts: Prompts) -> tuple[Any, ...]:
+    """Identify prompts by where they lie, and by the mask that they were given."""
     box = b"" if prompts.box is None else prompts.box.tobytes()
-    return prompts.points.tobytes(), prompts.labels.tobytes(), box
+    mask = None if prompts.mask is None else id(prompts.mask)  # kept alive by who keeps the key
+    return prompts.points.tobytes(), prompts.labels.tobytes(), box, mask
 
 
 class Engine:

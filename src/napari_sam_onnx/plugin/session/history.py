@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Paint, Snapshot
+    from napari_sam_onnx.plugin.session.engine import Request
+    from napari_sam_onnx.plugin.session.label_target import Home
 
 MAX_STEPS = 200
 
@@ -28,16 +32,34 @@ class Step:
     paints : tuple of Paint
         The labels it changed, one per object; they arrive later where the model has still to
         answer.
+    made : napari Labels layer or None
+        The layer that a run made.
+    target : napari Labels layer or None
+        The target before that run's result became it.
+    home : Home or None
+        Where accepted objects are written.
+    request : Request or None
+        What was accepted.
+    asked : Snapshot or None
+        The prompts of what was accepted, which return where it cannot be written.
+    replacing : bool
+        Whether accepted objects take the place of the labels under them.
     pending : bool
-        The model has still to answer before the objects can be painted.
+        Accepted objects have still to be answered or numbered before they can be painted.
     cancelled : bool
-        Undone before its answer came, which is then dropped.
+        Undone or given back before that.
     """
 
     plane: Plane
     before: Snapshot
     after: Snapshot
     paints: tuple[Paint, ...] = ()
+    made: Labels | None = None
+    target: Labels | None = None
+    home: Home | None = None
+    request: Request | None = None
+    asked: Snapshot | None = None
+    replacing: bool = False
     pending: bool = False
     cancelled: bool = False
 

@@ -1,9 +1,9 @@
-"""Which label image objects are written to, and the number of the next one."""
+"""Which label image objects are written to: a chosen one, or a new one with the first object."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -13,21 +13,34 @@ from napari_sam_onnx.plugin.layers.labels import (
     TargetError,
     can_be_target,
     check_target,
-    free_label,
     make_target,
 )
-from napari_sam_onnx.plugin.session.lanes import Job
+from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.session.numbers import Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.layers.snapshot import Paint
+    from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.session.session import Session
 
-# Larger label images are searched for their highest number in a worker.
-QUICK_PIXELS = 4_000_000
+
+@dataclass(slots=True, eq=False)
+class Home:
+    """Where objects that are accepted now belong, whatever is chosen when they are painted.
+
+    Parameters
+    ----------
+    picture : Picture
+    layer : napari Labels layer or None
+        None until the first of them is painted into a new one.
+    """
+
+    picture: Picture
+    layer: Labels | None = None
 
 
 # Per picture, so that a dock that is opened again goes on where the last one ended.
@@ -51,23 +64,30 @@ class LabelTarget:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.layer: Labels | None = None
-        self._next: int | None = 1
-        self._writes = False
-        self._waiting: list[Callable[[], None]] = []
+        self._home: Home | None = None
+        self._numbers: dict[Labels, Numbers] = {}
+        self._first = 1
         session.removed.connect(self._on_removed)
         session.detached.connect(self.forget)
         session.picture_changed.connect(self._recall)
 
     @property
+    def layer(self) -> Labels | None:
+        """The label image, or None where the next object begins one."""
+        return None if self._home is None else self._home.layer
+
+    @property
     def next_label(self) -> int | None:
         """The number of the next object; None while it is being found out."""
-        return self._next
+        return self._first if self.layer is None else self.numbers_of(self.layer).next
 
     @next_label.setter
     def next_label(self, label: int) -> None:
-        self._next = int(label)
-        self.changed.emit()
+        if self.layer is None:
+            self._first = int(label)
+            self.changed.emit()
+        else:
+            self.numbers_of(self.layer).choose(int(label))
 
     def fitting(self) -> list[Labels]:
         """List the label images in the viewer that fit the picture."""
@@ -78,79 +98,95 @@ class LabelTarget:
 
     def choose(self, layer: Labels | None) -> None:
         """Write the next objects into a label image; None: into a new one."""
-        if layer is self.layer:
+        picture = self.session.picture
+        if layer is self.layer or picture is None:
             return
-        self.forget()
+        if layer is None:
+            _last_targets.pop(picture.main, None)
+            self.forget()
+            return
         try:
-            if layer is not None and self.session.picture is not None:
-                check_target(layer, self.session.picture)
+            check_target(layer, picture)
+            check_writable(layer)
         except TargetError as error:
             self.session.fail(error)
-            return
-        if layer is not None:
-            self._watch(layer)
-            self._find_next()
-        elif self.session.picture is not None:
-            _last_targets.pop(self.session.picture.main, None)
+        else:
+            self._settle(picture, layer)
         self.changed.emit()
 
-    def ensure(self) -> Labels:
-        """Return the chosen label image; make one where none is chosen.
+    def home(self) -> Home:
+        """Return where objects that are accepted now belong.
 
         Raises
         ------
         TargetError
-            If it no longer fits the picture.
+            If nothing can be written there.
         """
-        session = self.session
-        assert session.picture is not None and session.layers is not None
-        if self.layer is not None:
-            check_target(self.layer, session.picture)
-            return self.layer
-        layers = session.viewer.layers
-        active = layers.selection.active
-        made = make_target(session.picture, f"{session.picture.main.name} labels")
-        layers.insert(layers.index(session.layers.all[0]), made)
-        layers.selection.active = active
-        self._watch(made)
+        picture = self.session.picture
+        assert picture is not None
+        if self._home is None or self._home.picture.main is not picture.main:
+            self._home = Home(picture)
+        elif self._home.layer is not None:
+            check_target(self._home.layer, picture)
+            check_writable(self._home.layer)
+        return self._home
+
+    def open(self, home: Home) -> Labels:
+        """Return the label image of a home; make it with the first object.
+
+        Raises
+        ------
+        TargetError
+            If it is no longer there or no longer fits.
+        """
+        viewer, picture = self.session.viewer, home.picture
+        if home.layer is not None:
+            if home.layer not in viewer.layers:
+                raise TargetError(
+                    f"“{home.layer.name}” was removed before the object was written to it; accept "
+                    "it again."
+                )
+            check_target(home.layer, picture)
+            check_writable(home.layer)
+            return home.layer
+        if picture.main not in viewer.layers:
+            raise TargetError(
+                f"“{picture.main.name}” was removed before the object accepted on it was written."
+            )
+        made = home.layer = make_target(picture, f"{picture.main.name} labels")
+        insert_under_prompts(viewer, self.session.layers, made)
+        _last_targets[picture.main] = ref(made)
+        if home is self._home:
+            self.numbers_of(made).choose(self._first)
+            self._first = 1
         return made
 
-    def when_numbered(self, do: Callable[[], None]) -> None:
-        """Do something as soon as the next number is known."""
-        if self._next is not None:
+    def numbers_of(self, layer: Labels) -> Numbers:
+        """Return the numbers of a label image."""
+        if layer not in self._numbers:
+            self._numbers[layer] = Numbers(layer, self.session.lane, self.changed.emit)
+            self._numbers[layer].search()
+        return self._numbers[layer]
+
+    def when_numbered(
+        self, home: Home, do: Callable[[], None], failed: Callable[[Exception], None]
+    ) -> None:
+        """Do something as soon as the next number of a home is known."""
+        if home.layer is None:
             do()
         else:
-            self._waiting.append(do)
-
-    def count(self, paints: Sequence[Paint], *, again: bool = True) -> None:
-        """Take numbers with their objects, or give them back, so that there are no gaps."""
-        for paint in paints:
-            label = int(paint.after[0])
-            if paint.layer is not self.layer or not label or self._next is None:
-                continue
-            if again:
-                self._next = max(self._next, label + 1)
-            elif self._next == label + 1:
-                self._next = label
-        if paints:
-            self.changed.emit()
+            self.numbers_of(home.layer).when_known(do, failed)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, layer: Labels) -> Iterator[Numbers]:
         """Tell our own writing from the user's painting."""
-        self._writes = True
-        try:
-            yield
-        finally:
-            self._writes = False
+        numbers = self.numbers_of(layer)
+        with numbers.writing():
+            yield numbers
 
     def forget(self) -> None:
         """Let the label image go; it stays in the viewer."""
-        layer, self.layer, self._next = self.layer, None, 1
-        self._waiting.clear()
-        if layer is not None:
-            layer.events.data.disconnect(self._find_next)
-            layer.events.paint.disconnect(self._on_painted)
+        self._home, self._first = None, 1
         self.changed.emit()
 
     def _recall(self) -> None:
@@ -162,42 +198,24 @@ class LabelTarget:
         if layer in self.session.viewer.layers and can_be_target(layer, picture):
             self.choose(layer)
 
-    def _watch(self, layer: Labels) -> None:
-        self.layer = layer
-        if self.session.picture is not None:
-            _last_targets[self.session.picture.main] = ref(layer)
-        layer.events.data.connect(self._find_next)
-        layer.events.paint.connect(self._on_painted)
-        self.changed.emit()
+    def _settle(self, picture: Picture, layer: Labels) -> None:
+        """Write the next objects of a picture into a label image."""
+        self._home = Home(picture, layer)
+        _last_targets[picture.main] = ref(layer)
+        self.numbers_of(layer)
 
-    def _find_next(self, *_: Any) -> None:
-        """Find the next free number, in a worker where the label image is large."""
-        layer = self.layer
-        if layer is None:
-            return
-        if layer.data.size <= QUICK_PIXELS:
-            self._take_next(layer, free_label(layer))
-            return
-        self._next = None
-        run, done = partial(free_label, layer), partial(self._take_next, layer)
-        self.session.lane.submit(Job(run, done, self.session.fail, replaceable=False))
-
-    def _take_next(self, layer: Labels, label: int) -> None:
-        if layer is not self.layer:
-            return
-        self._next = label
-        waiting, self._waiting = self._waiting, []
-        for do in waiting:
-            do()
-        self.changed.emit()
-
-    def _on_painted(self, *_: Any) -> None:
-        """Keep the next number above what the user paints by hand."""
-        if self.layer is not None and self._next is not None and not self._writes:
-            self._next = max(self._next, int(self.layer.selected_label) + 1)
-            self.changed.emit()
+    def close(self) -> None:
+        """Listen to no label image any more."""
+        for numbers in self._numbers.values():
+            numbers.close(TargetError("The dock was closed before the object was written."))
+        self._numbers.clear()
 
     def _on_removed(self, layer: Any) -> None:
+        numbers = self._numbers.pop(layer, None)
+        if numbers is not None:
+            numbers.close(
+                TargetError(f"“{layer.name}” was removed before the object was written to it.")
+            )
         if layer is self.layer:
             self.forget()
             self.session.say("The labels layer was removed; the next object starts a new one.")

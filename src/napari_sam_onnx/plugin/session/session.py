@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image
 from psygnal import Signal
@@ -19,12 +19,14 @@ from psygnal import Signal
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
-from napari_sam_onnx.plugin.layers.picture import Picture
+from napari_sam_onnx.plugin.layers.picture import Picture, lie_alike
 from napari_sam_onnx.plugin.layers.placing import (
     drop_boxes,
     find_shown_plane,
+    is_empty,
     keep_inside,
     move_sliders,
+    without_plane,
 )
 from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.layers.preview import Shown
@@ -32,11 +34,13 @@ from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise, is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Engine, Request
+from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.lanes import Job, Lane, ThreadLane
 from napari_sam_onnx.plugin.status import Status
+from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from napari.components import ViewerModel
@@ -45,11 +49,19 @@ if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+    from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.prompts import Prompts
 
+    Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
+
 DEFAULT_MODEL = "pebble"
+
+
+def _look(fit: Fitted, mask: Mask) -> Literal["sure", "doubtful", "refused"]:
+    if fit.problem:
+        return "refused"
+    return "doubtful" if is_doubtful(mask) else "sure"
 
 
 class Session:
@@ -116,6 +128,8 @@ class Session:
         self.request: Request | None = None
         self.answers: tuple[Answer, ...] = ()
         self.each_click = False
+        self.fit: Fit = lambda masks, _: fit_masks(None, masks)
+        self.fitted: tuple[Fitted, ...] = ()
         self._current = 0
         self._reader: Reader | None = None
         self._prompts: Snapshot | None = None
@@ -162,9 +176,7 @@ class Session:
             return
         self._watch_picture()
         if not same:
-            self.layers = PromptLayers(self.viewer, picture, self._on_edited)
-            self.layers.activate()
-            self._prompts = self.layers.read()
+            self._make_layers(picture)
         self._renew()
 
     def choose_layer(self, layer: Image | None) -> None:
@@ -186,20 +198,33 @@ class Session:
             self.refresh()
 
     def renew_layers(self) -> None:
-        """Make the prompt layers again where the user removed them, and select the points."""
+        """Send clicks and keys to the prompts; make their layers again where some were removed."""
         if self.picture is None:
             self._say(NO_PICTURE)
-        elif self.layers is None or not self.layers.present:
-            picture = self.picture
-            self._detach()
-            self.choose_picture(picture)
-        else:
+            return
+        if self.layers is None or not self.layers.present:
+            prompts = self._prompts
+            if self.layers is not None:
+                self.layers.detach()
+            self._make_layers(self.picture)
+            self.picture_changed.emit()
+            if prompts is not None:
+                self.replace_prompts(prompts)
+        elif self.layers is not None:
             self.layers.activate()
+        self.advise()
+
+    def _make_layers(self, picture: Picture) -> None:
+        """Make the prompt layers over a picture."""
+        self.layers = PromptLayers(self.viewer, picture, self._on_edited, self._on_turned)
+        self.layers.activate()
+        self._prompts = self.layers.read()
 
     def close(self) -> None:
         """Leave the viewer as it was, labels apart."""
         self.lane.close()
         self._detach()
+        self.fit = lambda masks, _: fit_masks(None, masks)
         for emitter, callback in self._watched:
             emitter.disconnect(callback)
         for layer in self.viewer.layers:
@@ -250,7 +275,47 @@ class Session:
         y, x = to_plane(self.layers.points.world_to_data(world), self.plane)[0]
         return float(y), float(x)
 
+    def correct(self, correction: Correction) -> None:
+        """Open an object that exists on its plane; the prompts of that plane make room for it."""
+        if self._prompts is None or self.layers is None:
+            return
+        before = self._prompts
+        others = without_plane(before, correction.plane)
+        after = replace(others, corrections=(*others.corrections, correction))
+        self.layers.write(after)
+        self._prompts = after
+        self.edited.emit(before, after)
+        self.refresh()
+
     # Answers
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answers that are shown are those to what is asked now."""
+        keys = self.request.keys if self.request is not None else ()
+        return [answer.key for answer in self.answers] == list(keys)
+
+    def check_seen(self) -> None:
+        """Refuse to go on where the user cannot see what is shown.
+
+        Raises
+        ------
+        PromptError
+            If the preview is hidden or was removed.
+        """
+        if self.layers is not None and not self.layers.preview_seen:
+            raise PromptError(
+                f"“{self.layers.preview.layer.name}” is hidden, so nobody sees what would be "
+                "written; press “Click objects” to show it."
+            )
+
+    def fit_again(self) -> None:
+        """Show anew what of the masks would be written: labels, target or rules have changed."""
+        if self.answers and self.plane is not None:
+            before = self.fitted
+            self._draw()
+            if [fit.problem for fit in before] != [fit.problem for fit in self.fitted]:
+                self.advise()
 
     @property
     def answer(self) -> Answer | None:
@@ -350,6 +415,9 @@ class Session:
     def _answer(self, request: Request) -> None:
         """Show the answers to a request: those that are known at once, then the others."""
         known = {answer.key: answer for answer in self.answers}
+        for prompts, key in zip(request.prompts, request.keys, strict=True):
+            if key not in known and (given := self._given(prompts)) is not None:
+                known[key] = rank(request.place, prompts, given)
         found = [known.get(key) or self._book.find(key) for key in request.keys]
         missing = tuple(
             self._refine(request, prompts)
@@ -366,8 +434,22 @@ class Session:
         elif not request.answerable:
             self.advise()
             return
-        asked = replace(request, prompts=missing)
-        self.ask(asked, self._on_answer, partial(self._on_failure, asked))
+        asked = tuple(p for p, answer in zip(request.prompts, found, strict=True) if answer is None)
+        done = partial(self._on_answer, asked, known)
+        self.ask(replace(request, prompts=missing), done, partial(self._on_failed, request))
+
+    def _given(self, prompts: Prompts) -> Mask | None:
+        """Return the mask of an object that was opened and not corrected yet."""
+        if self._prompts is None or self.plane is None or len(prompts.points):
+            return None
+        correction = self._prompts.correction_on(self.plane)
+        opened = correction is not None and prompts.mask is correction.mask.low_res
+        return correction.mask if correction is not None and opened and prompts.mask else None
+
+    def _on_failed(self, request: Request, error: Exception) -> None:
+        """Say what went wrong with a request, unless a newer one was made meanwhile."""
+        if self.request is not None and request.number == self.request.number:
+            self.fail(error)
 
     def _refine(self, request: Request, prompts: Prompts) -> Prompts:
         """Let prompts correct the answer that they add to."""
@@ -376,20 +458,20 @@ class Session:
                 return replace(prompts, mask=answer.mask.low_res)
         return prompts
 
-    def _on_answer(self, asked: Request, masks: list[Mask]) -> None:
+    def _on_answer(
+        self,
+        asked: tuple[Prompts, ...],
+        known: dict[tuple[Any, ...], Answer],
+        request: Request,
+        masks: list[Mask],
+    ) -> None:
         """Show an answer, unless a newer request was made meanwhile."""
-        if self.request is None or asked.number != self.request.number:
+        if self.request is None or request.number != self.request.number:
             return
-        known = {answer.key: answer for answer in self.answers}
-        for prompts, mask in zip(asked.prompts, masks, strict=True):
-            answer = self._book.add(rank(asked.place, prompts, mask))
+        for prompts, mask in zip(asked, masks, strict=True):
+            answer = self._book.add(rank(request.place, prompts, mask))
             known[answer.key] = answer
         self._show_known(known)
-
-    def _on_failure(self, asked: Request, error: Exception) -> None:
-        """Say why there is no answer, unless a newer request was made meanwhile."""
-        if self.request is not None and asked.number == self.request.number:
-            self.fail(error)
 
     def _show_known(self, known: dict[tuple[Any, ...], Answer]) -> None:
         """Show the answers about the open objects, of all that are known."""
@@ -402,14 +484,23 @@ class Session:
         if not answers and not self.answers:
             return
         self.answers = answers
-        layers = self.layers
-        if layers is not None and layers.preview.layer in self.viewer.layers:
-            if answers and self.plane is not None:
-                masks = [answer.mask for answer in answers]
-                layers.preview.show([Shown(m, is_doubtful(m)) for m in masks], self.plane)
-            else:
-                layers.preview.clear()
+        self._draw()
         self.answer_changed.emit()
+
+    def _draw(self) -> None:
+        """Draw what would be written; a mask that is refused is drawn as it is, as refused."""
+        layers, plane = self.layers, self.plane
+        seen = self.answers if plane is not None else ()
+        self.fitted = ()
+        if seen and plane is not None:
+            self.fitted = tuple(self.fit([answer.mask for answer in seen], plane))
+        if layers is None or layers.preview.layer not in self.viewer.layers:
+            return
+        if not self.fitted or plane is None:
+            layers.preview.clear()
+            return
+        pairs = zip(self.fitted, seen, strict=True)
+        layers.preview.show([Shown(fit.mask, _look(fit, a.mask)) for fit, a in pairs], plane)
 
     def _exchange(self, old: Answer, new: Answer) -> None:
         """Show another candidate, where its object is still the one that is shown."""
@@ -428,7 +519,8 @@ class Session:
         """Take over what the user did to the prompts."""
         if self.layers is None or self.picture is None or self._prompts is None:
             return
-        before, after = self._prompts, self.layers.read()
+        before = self._prompts
+        after = replace(self.layers.read(), corrections=before.corrections)
         if self.plane is None:
             self.layers.write(before)
             self.say("Prompts need the 2D view of a plane of the picture.", "error")
@@ -516,23 +608,51 @@ class Session:
             self.picture_changed.emit()
             self.say(f"“{name}” was removed; choose another picture. Labels are kept.")
         elif self.layers is not None and layer in self.layers.all:
-            self.say("A prompt layer was removed; press “Click objects” to get it back.")
+            self.advise()
         self.removed.emit(layer)
         self.layers_changed.emit()
 
     def _on_inserted(self, event: Any) -> None:
-        event.value.events.name.connect(self._on_renamed)
+        layer = event.value
+        layer.events.name.connect(self._on_renamed)
+        if self.layers is not None and layer not in self.layers.all:
+            self.layers.stay_on_top()
         self.layers_changed.emit()
 
     def _on_renamed(self, *_: Any) -> None:
         self.layers_changed.emit()
 
     def _on_selection(self, *_: Any) -> None:
-        """Begin with the first picture that is opened; later ones are the user's choice."""
-        active = self.viewer.layers.selection.active
-        if self.picture is None and isinstance(active, Image) and role_of(active) is None:
-            self.choose_layer(active)
+        """Follow the picture that is opened or selected; say where clicks go now."""
+        self._consider(self.viewer.layers.selection.active)
         self.layers_changed.emit()
+
+    def _on_turned(self) -> None:
+        """Say where clicks go after a prompt layer's mode was changed, or it was hidden."""
+        self.advise()
+        self.layers_changed.emit()
+
+    def _consider(self, layer: Any) -> None:
+        """Follow a picture that was opened or selected, unless another one has open prompts.
+
+        A layer that is added to the picture's own light is one of its channels.
+        """
+        picture = self.picture
+        other = isinstance(layer, Image) and layer.visible and role_of(layer) is None
+        if picture is None:
+            if other:
+                self.choose_layer(layer)
+        elif not other or layer in picture.layers:
+            self.advise()
+        elif layer.blending == "additive" and lie_alike(layer, picture.main):
+            self.advise()
+        elif self._prompts is not None and not is_empty(self._prompts):
+            self.say(
+                f"“{picture.main.name}” is still asked, not “{layer.name}”: accept or discard its "
+                "prompts, then select the other one."
+            )
+        else:
+            self.choose_layer(layer)
 
     def _watch_picture(self) -> None:
         for emitter, callback in self._picture_events():

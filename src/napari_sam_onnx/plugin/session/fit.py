@@ -1,0 +1,133 @@
+"""What a mask becomes when it is accepted, beside the labels that exist. Pure: nothing is written.
+
+Labels that exist keep their pixels unless the user overwrites. What is left of a mask then is
+written only where it is one sensible object: crumbs between two labels are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam_onnx.masks import Mask, crop_to_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+LEAST_PART = 0.5
+"""What labels leave of a mask is an object if its largest piece has this share of the mask."""
+
+LEAST_PIECE = 0.1
+"""Pieces cut off by labels are left out unless they have more than this share of the mask."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """What is written when a mask is accepted.
+
+    Parameters
+    ----------
+    mask : Mask
+        The pixels that are written; those of the model's mask where there is a problem.
+    problem : str
+        Why nothing is written, in one sentence; "" where there is no problem.
+    under : int
+        The label that has most of the mask's pixels, where that is the problem; else 0.
+    """
+
+    mask: Mask
+    problem: str = ""
+    under: int = 0
+
+
+def fit_masks(
+    labels: NDArray[np.integer] | None,
+    masks: Sequence[Mask],
+    overwrite: bool = False,
+    mine: Sequence[int] = (),
+) -> tuple[Fitted, ...]:
+    """Say what is written when masks are accepted, one after the other.
+
+    Parameters
+    ----------
+    labels : (H, W) array of int or None
+        The plane of the label image; None where there is none yet.
+    masks : sequence of Mask
+    overwrite : bool
+        Whether masks take pixels of labels that exist.
+    mine : sequence of int
+        For each mask the label that it replaces, whose pixels count as free; 0 for none.
+
+    Returns
+    -------
+    tuple of Fitted
+    """
+    fitted: list[Fitted] = []
+    for number, mask in enumerate(masks):
+        own = mine[number] if number < len(mine) else 0
+        earlier = [done.mask for done in fitted if not done.problem]
+        fitted.append(_fit(labels, mask, earlier, overwrite, own))
+    return tuple(fitted)
+
+
+def _fit(
+    labels: NDArray[np.integer] | None,
+    mask: Mask,
+    earlier: Sequence[Mask],
+    overwrite: bool,
+    own: int,
+) -> Fitted:
+    if not mask:
+        return Fitted(mask, "The mask is empty; move or add a point.")
+    free = mask.crop.copy()
+    for other in earlier:  # of one acceptance: the one that was begun first keeps its pixels
+        _cut(free, mask, other)
+    there = None
+    if labels is not None and not overwrite:
+        there = np.asarray(labels[mask.slices])
+        free &= (there == 0) | (there == own) if own else there == 0
+    area = mask.area
+    left = int(np.count_nonzero(free))
+    if left == area:
+        return Fitted(mask)
+    pieces, count = ndimage.label(free, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    largest = int(sizes.max(initial=0))
+    if largest < LEAST_PART * area:
+        return _refuse(mask, there, left, own)
+    kept = np.concatenate([[False], (sizes > LEAST_PIECE * area) | (sizes == largest)])
+    return Fitted(crop_to_object(replace(mask, crop=kept[pieces])))
+
+
+def _refuse(mask: Mask, there: NDArray[np.integer] | None, left: int, own: int) -> Fitted:
+    """Say which label is in the way."""
+    if there is None:
+        return Fitted(mask, "Another one of the open objects covers this one; move a point or box.")
+    found, counts = np.unique(there[mask.crop], return_counts=True)
+    others = (found != 0) & (found != own)
+    if not others.any():
+        return Fitted(mask, "Another one of the open objects covers this one; move a point or box.")
+    under = int(found[others][np.argmax(counts[others])])
+    free = f"only {left:,} of its {mask.area:,} pixels are free" if left else "none of it is free"
+    return Fitted(
+        mask,
+        f"This is labelled already as object {under} ({free}): Shift+N replaces object {under}, "
+        "“Overwrite” takes its pixels.",
+        under,
+    )
+
+
+def _cut(free: NDArray[np.bool_], mask: Mask, other: Mask) -> None:
+    """Take another mask's pixels out of what is free of a mask."""
+    y0, x0 = max(mask.bbox[0], other.bbox[0]), max(mask.bbox[1], other.bbox[1])
+    y1, x1 = min(mask.bbox[2], other.bbox[2]), min(mask.bbox[3], other.bbox[3])
+    if y0 < y1 and x0 < x1:
+        (top, left), (o_top, o_left) = mask.origin, other.origin
+        free[y0 - top : y1 - top, x0 - left : x1 - left] &= ~other.crop[
+            y0 - o_top : y1 - o_top, x0 - o_left : x1 - o_left
+        ]
