@@ -251,7 +251,7 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
         encode, go_on = model.encode, Event()
 
         def encode_slowly(image: Any) -> Any:
-            assert model.encoded < 4 or go_on.wait(60)
+            assert model.encoded < 5 or go_on.wait(60)
             return encode(image)
 
         model.encode = encode_slowly
