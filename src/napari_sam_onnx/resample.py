@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 2**15  # pixels resampled at once; OpenBLAS splits larger products among threads that wait
 _MOST = 64  # rows at once; of more, most weights of their matrix are zeros
-_COLUMNS = 16
+_COLUMNS = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)

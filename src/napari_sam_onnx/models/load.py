@@ -107,7 +107,8 @@ def load_model(
             faster, finding = compile_decoder(decoder, row, compiled_dir())
         if faster is not None:
             decoder.close()
-            row = row if "batch" in stated_fields(changes) else replace(row, batch=True)
+            if "batch" not in stated_fields(changes):
+                row = replace(row, batch=faster.takes_batches)
         opened, row, findings = probe_decoder(faster or decoder, row, stated_fields(changes))
     except BaseException:
         for session in sessions:

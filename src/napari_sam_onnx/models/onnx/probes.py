@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.batching import open_axis
+from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
 from napari_sam_onnx.models.onnx.runtime import Session
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.contracts import DecoderContract
 
     Runs = Session | CompiledDecoder
@@ -64,6 +64,8 @@ def probe_decoder(
         decoder = _probe_range(session, decoder, tensors, findings)
     if decoder.box_as == "tensor" and decoder.points and not stated & {"pad", "box_as"}:
         decoder = _probe_padding(session, decoder, tensors, findings)
+    if isinstance(session, CompiledDecoder):
+        return session, decoder, tuple(findings)  # it was compared with batches already
     if "batch" in stated:
         findings.append("whether prompts run in batches is stated by the card")
     elif decoder.batch:

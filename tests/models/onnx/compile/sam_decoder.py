@@ -32,6 +32,7 @@ class Plan:
     activation: str = "gelu"  # of upscaling; "relu" is nobody's
     single: bool = False  # only the best mask is given
     attentions: int = 7
+    one_prompt: bool = False  # written into the graph, as PyTorch's newer exporter does
 
 
 class SamGraph(Graph):
@@ -148,6 +149,8 @@ def _encode_prompts(graph: SamGraph, points: str, labels: str) -> str:
     kind = graph.add("Gather", graph.weight(5, CHANNELS, spread=1.0), kinds, axis=0)
     prompt = graph.add("Add", graph.add("Sin", wave), kind)
     own = graph.weight(1, 1 + MASKS, CHANNELS, spread=1.0)
+    if graph.plan.one_prompt:
+        return graph.add("Concat", own, prompt, axis=1)
     sides = graph.constant([1 + MASKS, CHANNELS], "int64")
     own = graph.add("Expand", own, graph.add("Concat", graph.side(prompt, 0), sides, axis=0))
     return graph.add("Concat", own, prompt, axis=1)

@@ -94,6 +94,17 @@ def test_answers_are_those_of_the_original(pair, plan):
     assert_alike(compiled.decode(compiled.encode(picture()), prompts()), expected)
 
 
+def test_graphs_for_one_prompt_are_asked_one_by_one(pair):
+    files = pair(Plan(one_prompt=True))
+    original = load_model(files, compiled=False)
+    expected = original.decode(original.encode(picture()), prompts())
+    for finding in (": it answered random prompts as before", ""):  # compiled, then kept
+        model = load_model(files)
+        assert model.findings[-1] == f"the decoder runs compiled{finding}"
+        assert not model.takes_batches
+        assert_alike(model.decode(model.encode(picture()), prompts()), expected)
+
+
 def test_earlier_masks_refine_as_in_the_original(pair):
     files = pair()
     answers = []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Contents = tuple[bytes, bytes, bytes]
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change of what the graphs compute."""
 
 FAMILIES = ("A", "B", "C", "D", "E", "G", "I", "J")
@@ -38,6 +38,7 @@ FAMILIES = ("A", "B", "C", "D", "E", "G", "I", "J")
 
 _FILES = ("picture.onnx", "tokens.onnx", "masks.onnx")
 _REFUSED = "refused.txt"
+_SINGLE = "one_prompt_a_time.txt"
 _LARGEST = 256 * 2**20  # bytes; no decoder comes near
 _SLOWER = "the decoder runs as it is, some four times slower than compiled: "
 _CLICK = (1, -1)
@@ -71,13 +72,16 @@ def compile_decoder(
     kept = None if folder is None else folder / _hash(original, row)
     try:
         contents = None if kept is None else _read(kept)
-        if contents is not None:
-            return _open(original, contents, row), "the decoder runs compiled"
+        if kept is not None and contents is not None:
+            compiled = _open(original, contents, row)
+            compiled.takes_batches = not (kept / _SINGLE).is_file()
+            return compiled, "the decoder runs compiled"
         contents = _write_graphs(original, row)
         compiled = _try(original, contents, row, kept)
     except NotCompilableError as error:
         return None, _SLOWER + str(error)
-    _keep(kept, dict(zip(_FILES, contents, strict=True)))
+    files = dict(zip(_FILES, contents, strict=True))
+    _keep(kept, files if compiled.takes_batches else {**files, _SINGLE: b""})
     return compiled, "the decoder runs compiled: it answered random prompts as before"
 
 
@@ -94,7 +98,7 @@ def _try(
     compiled = None
     try:
         compiled = _open(original, contents, row)
-        verify(original, compiled, row)
+        compiled.takes_batches = verify(original, compiled, row)
     except (NotCompilableError, ModelError) as error:
         if compiled is not None:
             compiled.close()

@@ -50,6 +50,11 @@ class CompiledDecoder:
     row : DecoderContract
     side : int
         Of its masks.
+
+    Attributes
+    ----------
+    takes_batches : bool
+        Whether several prompts can be asked at once.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class CompiledDecoder:
         self.outputs: tuple[TensorSpec, ...] = original.outputs
         self.metadata = original.metadata
         self.threads, self.time_limit = original.threads, original.time_limit
+        self.takes_batches = True
         self._kept: list[tuple[tuple[weakref.ref[NDArray[Any]], ...], Arrays]] = []
         self._lock = threading.Lock()
 
