@@ -119,13 +119,14 @@ def test_a_detector_that_reads_finds_what_is_named(desk: Desk, tmp_path: Path) -
     assert desk.bench.session.status.kind == "error"  # it must be told what to look for
 
 
-def test_a_model_that_reads_text_answers_with_masks(desk: Desk, tmp_path: Path) -> None:
+def add_sam3(desk: Desk, tmp_path: Path, plan: Sam3Plan) -> None:
+    """Put a small SAM 3 on this computer."""
     folder = tmp_path / "sam3"
     folder.mkdir()
     roles = ("encoder", "language_encoder", "decoder")
     files = [
         ModelFile(role, path.name, path=path)
-        for role, path in zip(roles, build_sam3(folder, Sam3Plan()), strict=True)
+        for role, path in zip(roles, build_sam3(folder, plan), strict=True)
     ]
     card = ModelCard(
         "tiny-sam3",
@@ -137,11 +138,35 @@ def test_a_model_that_reads_text_answers_with_masks(desk: Desk, tmp_path: Path) 
     write_card(card, cards_dir() / "tiny-sam3.toml")
     desk.shelf.reload()
     desk.wait(lambda: desk.panel.models.count() == 1)
+
+
+def test_a_model_that_reads_text_answers_with_masks(desk: Desk, tmp_path: Path) -> None:
+    add_sam3(desk, tmp_path, Sam3Plan())
     layer = desk.find("red")
     assert layer.data[1][RED].mean() > 0 and not layer.data[0].any()
     found = layer.data[1] > 0
     assert found[RED].sum() / found.sum() > 0.9
     assert desk.bench.models["pebble"].decoded == 0  # no click was needed
+
+
+def test_boxes_are_examples_of_what_is_wanted(desk: Desk, tmp_path: Path) -> None:
+    add_sam3(desk, tmp_path, Sam3Plan(masks="logits", slots=2))
+    desk.panel.like.click()
+    assert desk.find("") is None
+    assert "Draw a box around an example" in desk.bench.said
+    desk.bench.session.add_box((58, 94, 86, 122))  # around the green one
+    found = desk.find("green")
+    assert found is not None and not found.data[0].any()
+    assert (found.data[1][GREEN] > 0).mean() > 0.9
+
+
+def test_a_detector_takes_no_examples(desk: Desk, tmp_path: Path) -> None:
+    desk.shelf.add([build_yolo(tmp_path / "sees_all.onnx", Yolo())])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    desk.bench.session.add_box((58, 94, 86, 122))
+    desk.panel.like.click()
+    assert desk.find("") is None
+    assert "takes no examples" in desk.bench.said
 
 
 def test_a_file_that_is_neither_is_refused_with_a_sentence(desk: Desk, tmp_path: Path) -> None:

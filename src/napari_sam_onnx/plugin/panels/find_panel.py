@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.run_row import RunRow
@@ -31,6 +39,10 @@ class FindPanel(QWidget):
         self.words = QLineEdit()
         self.words.setPlaceholderText("nucleus")
         self.words.setToolTip("One short noun phrase; detectors take several, with commas")
+        self.like = QCheckBox("Like the boxes")
+        self.like.setToolTip(
+            "Find what looks like the boxes drawn on this plane, with or without words (SAM 3)"
+        )
         self.models = narrow_combo()
         self.models.setToolTip("What looks for the text: a model or a detector")
         self.add = QPushButton("Add …")
@@ -46,6 +58,7 @@ class FindPanel(QWidget):
         self.text.setWordWrap(True)
         form = narrow_form(self)
         form.addRow("Text", self.words)
+        form.addRow("", self.like)
         form.addRow("By", _in_row((self.models, 1), (self.add, 0)))
         form.addRow(self.row)
         form.addRow(self.text)
@@ -71,6 +84,7 @@ class FindPanel(QWidget):
         """Show what the finder has."""
         able, busy = self.models.count() > 0, self.finder.work.busy
         self.words.setEnabled(able)
+        self.like.setEnabled(able)
         self.models.setEnabled(able and not busy)
         self.row.refresh(able and self.session.plane is not None)
         unknown = self.shelf.entries is None
@@ -80,7 +94,8 @@ class FindPanel(QWidget):
     def start(self, *_: Any) -> None:
         """Look for what is typed."""
         if self.run.isEnabled():
-            self.finder.start(str(self.models.currentData()), self.words.text())
+            finder = str(self.models.currentData())
+            self.finder.start(finder, self.words.text(), like_boxes=self.like.isChecked())
 
     def _ask_for_file(self) -> None:
         from pathlib import Path

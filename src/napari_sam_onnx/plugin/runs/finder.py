@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import make_parameters
@@ -24,18 +25,19 @@ from napari_sam_onnx.models import TextModel
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.plane import take_plane
+from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, take_plane
 from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Picture, Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -57,6 +59,8 @@ class Search:
     plane : Plane
     source : hashable
         The model that turns boxes into masks.
+    examples : (K, 4) float64
+        Boxes ``(y0, x0, y1, x1)`` around objects that look like those wanted; often none.
     """
 
     finder: str
@@ -65,6 +69,7 @@ class Search:
     reader: Reader
     plane: Plane
     source: Any
+    examples: NDArray[np.float64]
 
 
 class Finder:
@@ -92,16 +97,36 @@ class Finder:
         self._search: Search | None = None
         self._opened: tuple[str, Any] | None = None
 
-    def start(self, finder: str, text: str) -> None:
-        """Look for what a text names on the current plane."""
+    def start(self, finder: str, text: str, *, like_boxes: bool = False) -> None:
+        """Look for what a text names on the current plane.
+
+        Parameters
+        ----------
+        finder : str
+            The id of a model that reads text, or of a detector.
+        text : str
+            May be empty where detectors find all that they know, or boxes say it all.
+        like_boxes : bool
+            Whether the boxes that are drawn on the plane are examples of what is wanted.
+        """
         session = self.session
         if self.work.busy:
             return
         if session.picture is None or session.reader is None or session.plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
             return
+        examples = _boxes_on(session.prompts, session.plane) if like_boxes else np.zeros((0, 4))
+        if like_boxes and not len(examples):
+            session.say("Draw a box around an example on this plane first (Shift+drag).", "error")
+            return
         self._search = Search(
-            finder, text.strip(), session.picture, session.reader, session.plane, session.source
+            finder,
+            text.strip(),
+            session.picture,
+            session.reader,
+            session.plane,
+            session.source,
+            examples,
         )
         steps = self._iterate(self._search)
         self.work.start(
@@ -133,8 +158,16 @@ class Finder:
             masks = yield from self._follow_flows(model, rgb)
         elif isinstance(model, TextModel):
             embedding = encode_through(rgb, model, self.session.engine.cache)
-            masks = model.find(embedding, search.text)
+            # without a word and without examples the model says what it needs
+            words = search.text if search.text or not len(search.examples) else None
+            boxes = search.examples if len(search.examples) else None
+            masks = model.find(embedding, words, boxes=boxes)
         else:
+            if len(search.examples):
+                raise PromptError(
+                    f"{model.name} takes no examples; untick “Like the boxes”, or choose a model "
+                    "such as SAM 3."
+                )
             found = model.propose_boxes(rgb, search.text if model.reads_text else None)
             masks = yield from self._ask_boxes(search, rgb, found.boxes)
         yield paint_masks(masks, shape, overlap="smaller")
@@ -218,3 +251,10 @@ class Finder:
             self.session.fail(error)
         elif self.work.stopped:
             self.session.say("Cancelled.")
+
+
+def _boxes_on(prompts: Snapshot | None, plane: Plane) -> NDArray[np.float64]:
+    """Return the boxes that are drawn on a plane, (K, 4) ``(y0, x0, y1, x1)``."""
+    drawn = () if prompts is None else prompts.boxes
+    here = [box_corners(box, plane) for box in drawn if lie_on_plane(box, plane).all()]
+    return np.array(here, np.float64).reshape(-1, 4)
