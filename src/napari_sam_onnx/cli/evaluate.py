@@ -8,11 +8,14 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from napari_sam_onnx.evaluate import THRESHOLDS, EvaluationError
+from napari_sam_onnx.evaluate import THRESHOLDS, EvaluationError, evaluate_labels
+from napari_sam_onnx.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.picture_file import PictureFileError, list_pictures, read_picture
 from napari_sam_onnx.scores import Scores, pool_scores, score_labels
+from napari_sam_onnx.stacks.tracks import read_ctc
 
 # What names of label images end in; the same picture may have its truth under another.
 ENDINGS = ("_labels", "_label", "_truth", "_masks", "_mask", "_gt")
@@ -43,9 +46,23 @@ def evaluate(
         Optional[Path],  # noqa: UP045
         typer.Option("--json", help="Write all figures as JSON."),
     ] = None,
+    tracks: Annotated[
+        bool,
+        typer.Option(
+            "--tracks",
+            help="The first axis is time and numbers are tracks: print TRA, DET and SEG of the "
+            "Cell Tracking Challenge too. Folders in its format bring their divisions.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
-    """Match the objects of label images to those of truths and print how well they fit."""
+    """Match the objects of label images to those of truths and print how well they fit.
+
+    Volumes and series are matched as a whole: an object is what has one number in all planes.
+    """
+    if tracks:
+        print_tracks(labels, truth)
+        return
     levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
     scores: dict[str, Scores] = {}
     for name, found, expected in pair_files(labels, truth):
@@ -177,3 +194,32 @@ def _finite(rows: Mapping[str, Mapping[str, float | int]]) -> dict[str, Any]:
         name: {key: None if np.isnan(value) else value for key, value in row.items()}
         for name, row in rows.items()
     }
+
+
+def print_tracks(labels: Path, truth: Path) -> None:
+    """Print how well a series of tracks fits a truth."""
+    found, parents = _read_series(labels)
+    expected, true_parents = _read_series(truth)
+    series = evaluate_tracks(found, expected, parents, true_parents)
+    matching = evaluate_labels(found, expected, (0.5,)).at(0.5)
+    rows = [
+        ("tracks found", str(matching.found)),
+        ("tracks in the truth", str(matching.expected)),
+        ("F1 of tracks at IoU 0.5", f"{matching.f1:.3f}"),
+        ("objects in all frames", str(series.found)),
+        ("of the truth", str(series.objects)),
+        ("missed, false, to split", f"{series.missed}, {series.false}, {series.splits}"),
+        ("TRA", f"{series.tra:.3f}"),
+        ("DET", f"{series.det:.3f}"),
+        ("SEG", f"{series.seg:.3f}"),
+    ]
+    for name, value in rows:
+        print(f"{name:24} {value:>6}")
+
+
+def _read_series(path: Path) -> tuple[NDArray[Any], Mapping[int, int]]:
+    """Read labels whose numbers are tracks, and the divisions where the format has them."""
+    if path.is_dir():
+        labels, tracks = read_ctc(path)
+        return labels, tracks.parents
+    return np.asarray(read_picture(path).array), {}

@@ -83,7 +83,7 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
     if request.diameter is not None:
         pixels = to_pixels(*request.diameter, picture.pixel_size)
         request = replace(request, settings={**request.settings, "diameter": pixels})
-    planes = _settle(picture, request)
+    planes = settle_axes(picture, request)
     check_label_path(job.labels, planes.label_axes if prod(planes.shape) > 1 else "YX")
     with ExitStack() as files:
         # Both are created before the work, so that it is not done in vain.
@@ -93,10 +93,8 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         labels, place = make_labels(planes.label_shape)
         try:
             sink = ArrayLabels(labels, planes.label_axes)
-            if request.boxes is None and _is_volume(planes, model, request):
-                count = _label_volumes(planes, sink, model, request, job.source.name)
-            elif request.boxes is None:
-                count = _label_planes(planes, sink, model, request, job.source.name)
+            if request.boxes is None:
+                count = label_stack(planes, sink, model, request, job.source.name)
             else:
                 count = _label_boxes(planes, sink, model, request, request.boxes)
             write_labels(labels_part, labels, planes.label_axes, picture.pixel_size)
@@ -111,7 +109,7 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         say(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
 
 
-def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:
+def settle_axes(picture: PictureFile, request: Request) -> ArrayPlanes:
     """Name the axes and choose the channels, or say why that cannot be done."""
     shape, axes = picture.array.shape, request.axes or picture.axes
     if axes is None:
@@ -132,6 +130,15 @@ def _settle(picture: PictureFile, request: Request) -> ArrayPlanes:
         request.view,
         samples=picture.samples,
     )
+
+
+def label_stack(
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+) -> int:
+    """Label planes one by one, or volumes, as the request or the stack asks; count the objects."""
+    if _is_volume(planes, model, request):
+        return _label_volumes(planes, sink, model, request, title)
+    return _label_planes(planes, sink, model, request, title)
 
 
 def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:

@@ -109,7 +109,7 @@ def test_one_view_sees_planes_alone():
     stack, _ = draw_balls((40, 48, 44), TOUCHING, 8.5)
     three, one = SectionModel(), SectionModel()
     automask_stack(stack, three, "ZYX", pixel_size={"Z": 1, "Y": 1})
-    automask_stack(stack, one, "ZYX", pixel_size={"Z": 1, "Y": 1}, views="planes")
+    automask_stack(stack, one, "ZYX", pixel_size={"Z": 1, "Y": 1}, sections="planes")
     assert len(one.seen) < len(three.seen) / 2
 
 

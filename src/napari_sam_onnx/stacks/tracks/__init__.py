@@ -3,7 +3,7 @@
 from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.follow import Frames, follow_objects
 from napari_sam_onnx.stacks.tracks.formats import read_csv, read_ctc, write_csv, write_ctc
-from napari_sam_onnx.stacks.tracks.link import count_tracks, link_tracks
+from napari_sam_onnx.stacks.tracks.link import check_library, count_tracks, link_tracks
 from napari_sam_onnx.stacks.tracks.objects import FrameObjects, measure_objects
 from napari_sam_onnx.stacks.tracks.parameters import TrackParameters
 from napari_sam_onnx.stacks.tracks.tracks import TrackError, Tracks, tracks_from_labels
@@ -14,6 +14,7 @@ __all__ = [
     "TrackError",
     "TrackParameters",
     "Tracks",
+    "check_library",
     "count_tracks",
     "draw_tracks",
     "follow_objects",

@@ -8,6 +8,7 @@ their diameters.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,18 @@ DAUGHTERS = (0.5, 1.5)
 
 ALIKE = 0.4
 """The smaller daughter's size as a part of the larger's, at least."""
+
+
+def check_library() -> None:
+    """Refuse to begin where LapTrack is not installed.
+
+    Raises
+    ------
+    TrackError
+        If it is not.
+    """
+    if find_spec("laptrack") is None:
+        raise TrackError('Tracks need one more package: pip install "napari-sam-onnx[tracks]".')
 
 
 def link_tracks(objects: FrameObjects, parameters: TrackParameters) -> Tracks:
@@ -72,26 +85,29 @@ def link_tracks(objects: FrameObjects, parameters: TrackParameters) -> Tracks:
 
 def _assign(objects: FrameObjects, parameters: TrackParameters) -> list[tuple[int, int]]:
     """Links between rows, the earlier first; a row with two that follow divides."""
-    try:
-        from laptrack import LapTrack
-    except ImportError as error:
-        raise TrackError(
-            'Tracks need one more package: pip install "napari-sam-onnx[tracks]".'
-        ) from error
+    check_library()
+    from laptrack import LapTrack
+
     frames = objects.frames
     rows = np.arange(len(objects), dtype=float)
     coordinates = [rows[frames == t][:, None] for t in range(int(frames.max()) + 1)]
     cost = _Cost(objects)
     cutoff = 1 + parameters.max_move**2
+    alone = cutoff / 2  # to end, and to begin: a link that is allowed costs less than both
     tracker = LapTrack(
         metric=cost,
         cutoff=cutoff,
         gap_closing_metric=cost,
         gap_closing_cutoff=cutoff if parameters.max_gap else False,
-        gap_closing_max_frame_count=parameters.max_gap,
+        gap_closing_max_frame_count=parameters.max_gap + 1,  # from frame to frame
         splitting_metric=cost.of_division,
         splitting_cutoff=cutoff if parameters.divide else False,
         merging_cutoff=False,
+        track_start_cost=alone,
+        track_end_cost=alone,
+        segment_start_cost=alone,
+        segment_end_cost=alone,
+        no_splitting_cost=cutoff,
     )
     graph = tracker.predict(coordinates)
     index = [np.flatnonzero(frames == t) for t in range(len(coordinates))]
@@ -189,14 +205,5 @@ def drop_short(tracks: Tracks, min_frames: int, least: float = 0.0) -> Tracks:
 
 
 def count_tracks(tracks: Tracks) -> dict[str, int]:
-    """Count tracks, divisions and filled frames, for a sentence about the run."""
-    spans = tracks.spans
-    filled = sum(
-        stop - start + 1 - int(np.count_nonzero(tracks.track == number))
-        for number, (start, stop) in spans.items()
-    )
-    return {
-        "tracks": len(spans),
-        "divisions": len(set(tracks.parents.values())),
-        "filled": filled,
-    }
+    """Count tracks and divisions, for a sentence about the run."""
+    return {"tracks": len(tracks.ids), "divisions": len(set(tracks.parents.values()))}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.stacks.tracks.objects import FrameObjects
 
 
-class TrackError(ValueError):
+class TrackError(UserError, ValueError):
     """Tracks that cannot be made, read or written; the message says what to change."""
 
 

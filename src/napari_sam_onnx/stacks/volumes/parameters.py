@@ -65,10 +65,10 @@ class VolumeParameters:
         step=1.0,
         unit="px",
     )
-    views: str = declare(
+    sections: str = declare(
         "three",
-        "How the model looks at the volume: along z, y and x, or along z alone, which is faster.",
-        label="Views",
+        "What the model looks at: sections across z, y and x, or planes alone, which is faster.",
+        label="Sections",
         choices=("three", "planes"),
         advanced=True,
     )

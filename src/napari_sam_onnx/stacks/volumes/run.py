@@ -90,7 +90,7 @@ def iterate_volume(
         yield VolumeStep(1, 1, depth)
         return first_label
     chunks = lay_chunks(volume.shape, *_chunk_size(volume.shape, survey))
-    views = "ZYX" if settings.views == "three" and depth > 1 else "Z"
+    views = "ZYX" if settings.sections == "three" and depth > 1 else "Z"
     for number, chunk in enumerate(chunks):
         picture = volume.read(chunk.slices)
         final = min(c.box[0][0] for c in chunks[number:])

@@ -1,0 +1,144 @@
+"""``track``: a time series -> labels whose numbers are tracks, and the tracks as tables."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import numpy as np
+import typer
+
+from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli.output import say
+from napari_sam_onnx.cli.segment_picture import Request, label_stack, settle_axes
+from napari_sam_onnx.export.beside import refuse_existing, write_beside
+from napari_sam_onnx.export.images import check_label_path, write_labels
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.stacks.tracks import (
+    Frames,
+    TrackError,
+    TrackParameters,
+    check_library,
+    count_tracks,
+    follow_objects,
+    write_csv,
+    write_ctc,
+)
+from napari_sam_onnx.stacks.volumes import measure_thickness
+
+
+def track(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A series: TYX, TZYX, TCYX …")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="OUT", help="Labels whose numbers are tracks, .tif."),
+    ],
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
+        typer.Option(help="Labels of the series that are there already; else they are made."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
+    axes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The series' axes, one letter of TZCYX per dimension, e.g. TYX."),
+    ] = None,
+    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    z_spacing: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0.01, max=100.0, help="Of volumes: the distance between planes, in pixels."
+        ),
+    ] = None,
+    csv: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Also write a table: track, frame, centre, size, parent."),
+    ] = None,
+    ctc: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Also write a new folder in the Cell Tracking Challenge's format."),
+    ] = None,
+    max_move: Annotated[
+        float,
+        typer.Option(
+            min=0.05,
+            max=20.0,
+            help="How far an object may move from frame to frame, in its diameters.",
+        ),
+    ] = TrackParameters().max_move,
+    max_gap: Annotated[
+        int, typer.Option(min=0, max=20, help="For how many frames an object may be missing.")
+    ] = TrackParameters().max_gap,
+    min_frames: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="Tracks seen in fewer frames are left out."),
+    ] = TrackParameters().min_frames,
+    min_size: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=10.0,
+            help="Tracks of objects smaller than this part of the usual one are left out.",
+        ),
+    ] = TrackParameters().min_size,
+    divide: Annotated[
+        bool, typer.Option("--divide/--no-divide", help="Whether objects may divide.")
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Follow the objects of a time series and save labels whose numbers are tracks."""
+    check_library()
+    settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size)
+    began = time.perf_counter()
+    shown = None if channels is None else parse_channels(channels)
+    request = Request(axes, shown, "", None, None, None, None, None, z_spacing, {}, force, quiet)
+    picture = read_picture(source)
+    planes = settle_axes(picture, request)
+    check_label_path(out, planes.label_axes)
+    if ctc is not None and ctc.exists():
+        raise TrackError(f"{ctc} exists; name a new folder.")
+    if csv is not None:
+        refuse_existing(csv, overwrite=force)
+    with ExitStack() as files:
+        part = files.enter_context(write_beside(out, overwrite=force))
+        array, place = make_labels(planes.label_shape)
+        try:
+            sink = ArrayLabels(array, planes.label_axes)
+            frames = Frames(sink)
+            if labels is None:
+                label_stack(planes, sink, load_model(model), request, source.name)
+            else:
+                _copy_labels(labels, array)
+            thickness = z_spacing or measure_thickness(planes) or 1.0
+            tracks = follow_objects(sink, settings, thickness)
+            write_labels(part, array, planes.label_axes, picture.pixel_size)
+            if csv is not None:
+                with write_beside(csv, overwrite=force) as table:
+                    write_csv(table, tracks)
+            if ctc is not None:
+                write_ctc(ctc, tracks, frames.read, frames.count)
+        finally:
+            remove_labels(place)
+    if not quiet:
+        counts = count_tracks(tracks)
+        seconds = time.perf_counter() - began
+        say(
+            f"{source.name}: {counts['tracks']} tracks, {counts['divisions']} divisions in "
+            f"{seconds:.1f} s -> {out}"
+        )
+
+
+def _copy_labels(path: Path, array: Any) -> None:
+    """Read labels that are there already."""
+    given = read_picture(path).array
+    if tuple(given.shape) != tuple(array.shape) or given.dtype.kind not in "ui":
+        raise ImageError(
+            f"{path.name} holds {given.dtype} of shape {tuple(given.shape)}; labels of the series "
+            f"are whole numbers of shape {tuple(array.shape)}."
+        )
+    for frame in range(given.shape[0]):
+        array[frame] = np.asarray(given[frame]).astype(np.uint32)
