@@ -93,7 +93,7 @@ def _assign(objects: FrameObjects, parameters: TrackParameters) -> list[tuple[in
     coordinates = [rows[frames == t][:, None] for t in range(int(frames.max()) + 1)]
     cost = _Cost(objects)
     cutoff = 1 + parameters.max_move**2
-    alone = cutoff / 2  # to end, and to begin: a link that is allowed costs less than both
+    alone = cutoff  # to end and to begin: every link that is allowed costs less
     tracker = LapTrack(
         metric=cost,
         cutoff=cutoff,
@@ -107,7 +107,7 @@ def _assign(objects: FrameObjects, parameters: TrackParameters) -> list[tuple[in
         track_end_cost=alone,
         segment_start_cost=alone,
         segment_end_cost=alone,
-        no_splitting_cost=cutoff,
+        no_splitting_cost=alone,
     )
     graph = tracker.predict(coordinates)
     index = [np.flatnonzero(frames == t) for t in range(len(coordinates))]
