@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.looks import look_smaller
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
 from napari_sam_onnx.scales import find_part, plan_look
 from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -53,6 +54,8 @@ class Segmenter:
         self._embedding: Embedding | None = None
         self._plane_shape = (0, 0)
         self._region: Region | None = None
+        self._scaled = False
+        self._read: Callable[[], NDArray[np.uint8]]
         self._look_at: Look | None = None
         self._rgb: NDArray[np.uint8] | None = None
 
@@ -128,6 +131,7 @@ class Segmenter:
                 "itself what is looked at."
             )
         self._rgb = self._look_at = None
+        self._read = lambda: rgb
         if diameter:
             embedding = self._look(rgb, (rgb.shape[0], rgb.shape[1]), None)
             fixed = max(embedding.input_shape)
@@ -153,6 +157,7 @@ class Segmenter:
             See `set_rgb`.
         """
         self._rgb = self._look_at = None
+        self._read = lambda: source.read(index)
         return self._look(source.read(index, region), source.plane_shape, region)
 
     def _look(
@@ -165,6 +170,7 @@ class Segmenter:
         """Encode what is looked at, and remember where it lies."""
         embedding = encode_through(rgb, self.model if model is None else model, self.cache)
         self._embedding, self._plane_shape, self._region = embedding, plane_shape, region
+        self._scaled = model is not None
         return embedding
 
     def segment(
@@ -216,13 +222,19 @@ class Segmenter:
         Returns
         -------
         list of Mask
-            The best mask for each, in order.
+            The best mask for each, in order. Where that is doubtful, the plane is looked at in
+            smaller sizes too, see `napari_sam_onnx.looks`, unless a region or a diameter says how
+            it is to be looked at.
         """
         if not prompts:
             return []
         if self._look_at is not None:
             return [self._answer_in_part(asked, self._look_at) for asked in prompts]
-        return answer_prompts(self.model, self.embedding, prompts, self._region, self._plane_shape)
+        embedding, region = self.embedding, self._region
+        masks = answer_prompts(self.model, embedding, prompts, region, self._plane_shape)
+        if region is not None or self._scaled:
+            return masks
+        return look_smaller(masks, prompts, self.model, embedding, self._read, self.cache)
 
     def _answer_in_part(self, prompts: Prompts, look: Look) -> Mask:
         """Answer prompts for one object in the part of the plane around them."""

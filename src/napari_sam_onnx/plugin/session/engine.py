@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
+from napari_sam_onnx.looks import look_smaller
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
 
@@ -181,7 +183,9 @@ class Engine:
                 make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
                 for asked in request.prompts
             ]
-            return answer_prompts(model, embedding, prompts)
+            masks = answer_prompts(model, embedding, prompts)
+            read = partial(request.reader.read, request.plane)
+            return look_smaller(masks, prompts, model, embedding, read, self.cache)
 
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""
