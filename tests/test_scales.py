@@ -47,35 +47,40 @@ RGB = np.repeat(PICTURE[..., None], 3, axis=2)
 
 
 def test_objects_are_seen_at_one_diameter_where_the_plane_fits():
-    look = plan_look(Free(), (200, 200), 25, 0)
+    look = plan_look(Free(), (200, 200), 25, 1.0)
     assert look.part == 0
     assert look.model.scale == SEEN_DIAMETER / 25
     assert look.model.id != Free().id  # embeddings of two scales are two
     assert isinstance(look.model, Model)
 
 
+@pytest.mark.parametrize(("diameter", "kept"), [(39, False), (40, True), (100, True), (101, False)])
+def test_a_scale_that_suits_already_stays(diameter, kept):
+    look = plan_look(Free(), (200, 200), diameter, 1.0)
+    assert isinstance(look.model, AtScale) != kept
+
+
 def test_a_plane_that_does_not_fit_is_looked_at_in_parts():
-    look = plan_look(Free(), (200, 300), 16, 0)
+    look = plan_look(Free(), (200, 300), 16, 1.0)
     scale = SEEN_DIAMETER / 16
     assert look.part * scale == pytest.approx(400, abs=scale)
     assert 0 < look.overlap <= look.part // 2
 
 
 def test_a_model_of_one_size_is_given_a_part_that_fills_it():
-    look = plan_look(Fixed(), (200, 200), 25, fixed=160)
+    look = plan_look(Fixed(), (200, 200), 25, 0.8)
     assert isinstance(look.model, Fixed)
     assert look.part == 80
-    assert plan_look(Fixed(), (200, 200), 400, fixed=100).part == 0  # not smaller than it does
+    assert plan_look(Fixed(), (200, 200), 400, 0.5).part == 0  # not smaller than it does
 
 
 def test_automatic_masks_look_at_the_scale_of_the_diameter():
     model = Free()
     assert automask(PICTURE, model, "objects", diameter=25).max() == 3
-    assert model.looks == [((200, 200), 2.0)]
+    assert model.looks == [((200, 200), None), ((200, 200), 2.0)]
     parts = Free()
     assert automask(PICTURE, parts, "objects", diameter=12.5).max() == 3
-    shapes, scales = {shape for shape, _ in parts.looks}, {scale for _, scale in parts.looks}
-    assert shapes == {(100, 100)} and scales == {4.0}
+    assert set(parts.looks[1:]) == {((100, 100), 4.0)}
     fixed = Fixed()
     assert automask(PICTURE, fixed, "grid", diameter=40, points_per_side=30).max() == 3
     assert fixed.looks[0] == (200, 200) and set(fixed.looks[1:]) == {(80, 80)}
@@ -148,7 +153,10 @@ def test_pebble_takes_any_scale():
     with pytest.raises(ModelError, match="look at parts"):
         model.encode(rgb, 20)
     segmenter = Segmenter(model)
-    segmenter.set_rgb(rgb, diameter=24)
+    segmenter.set_rgb(rgb, diameter=30)
+    assert segmenter.embedding.input_shape == (200, 240)  # 60 px: as it is
+    segmenter.set_rgb(rgb, diameter=15)
+    assert segmenter.embedding.input_shape == (333, 400)
     mask = segmenter.segment(points=[(40, 60)])
     truth = draw_discs((100, 120), [(40, 60)], 12) > 0
     assert (np.asarray(mask) & truth).sum() / (np.asarray(mask) | truth).sum() > 0.9

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SEEN_DIAMETER = 50.0
 """Diameter in pixels of the encoder's input at which objects are to be seen."""
 
+SEEN_AS_IS = 40.0, 100.0
+"""Diameters between which a model's own scale stays: nothing is gained by resizing once more."""
+
 SEEN_PART = 1024
 """Longest side in pixels at which a part of a plane is seen that is too large as a whole."""
 
@@ -119,7 +122,7 @@ class Look:
     overlap: int = 0
 
 
-def plan_look(model: Model, plane_shape: tuple[int, int], diameter: float, fixed: int) -> Look:
+def plan_look(model: Model, plane_shape: tuple[int, int], diameter: float, own: float) -> Look:
     """Say how a model is to look at a plane of objects of a diameter.
 
     Parameters
@@ -128,25 +131,29 @@ def plan_look(model: Model, plane_shape: tuple[int, int], diameter: float, fixed
     plane_shape : (H, W)
     diameter : float
         Of a typical object, in plane pixels.
-    fixed : int
-        Longest side at which a model of one size sees any plane.
+    own : float
+        Encoder pixels per plane pixel at which the model sees the plane by its own rule.
 
     Returns
     -------
     Look
-        Objects are seen at `SEEN_DIAMETER`. A model of one size cannot see them smaller than it
-        sees them on the whole plane.
+        Objects are seen at `SEEN_DIAMETER`, or as the model sees them by itself where that is
+        within `SEEN_AS_IS`. A model of one size cannot see them smaller than it does on the whole
+        plane.
     """
+    if SEEN_AS_IS[0] <= diameter * own <= SEEN_AS_IS[1]:
+        return Look(model)
     scale = SEEN_DIAMETER / diameter
     longest = max(plane_shape)
+    seen_part = round(longest * own)
     if isinstance(model, FreeModel) and model.largest_input:
         looking: Model = AtScale(model, scale)
         if longest * scale <= model.largest_input:
             return Look(looking)
-        fixed = min(SEEN_PART, model.largest_input)
+        seen_part = min(SEEN_PART, model.largest_input)
     else:
         looking = model
-    part = max(SMALLEST_PART, ceil(fixed / scale))
+    part = max(SMALLEST_PART, ceil(seen_part / scale))
     if part >= longest:
         return Look(looking)
     return Look(looking, part, min(part // 2, ceil(SEEN_OVERLAP / scale)))

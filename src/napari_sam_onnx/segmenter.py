@@ -134,8 +134,8 @@ class Segmenter:
         self._read = lambda: rgb
         if diameter:
             embedding = self._look(rgb, (rgb.shape[0], rgb.shape[1]), None)
-            fixed = max(embedding.input_shape)
-            look = plan_look(self.model, embedding.plane_shape, diameter, fixed)
+            own = max(embedding.input_shape) / max(embedding.plane_shape)
+            look = plan_look(self.model, embedding.plane_shape, diameter, own)
             if look.part:  # each answer encodes the part that it needs
                 self._rgb, self._look_at = rgb, look
                 return embedding

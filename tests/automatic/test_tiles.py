@@ -7,8 +7,9 @@ from scipy import ndimage
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import iterate_masks, make_parameters
 from napari_sam_onnx.automatic.crops import lay_tiles
-from napari_sam_onnx.automatic.tiles import merge_masks
+from napari_sam_onnx.automatic.tiles import find_own, merge_masks
 from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.regions import Region
 from tests.fakes import ComponentModel, draw_discs
 
 TILES = {"tile_side": 128, "tile_overlap": 48}
@@ -145,3 +146,39 @@ def test_tiles_report_and_stop_between_and_inside_tiles():
     assert {(event.total, event.unit) for event in seen} == {(16, "tiles")}
     assert [event.done for event in seen] == sorted(event.done for event in seen)
     assert len(seen) > 4  # steps inside tiles too
+
+
+def test_an_object_is_looked_at_in_the_tile_that_has_it_deepest():
+    tiles = [Region((0, 0, 100, 60)), Region((0, 40, 100, 100))]
+    plane = (100, 100)
+    objects = np.array(
+        [
+            (10, 10, 20, 20),  # in the first tile alone
+            (40, 42, 48, 50),  # in both; deeper in the first: 9 px against 2
+            (40, 51, 48, 57),  # in both; deeper in the second
+            (60, 30, 70, 70),  # in none
+            (0, 41, 5, 43),  # the plane's edge is no seam
+        ],
+        float,
+    )
+    shift = np.array([0, 40, 0, 40])
+    first = find_own(0, tiles, plane, objects)
+    second = find_own(1, tiles, plane, objects - shift)
+    assert first.tolist() == [True, True, False, True, True]
+    assert second.tolist() == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize("inner", ["objects", "blobs"])
+def test_no_object_is_decoded_in_two_tiles(inner):
+    centers = [(y, x) for y in range(20, 200, 26) for x in range(20, 200, 26)]
+    picture = draw_discs((200, 200), centers, 6)
+    asked = []
+
+    class Counting(ComponentModel):
+        def decode(self, embedding, prompts):
+            asked.extend(prompts)
+            return super().decode(embedding, prompts)
+
+    labels = automask(picture, Counting(), "tiled", inner=inner, tile_side=100, tile_overlap=50)
+    assert labels.max() == len(centers)
+    assert len(asked) == len(centers)

@@ -13,6 +13,8 @@ from napari_sam_onnx.nms import keep_first
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import BlobsParameters
@@ -130,8 +132,12 @@ def iterate_blobs(
     parameters: BlobsParameters,
     cache: EmbeddingStore,
     doubtful: bool = False,
+    wanted: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
 ) -> Found:
-    """Prompt with the centre and the extent of each blob, and choose one mask per object."""
+    """Prompt with the centre and the extent of each blob, and choose one mask per object.
+
+    ``wanted`` says which boxes (N, 4) around blobs are to be looked at; all where omitted.
+    """
     yield Progress(0, 0, "objects")
     blobs = find_blobs(
         rgb,
@@ -141,6 +147,9 @@ def iterate_blobs(
         parameters.contrast,
     )
     shape = (rgb.shape[0], rgb.shape[1])
+    if wanted is not None:
+        reach = blobs[:, 2:] * BOX_MARGIN
+        blobs = blobs[wanted(np.concatenate([blobs[:, :2] - reach, blobs[:, :2] + reach], axis=1))]
     prompts = [_point_at(blob, shape, parameters.prompt == "point+box") for blob in blobs]
     yield Progress(0, len(prompts), "objects")
     embedding = encode_through(rgb, model, cache)

@@ -25,7 +25,7 @@ from napari_sam_onnx.automatic.parameters import (
 from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.automatic.tiles import iterate_tiles
+from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import to_rgb
 
@@ -53,6 +53,7 @@ def iterate_mask_set(
     cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
     doubtful: bool = False,
+    wanted: Wanted | None = None,
 ) -> Found:
     """Find what is on a plane, step by step, and keep it.
 
@@ -74,6 +75,8 @@ def iterate_mask_set(
     doubtful : bool
         Whether masks are kept too that the limits of the parameters leave out, so that the limits
         can be loosened afterwards. A ``grid`` keeps what its reference returns.
+    wanted : callable, optional
+        Says which boxes (N, 4) of ``objects`` or ``blobs`` are to be looked at; all where omitted.
 
     Yields
     ------
@@ -95,9 +98,9 @@ def iterate_mask_set(
         case GridParameters():
             return (yield from iterate_grid(rgb, model, parameters, kept))
         case ObjectsParameters():
-            return (yield from iterate_objects(rgb, model, parameters, kept, doubtful))
+            return (yield from iterate_objects(rgb, model, parameters, kept, doubtful, wanted))
         case BlobsParameters():
-            return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful))
+            return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful, wanted))
         case BoxesParameters():
             assert boxes is not None  # checked above
             corners, numbers = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))
@@ -108,10 +111,12 @@ def iterate_mask_set(
             return (yield from iterate_flows(rgb, model, parameters, kept, doubtful))
         case TiledParameters():
 
-            def inside(tile: NDArray[np.uint8]) -> Found:
+            def inside(tile: NDArray[np.uint8], own: Wanted) -> Found:
                 settings = parameters.inner_parameters
                 assert settings is not None  # the dataclass fills it in
-                return iterate_mask_set(tile, model, settings, cache=kept, doubtful=doubtful)
+                return iterate_mask_set(
+                    tile, model, settings, cache=kept, doubtful=doubtful, wanted=own
+                )
 
             return (yield from iterate_tiles(rgb, parameters, inside, doubtful))
 

@@ -13,6 +13,8 @@ from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.parameters import ObjectsParameters
@@ -28,8 +30,11 @@ def iterate_objects(
     parameters: ObjectsParameters,
     cache: EmbeddingStore,
     doubtful: bool = False,
+    wanted: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
 ) -> Found:
     """Prompt with each proposal of the model, and choose one mask per object.
+
+    ``wanted`` says which of the proposed boxes (N, 4) are to be looked at; all where omitted.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def iterate_objects(
         )
     with_box = parameters.prompt == "point+box"
     sure = found.scores >= parameters.min_confidence
+    if wanted is not None:
+        sure &= wanted(found.boxes)
     prompts = [
         make_prompts([point], box=box if with_box else None, plane_shape=embedding.plane_shape)
         for point, box in zip(found.points[sure], found.boxes[sure], strict=True)

@@ -61,7 +61,7 @@ def set_scale(
     parameters
         With a diameter.
     cache : EmbeddingStore
-        Takes the embedding that shows how large a model of one size sees the plane.
+        Takes the embedding that shows how large the model sees the plane by itself.
 
     Returns
     -------
@@ -72,10 +72,8 @@ def set_scale(
         see it, else at the model's own scale.
     """
     shape = (rgb.shape[0], rgb.shape[1])
-    fixed = 0
-    if not (isinstance(model, FreeModel) and model.largest_input):
-        fixed = max(encode_through(rgb, model, cache).input_shape)
-    look = plan_look(model, shape, parameters.diameter, fixed)
+    own = max(encode_through(rgb, model, cache).input_shape) / max(shape)
+    look = plan_look(model, shape, parameters.diameter, own)
     inner = replace(parameters, diameter=0.0)
     if not look.part:
         return look.model, inner

@@ -7,7 +7,9 @@ are united where they agree on the pixels that both tiles saw.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,13 +24,16 @@ from napari_sam_onnx.masks import Mask, measure_overlap
 from napari_sam_onnx.regions import cut_region, move_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.parameters import TiledParameters
     from napari_sam_onnx.regions import Region
+
+Wanted = Callable[["NDArray[np.float64]"], "NDArray[np.bool_]"]
+"""Says which boxes (N, 4) of a part of a plane are to be looked at there."""
 
 # A mask that ends this near to a seam, in pixels, is cut by it: outlines stop short of an edge.
 SEAM = 2
@@ -39,7 +44,7 @@ AGREEMENT = 0.5
 def iterate_tiles(
     rgb: NDArray[np.uint8],
     parameters: TiledParameters,
-    inside: Callable[[NDArray[np.uint8]], Found],
+    inside: Callable[[NDArray[np.uint8], Wanted], Found],
     doubtful: bool = False,
 ) -> Found:
     """Run another mode in each tile and put the masks together.
@@ -50,7 +55,8 @@ def iterate_tiles(
         Its contrast was fixed for the whole plane, so tiles are alike.
     parameters : TiledParameters
     inside : callable
-        Takes the RGB picture of a tile and finds its masks.
+        Takes the RGB picture of a tile and finds its masks; also a function that says which
+        boxes of the tile are its own, and not better seen in a neighbour.
     doubtful : bool
         Whether masks are kept too that the limits inside leave out.
 
@@ -70,7 +76,7 @@ def iterate_tiles(
     cut: list[Mask] = []
     yield Progress(0, len(tiles), "tiles")
     for number, tile in enumerate(tiles):
-        steps = inside(cut_region(rgb, tile))
+        steps = inside(cut_region(rgb, tile), partial(find_own, number, tiles, shape))
         now = Progress(number, len(tiles), "tiles")
         found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
         limits = found.selection
@@ -83,6 +89,45 @@ def iterate_tiles(
     merged = merge_masks(whole, cut, tiles, parameters.max_overlap)
     selection = limits.change(max_overlap=parameters.max_overlap)
     return MaskSet(rgb, tuple(merged), selection, background=found.background)
+
+
+def find_own(
+    number: int, tiles: Sequence[Region], plane_shape: tuple[int, int], boxes: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Say which objects of a tile are to be looked at in it.
+
+    An object that several tiles have inside, away from their seams, is looked at in one of them:
+    where it lies farthest from the seams. What no tile has inside is looked at wherever it is seen.
+
+    Parameters
+    ----------
+    number : int
+        Of the tile.
+    tiles : sequence of Region
+    plane_shape : (H, W)
+    boxes : (N, 4) float64
+        ``(y0, x0, y1, x1)`` in pixels of the tile.
+
+    Returns
+    -------
+    (N,) bool
+    """
+    corner = np.tile(tiles[number].box[:2], 2)
+    placed = boxes + corner
+    depths = np.stack([_measure_depth(tile, placed, plane_shape) for tile in tiles])
+    own: NDArray[np.bool_] = (depths.max(axis=0) <= SEAM) | (depths.argmax(axis=0) == number)
+    return own
+
+
+def _measure_depth(
+    tile: Region, boxes: NDArray[np.float64], plane_shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Distance of each box from the nearest seam of a tile; negative where it crosses one."""
+    edges = np.array(tile.box, np.float64)
+    distance = np.concatenate([boxes[:, :2] - edges[:2], edges[2:] - 1 - boxes[:, 2:]], axis=1)
+    distance[:, edges == (0, 0, *plane_shape)] = np.inf
+    depth: NDArray[np.float64] = distance.min(axis=1)
+    return depth
 
 
 def merge_masks(
