@@ -106,3 +106,18 @@ def test_crumbs_replacing_and_deleting(drive: Callable[..., Driver]) -> None:
     d.press(Qt.Key.Key_Z, CONTROL)
     np.testing.assert_array_equal(layer.data, mine)
     assert d.points.data.shape == (1, 3)  # open again, as before Shift+N
+
+
+def test_correcting_an_object_of_another_tool(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    mine = np.where(draw_discs(SHAPE, [A], RADIUS - 3), 7, 0).astype(np.uint16)
+    layer = d.viewer.add_labels(mine.copy(), name="stardist")
+    d.session.layers.activate()
+    d.move(*A)
+    d.press(Qt.Key.Key_E)
+    assert d.shown == np.count_nonzero(mine) and d.commits.labels.layer is layer
+    d.click(A[0] + 8, A[1])  # what was missing
+    d.press(Qt.Key.Key_N)
+    np.testing.assert_array_equal(layer.data == 7, draw_discs(SHAPE, [A], RADIUS) > 0)
+    d.press(Qt.Key.Key_Z, CONTROL)
+    np.testing.assert_array_equal(layer.data, mine)

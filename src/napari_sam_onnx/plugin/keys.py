@@ -55,6 +55,7 @@ BINDINGS = (
     Binding(("Q",), "Q", "turbo: each click commits an object"),
     Binding(("B",), "B", "several: each click is an object of its own; N accepts all"),
     Binding(("H",), "H (hold)", "hide the preview"),
+    Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
 )
@@ -97,6 +98,8 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
     for layer in bound:
         for key, action in actions.items():
             layer.bind_key(key, action, overwrite=True)
+    # On the boxes it is napari's own, for ellipses.
+    layers.points.bind_key("E", lambda _: commits.correct_at(session.viewer.cursor.position))
 
     def on_press(layer: Layer, event: Any) -> Generator[None, None, None] | None:
         return _drag(session, layer, event)
@@ -105,6 +108,7 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
     layers.points.mouse_drag_callbacks.insert(0, on_press)
 
     def release() -> None:
+        layers.points.bind_key("E", None)
         for layer in bound:
             for key in actions:
                 layer.bind_key(key, None)

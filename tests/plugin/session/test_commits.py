@@ -349,3 +349,92 @@ def test_delete_names_what_it_did_and_undo_brings_it_back(bench: Bench) -> None:
     bench.commits.undo()
     np.testing.assert_array_equal(layer.data, mine)
     assert "Undone: object 5 is there" in bench.said
+
+
+# Correcting what exists
+
+
+def test_an_object_is_corrected_in_its_place(bench: Bench) -> None:
+    bench.open()
+    model, seen = bench.models["pebble"], []
+    decode = model.decode
+
+    def watch(embedding: Any, prompts: Any) -> Any:
+        seen.append(prompts[0])
+        return decode(embedding, prompts)
+
+    model.decode = watch
+    mine = np.zeros(SHAPE, np.uint16)
+    mine[disc(A, RADIUS - 3)] = 7
+    mine[disc(B)] = 9
+    layer = bench.viewer.add_labels(mine.copy(), name="cellpose")
+    layer.features = {"kind": [""] * 7 + ["cell", "", "other"]}
+    bench.session.layers.activate()
+    bench.commits.correct_at(A)
+    assert bench.commits.labels.layer is layer and not seen
+    assert "Clicks correct this object" in bench.said and bench.shown == (mine == 7).sum()
+    bench.commits.accept()
+    assert "as it is already" in bench.said and bench.session.status.kind == "error"
+    np.testing.assert_array_equal(layer.data, mine)
+    bench.click(*A)
+    asked = seen[-1]
+    assert asked.mask is not None and len(asked.points) == 1
+    middle = [int(v) // 2 for v in asked.mask.logits.shape]
+    assert asked.mask.logits[tuple(middle)] > 0 > asked.mask.logits[0, 0]
+    bench.commits.accept()
+    np.testing.assert_array_equal(layer.data == 7, disc(A))
+    np.testing.assert_array_equal(layer.data == 9, disc(B))
+    assert layer.features["kind"].tolist()[7:] == ["cell", "", "other"]
+    assert bench.commits.labels.next_label == 10
+    bench.commits.undo()
+    np.testing.assert_array_equal(layer.data, mine)
+    assert bench.shown == DISC  # open as it was
+    for _ in range(2):  # the click, then the opening
+        bench.commits.undo()
+    assert bench.shown == 0 and not bench.session.prompts.corrections
+
+
+def test_a_correction_can_shrink_and_never_takes_a_neighbour(bench: Bench) -> None:
+    bench.open()
+    mine = np.zeros(SHAPE, np.uint16)
+    mine[20:41, 20:100] = 7  # two cells that were taken for one
+    mine[disc(C)] = 8
+    layer = add_labels(bench, mine)
+    bench.commits.correct_at(A)
+    bench.click(*A)
+    bench.commits.accept()
+    np.testing.assert_array_equal(layer.data == 7, disc(A))
+    bench.commits.correct_at(C)
+    bench.click(*A)  # the wrong one: nothing of object 8 would be left there
+    assert "object 7" in bench.said
+    bench.commits.accept()
+    assert (layer.data == 8).sum() == DISC
+    bench.commits.correct_at((1, 1))
+    assert "no labelled object" in bench.said
+
+
+def test_a_correction_stays_with_its_layer(bench: Bench) -> None:
+    bench.open()
+    mine = np.where(disc(A, 7), 7, 0).astype(np.uint16)
+    layer = add_labels(bench, mine.copy())
+    bench.commits.correct_at(A)
+    bench.click(*A)
+    other = add_labels(bench, np.zeros(SHAPE, np.uint16), "other")
+    bench.commits.accept()
+    assert "choose that under Labels" in bench.said
+    assert not other.data.any() and (layer.data == mine).all()
+    bench.commits.labels.choose(layer)
+    bench.commits.accept()
+    np.testing.assert_array_equal(layer.data == 7, disc(A))
+
+
+def test_turbo_corrects_what_is_open_and_commits_the_rest(bench: Bench) -> None:
+    bench.open()
+    layer = add_labels(bench, np.where(disc(A, 7), 7, 0).astype(np.uint16))
+    bench.commits.toggle_turbo()
+    bench.commits.correct_at(A)
+    bench.click(*A)
+    assert len(bench.session.layers.points.data) == 1
+    bench.commits.accept()
+    bench.click(*B)
+    assert np.unique(layer.data).tolist() == [0, 7, 8]

@@ -184,6 +184,11 @@ def label_at(layer: Labels, plane: Plane, pixel: tuple[int, int]) -> int:
     return int(np.asarray(layer.data[plane_index(plane, slice(y, y + 1), slice(x, x + 1))]).item())
 
 
+def read_plane(layer: Labels, plane: Plane) -> NDArray[np.integer]:
+    """Return the labels of a plane, ``(H, W)``."""
+    return np.asarray(take_plane(layer.data, plane))
+
+
 class LabelledPlane:
     """A plane of a label image of which only the parts that are asked for are read."""
 

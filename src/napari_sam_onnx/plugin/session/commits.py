@@ -7,6 +7,7 @@ comes, where they were accepted for, and their prompts leave the canvas at once 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
+from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.plugin.layers.labels import (
     LabelledPlane,
     TargetError,
     erase_object,
     label_at,
     paint_mask,
+    read_plane,
     repeat,
     replace_object,
     revert,
@@ -33,17 +36,17 @@ from napari_sam_onnx.plugin.layers.placing import (
     without_plane,
 )
 from napari_sam_onnx.plugin.layers.plane import plane_shape, round_half_up
-from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
 from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.history import History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
+from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Paint
     from napari_sam_onnx.plugin.session.engine import Request
@@ -221,6 +224,26 @@ class Commits:
         else:
             session.say(f"Deleted object {label}; {back}.", "ready")
 
+    def correct_at(self, world: Any) -> None:
+        """Open the labelled object under a position, so that clicks correct it and N replaces it.
+
+        Any label image that fits is looked at: the target first, then the others from the top.
+        """
+        session = self.session
+        pixel = session.to_plane(world)
+        if session.plane is None or session.prompts is None or pixel is None:
+            session.say("There is no picture under the cursor.", "error")
+            return
+        y, x = (round_half_up(value) for value in pixel)
+        layers = [layer for layer in reversed(self.labels.fitting()) if layer.visible]
+        layers.sort(key=lambda layer: layer is not self.labels.layer)
+        for layer in layers:
+            label = label_at(layer, session.plane, (y, x))
+            if label:
+                self._open_object(layer, label, session.plane)
+                return
+        session.say("There is no labelled object under the cursor.", "error")
+
     def take_made(self, layer: Labels) -> None:
         """Make a run's result the target, as a step that can be undone."""
         session = self.session
@@ -240,9 +263,24 @@ class Commits:
 
     # Inside
 
+    def _open_object(self, layer: Labels, label: int, plane: Plane) -> None:
+        """Open an object, and write into its label image from now on."""
+        self.labels.choose(layer)
+        if self.labels.layer is not layer:  # it cannot be painted, and that was said
+            return
+        mask = Mask.from_array(read_plane(layer, plane) == label)
+        opened = replace(mask, low_res=low_res_from_mask(mask))
+        self.session.correct(Correction(plane, layer, label, opened))
+
     def _begin(self, request: Request, prompts: Snapshot) -> Step:
         """Begin a step that commits what a request asks about."""
         step = Step(request.plane, prompts, without_plane(prompts, request.plane))
+        correction = prompts.correction_on(request.plane)
+        if correction is not None and correction.layer is not self.labels.layer:
+            raise TargetError(
+                f"Object {correction.label} is in “{correction.layer.name}”; choose that under "
+                "Labels to write it, or press Esc to leave it."
+            )
         step.home, step.request = self.labels.home(), request
         step.asked = on_plane(prompts, request.plane)
         return step
@@ -255,7 +293,8 @@ class Commits:
         """Record what the user did to the prompts; in turbo, commit it."""
         plane = self.session.plane
         assert plane is not None
-        if not (self.turbo and self._commit_new(before, after)):
+        at_once = self.turbo and after.correction_on(plane) is None
+        if not (at_once and self._commit_new(before, after)):
             self._do(Step(plane, before, after))
 
     def _commit_new(self, before: Snapshot, after: Snapshot) -> bool:
@@ -371,6 +410,9 @@ class Commits:
             return fit_masks(None, masks)
         layer = self.labels.layer
         fits = layer is not None and tuple(layer.data.shape) == picture.shape
+        correction = prompts.correction_on(plane)
+        if correction is not None and correction.layer is not layer:
+            prompts = replace(prompts, corrections=())
         mine = [_corrected(prompts, plane, answer.prompts) for answer in session.answers]
         return fit_masks(_read_labels(layer, plane) if fits else None, masks, self.overwrite, mine)
 
