@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         load_text_model,
     )
     from napari_sam_onnx.prompts import PromptError
+    from napari_sam_onnx.recipes import Recipe
     from napari_sam_onnx.segmenter import Segmenter
     from napari_sam_onnx.stacks import automask_stack
 
@@ -32,6 +33,7 @@ _HOMES = {
     "MaskSet": "automatic",
     "ModelError": "models",
     "PromptError": "prompts",
+    "Recipe": "recipes",
     "Segmenter": "segmenter",
     "automask": "automatic",
     "automask_stack": "stacks",
@@ -53,6 +55,7 @@ __all__ = [
     "MaskSet",
     "ModelError",
     "PromptError",
+    "Recipe",
     "Segmenter",
     "automask",
     "automask_stack",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
@@ -52,6 +53,8 @@ class StackUpdate:
         The plane's labels, final, once it is finished.
     step : Progress or None
         How far the plane has come, while it is not.
+    settings : Parameters or None
+        What the plane's labels were made with, where nothing was left open any more.
     """
 
     index: tuple[int, ...]
@@ -59,6 +62,7 @@ class StackUpdate:
     total: int
     labels: NDArray[np.uint32] | None = None
     step: Progress | None = None
+    settings: Parameters | None = None
 
 
 def iterate_stack(
@@ -155,7 +159,7 @@ def iterate_stack(
             labels, next_label = link_labels(previous, labels, next_label)
         if link is not None:
             previous = labels
-        yield StackUpdate(index, done + 1, len(order), labels=labels)
+        yield StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
 
 
 def as_planes(

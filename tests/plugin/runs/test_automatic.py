@@ -15,6 +15,7 @@ from napari_sam_onnx.plugin.layers.picture import split_axis
 from napari_sam_onnx.plugin.runs.automatic import Automatic, Run
 from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
+from napari_sam_onnx.recipes import Recipe, open_planes, replay
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:
@@ -77,12 +78,43 @@ def test_whole_stack_linked(bench: Bench, automatic: Automatic) -> None:
     assert "2 objects" in bench.said and bench.session.status.kind == "ready"
     np.testing.assert_allclose(layer.scale, (2, 1, 1))
     assert layer.units == bench.session.picture.main.units
-    recipe = layer.metadata["napari-sam-onnx"]["recipe"]
-    assert recipe == {"model": "pebble", "mode": "objects", "min_area": 5}
+    recipe = Recipe.from_dict(layer.metadata["napari-sam-onnx"]["recipe"])
+    assert (recipe.model, recipe.fingerprint, recipe.mode) == ("pebble", "pebble", "objects")
+    assert recipe.settings["min_area"] == 5 and recipe.link and recipe.planes is None
     automatic.start(Run(None, {}, whole=True))
     automatic.work._running.run()
     assert len(np.unique(bench.viewer.layers[1].data)) == 3
     assert bench.viewer.layers.selection.active is bench.session.layers.points
+
+
+def test_what_a_run_chose_is_kept_and_gives_the_same_labels_again(
+    bench: Bench, automatic: Automatic
+) -> None:
+    bench.open(STACK, contrast_limits=(10, 200))
+    bench.viewer.dims.set_current_step(0, 2)
+    automatic.start(Run(None, {}))
+    layer = automatic.layer
+    automatic.work._running.run()
+    recipe = Recipe.from_json(
+        Recipe.from_dict(layer.metadata["napari-sam-onnx"]["recipe"]).to_json()
+    )
+    assert recipe.mode == "objects" and recipe.planes == ((2,),)  # None was asked for
+    assert recipe.channels[0].limits == (10.0, 200.0)
+    made = list(replay(recipe, open_planes(recipe, STACK), bench.models["pebble"]))[-1]
+    np.testing.assert_array_equal(made.labels, layer.data[2])
+    assert np.count_nonzero(made.labels)
+
+
+def test_a_result_that_is_deleted_during_its_run_is_not_said_to_run(
+    bench: Bench, automatic: Automatic
+) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    running = automatic.work._running
+    running.run(1)
+    bench.viewer.layers.remove(automatic.layer)
+    running.run()
+    assert bench.session.status.kind == "ready" and not automatic.work.busy
 
 
 def test_one_plane_alone(bench: Bench, automatic: Automatic) -> None:

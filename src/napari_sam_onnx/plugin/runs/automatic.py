@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.automatic import MODES
+from napari_sam_onnx.automatic import MODES, split_limits
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.recipes import Recipe, describe_settings
 from napari_sam_onnx.stacks import iterate_stack
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.planes import PlaneSink, PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
@@ -90,6 +93,11 @@ class Automatic:
         self.layer: Labels | None = None
         self._reader: Reader | None = None
         self._axes = (0, 1)
+        self._run: Run | None = None
+        self._source: Any = None
+        self._fingerprint = ""
+        self._link: str | None = None
+        self._indices: tuple[tuple[int, ...], ...] | None = None
         self._pace: Pace | None = None
         self._draft: Draft | None = None
         self._started = self._refreshed = 0.0
@@ -106,15 +114,16 @@ class Automatic:
         if picture is None or reader is None or plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
             return
-        recipe = {"model": _name_of(session.source), "mode": run.mode, **run.parameters}
         name = f"{picture.main.name} automatic"
         try:
             link = name_link(reader, plane, run.link if run.whole else None)
-            layer = make_target(picture, name, recipe=recipe, link=link)
+            layer = make_target(picture, name)
         except ValueError as error:
             session.fail(error)
             return
         self._reader, self._axes = reader, plane.axes
+        self._link, self._run, self._source = link, run, session.source
+        self._indices = None if run.whole else (reader.index_of(plane),)
         self._planes = self._found = 0
         self.layer = layer
         insert_under_prompts(session.viewer, session.layers, self.layer)
@@ -124,13 +133,13 @@ class Automatic:
         settings = {
             "link": link,
             "mode": run.mode,
-            "indices": None if run.whole else [reader.index_of(plane)],
+            "indices": self._indices,
             **run.parameters,
         }
         sink = ArrayLabels(layer.data, axes)
         self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
         planes = reader.planes(plane.axes)
-        steps = _iterate(session.engine, session.source, planes, sink, self._draft, settings)
+        steps = self._iterate(session.engine, session.source, planes, sink, self._draft, settings)
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")
         self.work.start(
@@ -154,6 +163,32 @@ class Automatic:
             self.session.viewer.layers.remove(layer)
         remove_labels(place_of(layer))
 
+    def _iterate(
+        self,
+        engine: Engine,
+        source: Any,
+        planes: PlaneSource,
+        labels: PlaneSink,
+        draft: Draft | None,
+        settings: dict[str, Any],
+    ) -> Generator[StackUpdate, None, None]:
+        """Run in the worker: lend the model while the run goes on, and write each plane."""
+        last = 0
+        with engine.use(source) as model:
+            self._fingerprint = model.id
+            # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
+            cache = None if settings["indices"] is None else engine.cache
+            for update in iterate_stack(planes, model, cache=cache, **settings):
+                if update.labels is not None:
+                    labels.write(update.index, update.labels)
+                    last = max(last, int(update.labels.max(initial=0)))
+                    if draft is not None:
+                        draft.clear()
+                elif update.step is not None and draft is not None:
+                    draft.begin(update.index, last)
+                    draft.add(update.step.masks)
+                yield update
+
     def _on_update(self, update: StackUpdate) -> None:
         """Show how far the run has come, and a plane that is finished."""
         if self.layer is None or self._reader is None:
@@ -161,6 +196,8 @@ class Automatic:
         if update.labels is not None:
             self._planes = update.done
             self._found = max(self._found, int(update.labels.max(initial=0)))
+            if update.settings is not None:
+                self._keep_recipe(update.settings)
         if update.labels is not None or (update.step is not None and update.step.masks):
             self._refresh(update, final=update.labels is not None)
         inside = 0.0
@@ -170,6 +207,27 @@ class Automatic:
         assert self._pace is not None
         left = self._pace.guess(fraction, monotonic())
         self.work.tell(_describe(update, left, self._drafted), fraction)
+
+    def _keep_recipe(self, settings: Parameters) -> None:
+        """Keep with the layer how its labels were made, once nothing is left open any more."""
+        assert self.layer is not None and self._reader is not None and self._run is not None
+        mark = self.layer.metadata[MARK]
+        if "recipe" in mark:
+            return
+        planes = self._reader.planes(self._axes)
+        mode, values = describe_settings(settings)
+        source = self._source
+        mark["recipe"] = Recipe(
+            source if isinstance(source, str) else [str(part) for part in source],
+            self._fingerprint,
+            planes.array_axes,
+            planes.channels,
+            mode,
+            {**split_limits(mode, self._run.parameters)[1], **values},
+            self._link,
+            self._indices,
+            planes.view,
+        ).to_dict()
 
     def _refresh(self, update: StackUpdate, *, final: bool) -> None:
         """Draw a plane that has got labels; while it is not finished, now and then."""
@@ -193,6 +251,8 @@ class Automatic:
                 layer.refresh()
                 self.made.emit(layer)
             self._report(layer, error)
+        else:
+            self.session.advise()
         self.layer = self._reader = None
 
     def _report(self, layer: Labels, error: Exception | None) -> None:
@@ -208,8 +268,8 @@ class Automatic:
             found, place = self._found, place_of(layer)
             where = "" if place is None else f" They are kept in {place}."
             self.session.say(
-                f"{found} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s."
-                + where,
+                f"{found} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s; "
+                "what you accept and correct goes there now." + where,
                 "ready",
             )
 
@@ -246,31 +306,6 @@ def modes() -> tuple[str, ...]:
     return tuple(mode for mode in MODES if mode not in ("boxes", "flows"))
 
 
-def _iterate(
-    engine: Engine,
-    source: Any,
-    planes: PlaneSource,
-    labels: PlaneSink,
-    draft: Draft | None,
-    settings: dict[str, Any],
-) -> Generator[StackUpdate, None, None]:
-    """Run in the worker: lend the model for as long as the run goes on, and write each plane."""
-    last = 0
-    with engine.use(source) as model:
-        # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
-        cache = None if settings["indices"] is None else engine.cache
-        for update in iterate_stack(planes, model, cache=cache, **settings):
-            if update.labels is not None:
-                labels.write(update.index, update.labels)
-                last = max(last, int(update.labels.max(initial=0)))
-                if draft is not None:
-                    draft.clear()
-            elif update.step is not None and draft is not None:
-                draft.begin(update.index, last)
-                draft.add(update.step.masks)
-            yield update
-
-
 def _describe(update: StackUpdate, left: float | None, found: int) -> str:
     """Say how far a run has come and how long it will take."""
     parts = []
@@ -284,7 +319,3 @@ def _describe(update: StackUpdate, left: float | None, found: int) -> str:
         parts.append(f"{format_seconds(left)} left")
     text = ", ".join(parts) or "looking over the picture …"
     return text[0].upper() + text[1:]
-
-
-def _name_of(source: Any) -> str:
-    return source if isinstance(source, str) else " + ".join(str(part) for part in source)

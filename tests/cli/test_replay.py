@@ -1,0 +1,45 @@
+"""``replay``: a recipe and a picture -> labels."""
+
+import numpy as np
+import tifffile
+
+from napari_sam_onnx.image import Channel
+from napari_sam_onnx.recipes import Recipe
+from napari_sam_onnx.samples import sample_path
+from tests.cli.conftest import CENTERS, objects_of
+
+RECIPE = Recipe("pebble", "component", "YX", (Channel(0, limits=(0.0, 255.0)),), "objects")
+
+
+def test_a_recipe_makes_labels(run, picture, tmp_path, component_model, monkeypatch):
+    monkeypatch.setattr("napari_sam_onnx.cli.replay.load_model", lambda _: component_model)
+    recipe, out = tmp_path / "recipe.json", tmp_path / "out.tif"
+    recipe.write_text(RECIPE.to_json(), "utf-8")
+    code, said, _ = run("replay", recipe, picture, "-o", out)
+    assert code == 0 and "3 objects" in said
+    labels = tifffile.imread(out)
+    assert {bool(labels[at]) for at in CENTERS} == {True} and len(objects_of(labels)) == 3
+    code, _, problem = run("replay", recipe, picture, "-o", out)
+    assert code and problem.startswith("Error:") and "exist" in problem
+    assert run("replay", recipe, picture, "-o", out, "--force", "-q")[:2] == (0, "")
+    recipe.write_text("{}", "utf-8")
+    code, _, problem = run("replay", recipe, picture, "-o", tmp_path / "no.tif")
+    assert code and "no recipe" in problem and not (tmp_path / "no.tif").exists()
+    assert run("replay", tmp_path / "none.json", picture, "-o", tmp_path / "no.tif")[0]
+
+
+def test_pebble_makes_the_labels_of_segment_again(run, tmp_path):
+    import napari_sam_onnx as nso
+    from napari_sam_onnx.planes import ArrayPlanes
+
+    source, model = sample_path("nuclei"), nso.load_model("pebble")
+    planes = ArrayPlanes(tifffile.imread(source), "YX")
+    planes.read(())
+    made, again = tmp_path / "made.tif", tmp_path / "again.tif"
+    assert run("segment", source, "-o", made, "--mode", "objects", "-q")[0] == 0
+    recipe = Recipe("pebble", model.id, "YX", planes.channels, "objects")
+    (tmp_path / "recipe.json").write_text(recipe.to_json(), "utf-8")
+    assert run("replay", tmp_path / "recipe.json", source, "-o", again, "-q")[0] == 0
+    first, second = tifffile.imread(made), tifffile.imread(again)
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first)) > 20
