@@ -109,9 +109,12 @@ def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:
 def insert_under_prompts(viewer: ViewerModel, prompts: PromptLayers | None, layer: Layer) -> None:
     """Put a layer under the prompts and leave the user's selection as it is."""
     active = viewer.layers.selection.active
+    # napari draws a new layer again with each change of the selection; a large one takes long
+    visible, layer.visible = layer.visible, False
     if prompts is not None and prompts.preview.layer in viewer.layers:
         viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
     else:
         viewer.add_layer(layer)
     if active is not None:
         viewer.layers.selection.active = active
+    layer.visible = visible

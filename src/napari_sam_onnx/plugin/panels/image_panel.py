@@ -69,7 +69,7 @@ class ImagePanel(QWidget):
         self.contrast.addItem("Automatic (0.1 to 99.9 %)", False)
         self.sample = QPushButton("Open the sample nuclei")
         self.sample.setToolTip("A small picture that comes with the plugin, to try it on")
-        self.empty = QLabel("Open a picture to begin.")
+        self.empty = QLabel("Drag a picture onto the canvas, or try a sample.")
         self.empty.setWordWrap(True)
         self._grid_host = QScrollArea()
         self._grid_host.setWidgetResizable(True)

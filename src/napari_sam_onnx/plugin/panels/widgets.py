@@ -98,7 +98,7 @@ class FewLines(QLabel):
         self._full, self._lines, self._padding = "", lines, padding
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2 * PADDING)
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 2 * PADDING + 4)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def say(self, text: str) -> None:

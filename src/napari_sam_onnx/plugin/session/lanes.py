@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
-CALM_MS = 200
+CALM_MS = 300
 
 PATIENCE_MS = 700
 """A call that cannot be interrupted is left to itself after this time; nobody hears of its end."""
