@@ -162,10 +162,12 @@ def test_an_object_is_looked_at_in_the_tile_that_has_it_deepest():
         float,
     )
     shift = np.array([0, 40, 0, 40])
-    first = find_own(0, tiles, plane, objects)
-    second = find_own(1, tiles, plane, objects - shift)
+    first = find_own(0, tiles, plane, None, objects)
+    second = find_own(1, tiles, plane, None, objects - shift)
     assert first.tolist() == [True, True, False, True, True]
     assert second.tolist() == [False, False, True, True, False]
+    lower = find_own(1, tiles, plane, lambda boxes: boxes[:, 0] >= 60, objects - shift)
+    assert lower.tolist() == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize("inner", ["objects", "blobs"])

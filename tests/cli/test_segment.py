@@ -287,3 +287,23 @@ def test_a_mask_of_zero_and_255_as_boxes(run, component_model, picture, discs, t
     tifffile.imwrite(tmp_path / "mask.tif", foreign)
     run("segment", picture, "-o", tmp_path / "out.tif", *options, "--force")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), foreign)
+
+
+def test_a_region_and_gaps_between_labels(run, tmp_path, picture, discs):
+    region, there, out = tmp_path / "region.png", tmp_path / "there.tif", tmp_path / "o.tif"
+    left = np.zeros_like(discs)
+    left[:, :20] = 255
+    Image.fromarray(left).save(region)
+    assert "1 objects" in run("segment", picture, "-o", out, "--inside", region)[1]
+    existing = np.zeros(discs.shape, np.uint16)
+    existing[:27, :27] = 40 * (discs[:27, :27] > 0)
+    tifffile.imwrite(there, existing)
+    assert "3 objects" in run("segment", picture, "-o", out, "--fill", there, "--force")[1]
+    stored = tifffile.imread(out)
+    assert set(np.unique(stored)) == {0, 40, 41, 42} and stored[12, 12] == 40
+    boxes = ["--mode", "boxes", "--boxes", there, "--force"]
+    assert "leave --boxes" in run("segment", picture, "-o", out, *boxes, "--fill", there)[2]
+    stack = tmp_path / "stack.tif"
+    tifffile.imwrite(stack, np.stack([discs] * 2))
+    said = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", there, "--force")[2]
+    assert "single plane" in said

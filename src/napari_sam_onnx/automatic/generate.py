@@ -26,6 +26,7 @@ from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
+from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import to_rgb
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
@@ -54,6 +56,7 @@ def iterate_mask_set(
     boxes: ArrayLike | None = None,
     doubtful: bool = False,
     wanted: Wanted | None = None,
+    place: Place | None = None,
 ) -> Found:
     """Find what is on a plane, step by step, and keep it.
 
@@ -77,6 +80,8 @@ def iterate_mask_set(
         can be loosened afterwards. A ``grid`` keeps what its reference returns.
     wanted : callable, optional
         Says which boxes (N, 4) of ``objects`` or ``blobs`` are to be looked at; all where omitted.
+    place : Place, optional
+        Where objects are looked for; masks are cut to its free pixels.
 
     Yields
     ------
@@ -91,6 +96,17 @@ def iterate_mask_set(
     if (boxes is not None) != isinstance(parameters, BoxesParameters):
         raise ParameterError("Boxes are given with the mode 'boxes', and only with it.")
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
+    if place is not None:
+        steps = iterate_mask_set(
+            rgb,
+            model,
+            parameters,
+            cache=kept,
+            boxes=boxes,
+            doubtful=doubtful,
+            wanted=place.wants if wanted is None else wanted,
+        )
+        return place.cut((yield from steps))
     unscaled = (TiledParameters, FlowsParameters)
     if not isinstance(parameters, unscaled) and parameters.diameter > 0:
         model, parameters = set_scale(rgb, model, parameters, kept)
@@ -118,7 +134,7 @@ def iterate_mask_set(
                     tile, model, settings, cache=kept, doubtful=doubtful, wanted=own
                 )
 
-            return (yield from iterate_tiles(rgb, parameters, inside, doubtful))
+            return (yield from iterate_tiles(rgb, parameters, inside, doubtful, wanted))
 
 
 def iterate_masks(
@@ -158,6 +174,7 @@ def iterate_labels(
     cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
     limits: Mapping[str, float] | None = None,
+    place: Place | None = None,
 ) -> Generator[Progress, None, NDArray[np.uint32]]:
     """Make the label image of a plane, step by step; see `iterate_mask_set`.
 
@@ -167,6 +184,8 @@ def iterate_labels(
         See `iterate_mask_set`.
     limits : mapping of str to float, optional
         Limits of the `Selection` that are to be others than those of the parameters.
+    place : Place, optional
+        Where objects are looked for, and which labels stay.
 
     Returns
     -------
@@ -174,8 +193,11 @@ def iterate_labels(
         The generator's value. Where masks overlap the smaller one is on top. A mask of a grid's
         clicks that reaches all four edges of the plane is its background and is left out.
     """
-    found = yield from iterate_mask_set(rgb, model, parameters, cache=cache, boxes=boxes)
-    return found.paint(found.selection.change(**(limits or {})))
+    found = yield from iterate_mask_set(
+        rgb, model, parameters, cache=cache, boxes=boxes, place=place
+    )
+    painted = found.paint(found.selection.change(**(limits or {})))
+    return painted if place is None else place.add(painted)
 
 
 def find_masks(
@@ -186,6 +208,8 @@ def find_masks(
     axes: str | None = None,
     channels: Sequence[Channel] | None = None,
     boxes: ArrayLike | None = None,
+    inside: ArrayLike | None = None,
+    existing: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: EmbeddingStore | None = None,
     **parameters: Any,
@@ -206,6 +230,10 @@ def find_masks(
         See `napari_sam_onnx.to_rgb`.
     boxes
         For the mode ``boxes``, see `iterate_mask_set`.
+    inside : (H, W) array-like, optional
+        Nonzero where objects are looked for; those that lie mostly beyond are left out.
+    existing : (H, W) integer array-like, optional
+        Labels that stay: objects are looked for in what they leave free.
     progress : callable, optional
         Called with ``(done, total)``; total is 0 while it is not known.
     cache : EmbeddingStore, optional
@@ -232,7 +260,7 @@ def find_masks(
     >>> labels = found.paint(min_circularity=0.8, max_diameter=40)  # doctest: +SKIP
     """
     job = _prepare(image, model, mode, axes, channels, cache, parameters)
-    return job.find(boxes, progress, doubtful=True)
+    return job.find(boxes, progress, make_place(job.shape, inside, existing), doubtful=True)
 
 
 def generate_masks(
@@ -276,6 +304,8 @@ def automask(
     axes: str | None = None,
     channels: Sequence[Channel] | None = None,
     boxes: ArrayLike | None = None,
+    inside: ArrayLike | None = None,
+    existing: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     cache: EmbeddingStore | None = None,
     **parameters: Any,
@@ -284,16 +314,19 @@ def automask(
 
     Parameters
     ----------
-    image, model, mode, axes, channels, boxes, progress, cache, **parameters
+    image, model, mode, axes, channels, boxes, inside, existing, progress, cache, **parameters
         See `find_masks`.
 
     Returns
     -------
     (H, W) uint32
-        Labels in the order of `generate_masks`; see `iterate_labels`.
+        Labels in the order of `generate_masks`; see `iterate_labels`. Existing labels are among
+        them, with their numbers; new ones follow.
     """
     job = _prepare(image, model, mode, axes, channels, cache, parameters)
-    return job.find(boxes, progress).paint()
+    place = make_place(job.shape, inside, existing)
+    painted = job.find(boxes, progress, place).paint()
+    return painted if place is None else place.add(painted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,10 +339,15 @@ class _Job:
     limits: dict[str, float]
     cache: EmbeddingStore
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rgb.shape[0], self.rgb.shape[1]
+
     def find(
         self,
         boxes: ArrayLike | None,
         progress: Callable[[int, int], None] | None,
+        place: Place | None = None,
         doubtful: bool = False,
     ) -> MaskSet:
         steps = iterate_mask_set(
@@ -319,6 +357,7 @@ class _Job:
             cache=self.cache,
             boxes=boxes,
             doubtful=doubtful,
+            place=place,
         )
         found: MaskSet = _run(steps, progress)
         return replace(found, selection=found.selection.change(**self.limits))

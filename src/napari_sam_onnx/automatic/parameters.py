@@ -182,7 +182,7 @@ class BlobsParameters:
     """One prompt for each blob: a centre and a radius found in the picture's scale space."""
 
     min_radius: float = declare(
-        4.0,
+        2.0,
         "Radius of the smallest blob.",
         label="Smallest radius",
         min=1.0,

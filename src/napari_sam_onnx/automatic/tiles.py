@@ -46,6 +46,7 @@ def iterate_tiles(
     parameters: TiledParameters,
     inside: Callable[[NDArray[np.uint8], Wanted], Found],
     doubtful: bool = False,
+    wanted: Wanted | None = None,
 ) -> Found:
     """Run another mode in each tile and put the masks together.
 
@@ -59,6 +60,8 @@ def iterate_tiles(
         boxes of the tile are its own, and not better seen in a neighbour.
     doubtful : bool
         Whether masks are kept too that the limits inside leave out.
+    wanted : callable, optional
+        Says which boxes of the plane are to be looked at; all where omitted.
 
     Yields
     ------
@@ -76,7 +79,7 @@ def iterate_tiles(
     cut: list[Mask] = []
     yield Progress(0, len(tiles), "tiles")
     for number, tile in enumerate(tiles):
-        steps = inside(cut_region(rgb, tile), partial(find_own, number, tiles, shape))
+        steps = inside(cut_region(rgb, tile), partial(find_own, number, tiles, shape, wanted))
         now = Progress(number, len(tiles), "tiles")
         found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
         limits = found.selection
@@ -92,7 +95,11 @@ def iterate_tiles(
 
 
 def find_own(
-    number: int, tiles: Sequence[Region], plane_shape: tuple[int, int], boxes: NDArray[np.float64]
+    number: int,
+    tiles: Sequence[Region],
+    plane_shape: tuple[int, int],
+    wanted: Wanted | None,
+    boxes: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """Say which objects of a tile are to be looked at in it.
 
@@ -105,6 +112,8 @@ def find_own(
         Of the tile.
     tiles : sequence of Region
     plane_shape : (H, W)
+    wanted : callable or None
+        Says which boxes of the plane are to be looked at at all.
     boxes : (N, 4) float64
         ``(y0, x0, y1, x1)`` in pixels of the tile.
 
@@ -116,7 +125,7 @@ def find_own(
     placed = boxes + corner
     depths = np.stack([_measure_depth(tile, placed, plane_shape) for tile in tiles])
     own: NDArray[np.bool_] = (depths.max(axis=0) <= SEAM) | (depths.argmax(axis=0) == number)
-    return own
+    return own if wanted is None else own & wanted(placed)
 
 
 def _measure_depth(

@@ -87,6 +87,18 @@ def segment(
         Optional[Link],  # noqa: UP045
         typer.Option(help="The axis along which an object keeps its label."),
     ] = None,
+    inside: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="An image of the picture's size; objects are looked for where it is not 0."
+        ),
+    ] = None,
+    fill: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="A label image: its labels stay, and objects are looked for in the gaps."
+        ),
+    ] = None,
     diameter: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -139,7 +151,8 @@ def segment(
         write_suggestions(source, out, opened, axes, force=force)
         return
     files = () if isinstance(named, str) else named
-    jobs = plan_jobs(source, out, preview, [*files, *([] if boxes is None else [boxes])])
+    given = [path for path in (boxes, inside, fill) if path is not None]
+    jobs = plan_jobs(source, out, preview, [*files, *given])
     if resume and not source.is_dir():
         raise PictureFileError("--resume goes on with a folder; IN is a single picture.")
     if not resume:
@@ -150,6 +163,8 @@ def segment(
         view="" if view is None else view.value,
         mode=None if mode is None else mode.value,
         boxes=boxes,
+        inside=inside,
+        fill=fill,
         link=None if link is None else link.value,
         diameter=None if diameter is None else parse_length(diameter),
         method=None if method is None else method.value,
@@ -193,7 +208,14 @@ def _tell_recipe(request: Request, model: Model, overrides: Mapping[str, Any]) -
     """Say what results depend on besides the picture, for the ledger."""
     asked = {field.name: getattr(request, field.name) for field in fields(request)}
     asked |= {
-        "boxes": None if request.boxes is None else hash_file(request.boxes),
+        **{
+            name: None if path is None else hash_file(path)
+            for name, path in (
+                ("boxes", request.boxes),
+                ("inside", request.inside),
+                ("fill", request.fill),
+            )
+        },
         "settings": sorted(request.settings.items()),
         "force": None,
         "quiet": None,
@@ -215,3 +237,5 @@ def _check_mode(request: Request) -> None:
         make_parameters(request.mode, **split_limits(request.mode, request.settings)[0])
     if (request.mode == "boxes") != (request.boxes is not None):
         raise ParameterError("--boxes FILE and --mode boxes go together; give both or neither.")
+    if request.boxes is not None and (request.inside is not None or request.fill is not None):
+        raise ParameterError("--inside and --fill look for objects; leave --boxes away.")

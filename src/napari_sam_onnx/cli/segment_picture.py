@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from napari_sam_onnx.automatic import (
     ParameterError,
+    automask,
     iterate_labels,
     make_parameters,
     split_limits,
@@ -68,6 +69,8 @@ class Request:
     settings: Mapping[str, Any]
     force: bool
     quiet: bool
+    inside: Path | None = None
+    fill: Path | None = None
 
 
 def segment_picture(job: Job, model: Model, request: Request) -> None:
@@ -93,7 +96,9 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         labels, place = make_labels(planes.label_shape)
         try:
             sink = ArrayLabels(labels, planes.label_axes)
-            if request.boxes is None:
+            if request.inside is not None or request.fill is not None:
+                count = _label_place(planes, sink, model, request, job.source.name)
+            elif request.boxes is None:
                 count = label_stack(planes, sink, model, request, job.source.name)
             else:
                 count = _label_boxes(planes, sink, model, request, request.boxes)
@@ -195,6 +200,32 @@ def _label_boxes(
     )
     with _make_bar(request, boxes.name) as bar:
         labels = drive(steps, lambda step: _move(bar, step.done, step.total, step.unit))
+    sink.write((), labels)
+    return len(measure_areas(labels)[0])
+
+
+def _label_place(
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+) -> int:
+    """Label a part of a single plane, or what labels leave free, and count the objects."""
+    if planes.axes:
+        raise ParameterError(
+            f"--inside and --fill are for a single plane; the picture is {planes.array_axes}."
+        )
+    inside, fill = (
+        None if path is None else np.asarray(read_picture(path).array)
+        for path in (request.inside, request.fill)
+    )
+    with _make_bar(request, title) as bar:
+        labels = automask(
+            planes.read(()),
+            model,
+            request.mode,
+            inside=inside,
+            existing=fill,
+            progress=lambda done, total: _move(bar, done, total, "steps"),
+            **request.settings,
+        )
     sink.write((), labels)
     return len(measure_areas(labels)[0])
 
