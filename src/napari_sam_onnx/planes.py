@@ -237,10 +237,19 @@ class ArrayPlanes:
                 f"a model, and {format_bytes(free_memory())} are free; cut or shrink the picture."
             )
 
+    def show(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Show values that were read, ``(K, h, w)``, to a model, ``(h, w, 3)``.
+
+        Raises
+        ------
+        BlankError
+            If they hold no finite value.
+        """
+        numbered = tuple(replace(channel, index=i) for i, channel in enumerate(self.channels))
+        return show_view(to_rgb(values, "CYX", numbered), self.view)
+
     def _show(self, index: tuple[int, ...], region: Region) -> NDArray[np.uint8]:
-        channels = self.channels
-        numbered = tuple(replace(channel, index=i) for i, channel in enumerate(channels))
-        return show_view(to_rgb(self.read_values(index, region), "CYX", numbered), self.view)
+        return self.show(self.read_values(index, region))
 
     def _show_small(self, index: tuple[int, ...], region: Region) -> NDArray[np.uint8]:
         """Shrink a region strip by strip, so that a huge one never lies in memory whole."""

@@ -23,7 +23,8 @@ SHAPE = (4, 5, 60, 70)
     ("displayed", "point", "position"),
     [
         ((2, 3), (1, 2, 30, 30), (1, 2, 0, 0)),
-        ((2, 3), (1.49, 1.5, 0, 0), (1, 2, 0, 0)),  # a pixel spans ±0.5, halves go up
+        ((2, 3), (1.49, 1.5, 0, 0), (1, 2, 0, 0)),  # a pixel spans ±0.5
+        ((2, 3), (0.5, 2.5, 0, 0), (0, 2, 0, 0)),  # halves go to the even one
         ((2, 3), (-0.5, 4.49, 0, 0), (0, 4, 0, 0)),
         ((0, 2), (0, 3, 0, 69), (0, 3, 0, 69)),
         ((3, 0), (0, 3, 7, 0), (0, 3, 7, 0)),
@@ -59,7 +60,7 @@ def test_there_and_back(axes: tuple[int, int]) -> None:
     data = from_plane(flat, plane)
     np.testing.assert_array_equal(to_plane(data, plane), flat)
     assert lie_on_plane(data, plane).all()
-    data[0, plane.others[0]] += 0.5
+    data[0, plane.others[0]] += 0.6
     assert lie_on_plane(data, plane).tolist() == [False, True]
     corners = np.array([1.0, 2.0, 3.0, 5.0])
     np.testing.assert_array_equal(box_corners(box_vertices(corners, plane), plane), corners)

@@ -8,7 +8,7 @@ viewer goes on changing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, product
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from napari_sam_onnx.image import CHANNEL_COLORS, WHITE, Channel, ImageError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.layers.slab import project
+from napari_sam_onnx.regions import shrink, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.regions import Region
 
 RGB = tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(3))
@@ -88,6 +91,11 @@ class Picture:
         shape = layer_shape(self.main)
         return tuple(1 if axis == self.channel_axis else n for axis, n in enumerate(shape))
 
+    @property
+    def projected(self) -> bool:
+        """Whether the viewer shows the planes of a thick slice as one."""
+        return any(str(layer.projection_mode) != "none" for layer in self.layers)
+
     def snapshot(self) -> Reader:
         """Freeze the choice with the contrast limits of this moment.
 
@@ -97,13 +105,14 @@ class Picture:
             If no channel is ticked.
         """
         arrays = tuple(layer_array(layer) for layer in self.layers)
+        modes = tuple(str(layer.projection_mode) for layer in self.layers)
         if self.main.rgb:
             top = _full_scale(arrays[0].dtype)
             channels = tuple(replace(c, limits=(0.0, top)) for c in RGB)
-            return Reader(arrays, self.shape, channels, rgb=True)
+            return Reader(arrays, self.shape, channels, rgb=True, modes=modes)
         if not self.channels:
             limits = _shown_limits(self.main) if self.as_shown else None
-            return Reader(arrays, self.shape, (Channel(0, limits=limits),))
+            return Reader(arrays, self.shape, (Channel(0, limits=limits),), modes=modes)
         channels = tuple(
             Channel(
                 i,
@@ -118,7 +127,7 @@ class Picture:
         )
         if not channels:
             raise ImageError("No channel is ticked; tick at least one for the model to see.")
-        return Reader(arrays, self.shape, channels, self.channel_axis)
+        return Reader(arrays, self.shape, channels, self.channel_axis, modes=modes)
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +146,8 @@ class Reader:
         See `Picture`.
     rgb : bool
         Whether the array has red, green and blue along one more, last axis.
+    modes : tuple of str
+        How each layer shows several planes as one, see `napari_sam_onnx.plugin.layers.slab`.
     """
 
     arrays: tuple[Any, ...]
@@ -144,6 +155,7 @@ class Reader:
     channels: tuple[Channel, ...]
     channel_axis: int | None = None
     rgb: bool = False
+    modes: tuple[str, ...] = ("none",)
     version: int = field(default_factory=lambda: next(_versions))
     _sources: dict[tuple[int, int], ArrayPlanes] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock)
@@ -167,7 +179,26 @@ class Reader:
         """Show one plane, or a region of it, to a model: ``(h, w, 3)`` uint8 RGB."""
         source = self.planes(plane.axes)
         self.channels = source.channels  # the same limits from every side
-        return source.read(self.index_of(plane), region)
+        if not plane.slab:
+            return source.read(self.index_of(plane), region)
+        where = whole_region(source.plane_shape) if region is None else region
+        rows = [self._project(source, plane, number, where) for number in range(len(self.channels))]
+        return shrink(source.show(np.stack(rows)), where.seen_shape)
+
+    def _project(
+        self, source: ArrayPlanes, plane: Plane, number: int, region: Region
+    ) -> NDArray[np.generic]:
+        """Make one plane of those that the viewer shows as one, for one channel."""
+        mode = self.modes[self.channels[number].index if len(self.arrays) > 1 else 0]
+        if mode == "none":
+            values: NDArray[np.generic] = source.read_values(self.index_of(plane), region)[number]
+            return values
+        spans = [range(*plane.slab[axis]) for axis in self.outer_axes(plane.axes)]
+        return project((source.read_values(at, region)[number] for at in product(*spans)), mode)
+
+    def as_shown(self, plane: Plane) -> PlaneSource:
+        """Return a source whose planes are read as the viewer shows this one, thick or not."""
+        return _Shown(self, plane) if plane.slab else self.planes(plane.axes)
 
     def index_of(self, plane: Plane) -> tuple[int, ...]:
         """Return the index of a plane among `planes`."""
@@ -183,6 +214,27 @@ class Reader:
     def outer_axes(self, axes: tuple[int, int]) -> list[int]:
         """List the layer's axes that number its planes, in their order."""
         return [i for i in range(len(self.shape)) if i not in (*axes, self.channel_axis)]
+
+
+class _Shown:
+    """The planes of a reader in which one is a thick slice: a `PlaneSource`."""
+
+    def __init__(self, reader: Reader, plane: Plane) -> None:
+        planes = reader.planes(plane.axes)
+        self._reader, self._plane, self._planes = reader, plane, planes
+        self.axes, self.shape, self.plane_shape = planes.axes, planes.shape, planes.plane_shape
+        self.pixel_size = planes.pixel_size
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """See `PlaneSource.channels`."""
+        return self._planes.channels
+
+    def read(self, index: tuple[int, ...], region: Region | None = None) -> NDArray[np.uint8]:
+        """See `PlaneSource.read`."""
+        plane = self._reader.plane_at(self._plane.axes, index)
+        shown = plane.position == self._plane.position
+        return self._reader.read(self._plane if shown else plane, region)
 
 
 def name_axes(ndim: int, axes: tuple[int, int], channel_axis: int | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.plugin.layers.plane import find_plane, lie_on_plane
+from napari_sam_onnx.plugin.layers.slab import find_slab
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -89,7 +90,16 @@ def find_shown_plane(viewer: ViewerModel, picture: Picture | None) -> Plane | No
         if picture.channel_axis in displayed:
             return None
         point[picture.channel_axis] = 0  # our layers span all channels
-    return find_plane(picture.shape, displayed, point)
+    plane = find_plane(picture.shape, displayed, point)
+    if plane is None or not picture.projected or not any(dims.thickness):
+        return plane
+    left, right = (
+        np.abs(point - np.array(layer.world_to_data(np.array(dims.point) + shift), dtype=float))
+        for shift in (-np.array(dims.margin_left), np.array(dims.margin_right))
+    )
+    if picture.channel_axis is not None:
+        left[picture.channel_axis] = right[picture.channel_axis] = 0
+    return replace(plane, slab=find_slab(picture.shape, displayed, point, left, right))
 
 
 def explain_no_plane(viewer: ViewerModel) -> str:

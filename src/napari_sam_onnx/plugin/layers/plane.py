@@ -30,10 +30,13 @@ class Plane:
         The axes of the layer that are the plane's Y and X.
     position : tuple of int
         The pixel along every axis of the layer; 0 along the plane's own.
+    slab : tuple of (start, stop)
+        Where the viewer shows several planes as one: which, along every axis of the layer.
     """
 
     axes: tuple[int, int]
     position: tuple[int, ...]
+    slab: tuple[tuple[int, int], ...] = ()
 
     @property
     def slices(self) -> tuple[int | slice, ...]:
@@ -73,7 +76,8 @@ def find_plane(shape: Sequence[int], displayed: Sequence[int], point: ArrayLike)
     if len(displayed) != 2 or min(displayed) < 0 or not np.isfinite(np.asarray(point)).all():
         return None
     rows, columns = (int(axis) for axis in displayed)
-    position = [0 if axis in (rows, columns) else round_half_up(v) for axis, v in _enumerate(point)]
+    # napari rounds halves to the even pixel
+    position = [0 if axis in (rows, columns) else int(np.round(v)) for axis, v in _enumerate(point)]
     if any(not 0 <= pixel < size for pixel, size in zip(position, shape, strict=True)):
         return None
     return Plane((rows, columns), tuple(position))
@@ -102,7 +106,7 @@ def lie_on_plane(points: NDArray[np.float64], plane: Plane) -> NDArray[np.bool_]
     (N,) bool
     """
     others = plane.others
-    pixels = np.floor(points[:, others] + 0.5)
+    pixels = np.round(points[:, others])  # as napari shows them
     return np.asarray((pixels == np.array(plane.position)[others]).all(axis=1), dtype=bool)
 
 

@@ -138,7 +138,7 @@ class Automatic:
         }
         sink = ArrayLabels(layer.data, axes)
         self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
-        planes = reader.planes(plane.axes)
+        planes = reader.planes(plane.axes) if run.whole else reader.as_shown(plane)
         steps = self._iterate(session.engine, session.source, planes, sink, self._draft, settings)
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")

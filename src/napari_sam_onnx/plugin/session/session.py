@@ -140,6 +140,8 @@ class Session:
             (viewer.dims.events.current_step, self._follow),
             (viewer.dims.events.order, self._follow),
             (viewer.dims.events.ndisplay, self._follow),
+            (viewer.dims.events.margin_left, self._follow),
+            (viewer.dims.events.margin_right, self._follow),
             (viewer.layers.events.removed, self._on_removed),
             (viewer.layers.events.inserted, self._on_inserted),
             (viewer.layers.selection.events.active, self._on_selection),
@@ -667,6 +669,7 @@ class Session:
             return []
         main = self.picture.main
         events = [(layer.events.data, self._on_pixels) for layer in self.picture.layers]
+        events += [(e.events.projection_mode, self._renew) for e in self.picture.layers]
         if self.picture.as_shown:
             events += [(e.events.contrast_limits, self._on_contrast) for e in self.picture.layers]
         names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")

@@ -1,0 +1,77 @@
+"""What you see is what the model sees: at halves of a slider, and in thick slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_sam_onnx.plugin.layers.picture import mix_layers
+from napari_sam_onnx.plugin.layers.placing import find_shown_plane
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import Bench
+
+RNG = np.random.default_rng(0)
+STACK = RNG.integers(0, 200, (9, 20, 30)).astype(np.uint8)
+
+
+def seen(bench: Bench) -> Any:
+    """What the model sees, one sample."""
+    return bench.session.reader.read(bench.session.plane)[..., 0]
+
+
+def shown(layer: Any) -> Any:
+    """What napari shows, as a model would see it with the layer's limits."""
+    low, high = layer.contrast_limits
+    values = np.asarray(layer._data_view, float)
+    return (np.clip((values - low) / (high - low), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+@pytest.mark.parametrize("at", [0, 0.5, 1.5, 2.5, 3.5, 3.49, 7.5])
+def test_at_halves_of_the_slider(bench: Bench, at: float) -> None:
+    layer = bench.open(STACK, contrast_limits=(0, 255))
+    bench.viewer.dims.set_point(0, at)
+    np.testing.assert_array_equal(seen(bench), shown(layer))
+    bench.click(at, 5, 5)
+    assert bench.session.request.plane.position[0] == round(at)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max", "min", "none"])
+@pytest.mark.parametrize("scale", [1, 2.5])
+@pytest.mark.parametrize("thickness", [0, 3, 4, 50])
+@pytest.mark.parametrize("at", [0, 4])
+def test_thick_slices(bench: Bench, mode: str, scale: float, thickness: float, at: int) -> None:
+    limits = (0, 1800 if mode == "sum" else 255)
+    layer = bench.open(STACK, contrast_limits=limits, projection_mode=mode, scale=(scale, 1, 1))
+    bench.viewer.dims.set_point(0, at * scale)
+    thick = [thickness * scale / 2, 0, 0]
+    bench.viewer.dims.margin_left = bench.viewer.dims.margin_right = thick
+    np.testing.assert_allclose(seen(bench).astype(int), shown(layer), atol=1)
+    assert bench.session.plane.position == (at, 0, 0)
+
+
+def test_the_session_follows_thickness_and_projection(bench: Bench) -> None:
+    layer = bench.open(STACK, contrast_limits=(0, 255), projection_mode="none")
+    bench.viewer.dims.set_point(0, 4)
+    before = seen(bench)
+    bench.viewer.dims.margin_left = bench.viewer.dims.margin_right = (2, 0, 0)
+    np.testing.assert_array_equal(seen(bench), before)  # the layer projects nothing yet
+    layer.projection_mode = "max"
+    np.testing.assert_array_equal(seen(bench), STACK[2:7].max(axis=0))
+    bench.viewer.dims.margin_left = bench.viewer.dims.margin_right = (1, 0, 0)
+    np.testing.assert_array_equal(seen(bench), STACK[3:6].max(axis=0))
+
+
+def test_mixed_layers_project_each_in_its_way(bench: Bench) -> None:
+    options = {"contrast_limits": (0, 255), "scale": (1, 1, 1)}
+    red = bench.open(STACK, colormap="red", projection_mode="max", **options)
+    green = bench.viewer.add_image(STACK[::-1], colormap="green", projection_mode="none", **options)
+    bench.session.choose_picture(mix_layers([red, green]))
+    bench.viewer.dims.set_point(0, 4)
+    bench.viewer.dims.margin_left = bench.viewer.dims.margin_right = (1, 0, 0)
+    plane = find_shown_plane(bench.viewer, bench.session.picture)
+    rgb = bench.session.reader.read(plane)
+    np.testing.assert_array_equal(rgb[..., 0], STACK[3:6].max(axis=0))
+    np.testing.assert_array_equal(rgb[..., 1], STACK[::-1][4])
