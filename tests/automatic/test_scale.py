@@ -62,6 +62,25 @@ def test_large_objects_are_looked_at_smaller_unless_less_is_seen_then():
     assert find_diameter(rgb, Shy(), EmbeddingCache()) == 0
 
 
+def test_objects_too_large_to_be_seen_are_looked_at_smaller():
+    rgb = as_rgb(draw_discs((1000, 1000), [(500, 520)], 400))
+    blind = Free(blind_above=0.4)  # nothing at its own size, nor at half of it
+    assert find_diameter(rgb, blind, EmbeddingCache()) == pytest.approx(800, rel=0.02)
+
+    class InPieces(Free):
+        """Cuts in four what it sees at more than a third of the size."""
+
+        def encode(self, image, scale=None):
+            if scale is None or scale > 0.3:
+                image = image.copy()
+                image[500] = image[:, 520] = 0
+            return super().encode(image, scale)
+
+    assert find_diameter(rgb, InPieces(), EmbeddingCache()) == pytest.approx(800, rel=0.02)
+    small = as_rgb(draw_discs((1000, 1000), [(50, 50)], 20))
+    assert find_diameter(rgb | small, InPieces(), EmbeddingCache()) != pytest.approx(800, rel=0.2)
+
+
 def test_heaps_are_looked_at_closer():
     rgb = as_rgb(draw_discs((200, 200), CENTERS, 12))
     model = Free(heaps_below=1.5)

@@ -14,6 +14,7 @@ from napari_sam_onnx.automatic.parameters import BoxesParameters, TiledParameter
 from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
+from napari_sam_onnx.looks import smaller_looks
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
 
@@ -41,6 +42,9 @@ LEAST_RATING = 0.55
 
 MANY_MORE = 3.0
 """So many times more objects, so much better together, show that what was seen were heaps."""
+
+UNITED = 1.3
+"""So many times larger are objects of which only pieces were seen before."""
 
 AS_GOOD = 0.8
 """Part of what was seen before that another scale must show at least."""
@@ -104,12 +108,15 @@ class Sight:
         Their median diameter in pixels of the encoder's input; 0 without any.
     worth : float
         Sum of how much their ratings exceed one half, estimated alike.
+    least : float
+        The diameter of the smallest, like ``seen``.
     """
 
     scale: float
     count: float
     seen: float
     worth: float
+    least: float = 0.0
 
     @property
     def diameter(self) -> float:
@@ -135,14 +142,26 @@ def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -
     -----
     Objects that are seen too small are looked at larger. Those that are seen too large may be
     heaps: if a closer look shows many more and better ones, these count; else they are looked at
-    smaller.
+    smaller. Where nothing is seen well, or nothing but what may be pieces, objects may be too
+    large: then smaller looks decide.
     A scale that shows clearly less than the first is not taken.
     """
     if not (isinstance(model, FreeModel) and model.largest_input):
         return 0.0
     own = _look(rgb, model, cache)
+    if not own.count:
+        return _find_large(rgb, model, cache)
     other = _improve(own, rgb, model, cache)
     return 0.0 if other is None else SEEN_DIAMETER / other
+
+
+def _find_large(rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore) -> float:
+    """Look at the plane in smaller sizes until something is seen; its diameter, or 0."""
+    for look in smaller_looks(model, encode_through(rgb, model, cache)):
+        sight = _look(rgb, look, cache)
+        if sight.count:
+            return sight.diameter
+    return 0.0
 
 
 def look_around(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
@@ -167,6 +186,11 @@ def _improve(
         if closer.count > MANY_MORE * first.count and closer.worth > MANY_MORE * first.worth:
             well = SEEN_WELL[0] <= closer.seen <= SEEN_WELL[1]
             return closer.scale if well else SEEN_DIAMETER / closer.diameter
+    if first.least > SEEN_WELL[1]:  # all are large: they may be pieces of what is larger still
+        for look in smaller_looks(model, encode_through(rgb, model, cache)):
+            other = _look(rgb, look, cache)
+            if other.count and other.diameter > UNITED * first.diameter:
+                return SEEN_DIAMETER / other.diameter
     scale = SEEN_DIAMETER / first.diameter
     if longest * scale <= model.largest_input:
         other = _look(rgb, AtScale(model, scale), cache)
@@ -198,4 +222,5 @@ def _judge(model: Model, embedding: Embedding, scale: float) -> Sight:
     diameters = np.sqrt(4 / np.pi * np.array([masks[i].area for i in kept]))
     each = len(points) / len(chosen)
     worth = float((ratings[kept] - 0.5).sum())
-    return Sight(scale, len(kept) * each, float(np.median(diameters)) * scale, worth * each)
+    median, least = (float(np.quantile(diameters, part)) * scale for part in (0.5, 0))
+    return Sight(scale, len(kept) * each, median, worth * each, least)
