@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.prompts import Prompts
 
-Masks = Generator[Progress, None, "list[Mask]"]
+MaskSteps = Generator[Progress, None, "list[Mask]"]
 """Yields progress and returns masks."""
 
 Found = Generator[Progress, None, MaskSet]
@@ -69,7 +69,7 @@ def iterate_prompts(
     batch: int,
     accept: Filter,
     numbers: NDArray[np.int64] | None = None,
-) -> Masks:
+) -> MaskSteps:
     """Decode one object per prompt and keep the answers that pass.
 
     Parameters

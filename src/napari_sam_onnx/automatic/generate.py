@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.automatic.decode import Found, Masks
+    from napari_sam_onnx.automatic.decode import Found, MaskSteps
     from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.parameters import Parameters
     from napari_sam_onnx.automatic.progress import Progress
@@ -144,7 +144,7 @@ def iterate_masks(
     *,
     cache: EmbeddingStore | None = None,
     boxes: ArrayLike | None = None,
-) -> Masks:
+) -> MaskSteps:
     """Find the masks of a plane, step by step; see `iterate_mask_set`.
 
     Returns

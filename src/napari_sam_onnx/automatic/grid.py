@@ -106,7 +106,7 @@ def iterate_grid(
             done += len(points)
             yield Progress(done, total, "points")
         moved = [move_mask(mask.outline, crop, shape) for mask in found]
-        inside = [i for i, mask in enumerate(moved) if not _is_cut(mask, crop, shape)]
+        inside = [i for i, mask in enumerate(moved) if not _ends_at_crop(mask, crop, shape)]
         scores = [moved[i].predicted_iou for i in inside]
         corners = _corners([moved[i] for i in inside])
         kept = suppress_overlapping(corners, scores, parameters.box_nms_thresh)
@@ -162,7 +162,7 @@ def _corners(masks: Sequence[Mask]) -> NDArray[np.float64]:
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
 
-def _is_cut(mask: Mask, crop: Crop, plane_shape: tuple[int, int]) -> bool:
+def _ends_at_crop(mask: Mask, crop: Crop, plane_shape: tuple[int, int]) -> bool:
     """Whether a mask ends at an edge of the crop that is not one of the plane."""
     box = _corners([mask])[0]
     near_crop = np.abs(box - crop.box) <= EDGE

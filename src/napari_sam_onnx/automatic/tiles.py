@@ -86,7 +86,7 @@ def iterate_tiles(
         one_each = Selection(max_overlap=limits.max_overlap) if doubtful else limits
         here = [move_mask(mask, tile, shape) for mask in found.choose(one_each)]
         for mask in here:
-            (cut if _is_cut(mask, tile, shape) else whole).append(mask)
+            (cut if _ends_at_seam(mask, tile, shape) else whole).append(mask)
         objects = (mask for mask in here if not found.background or mask.bbox != tile.box)
         yield Progress(number + 1, len(tiles), "tiles", tuple(objects))
     merged = merge_masks(whole, cut, tiles, parameters.max_overlap)
@@ -187,7 +187,7 @@ def _contains(tile: Region, mask: Mask) -> bool:
     y0, x0, y1, x1 = mask.bbox
     top, left, bottom, right = tile.box
     inside = top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
-    return inside and not _is_cut(mask, tile, mask.shape)
+    return inside and not _ends_at_seam(mask, tile, mask.shape)
 
 
 def _file_boxes(masks: Sequence[Mask]) -> BoxIndex:
@@ -201,7 +201,7 @@ def _scores(masks: Sequence[Mask]) -> list[float]:
     return [mask.predicted_iou if np.isnan(mask.rating) else mask.rating for mask in masks]
 
 
-def _is_cut(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
+def _ends_at_seam(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
     """Whether a mask ends at a seam: an edge of the tile that is none of the plane."""
     box, edges = np.array(mask.bbox), np.array(tile.box)
     seam = edges != (0, 0, *plane_shape)

@@ -17,7 +17,7 @@ from napari_sam_onnx.cli.jobs import explain_names, plan_jobs, refuse_existing_o
 from napari_sam_onnx.cli.ledger import Ledger
 from napari_sam_onnx.cli.lengths import parse_length
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.cli.segment_picture import Request, segment_picture
+from napari_sam_onnx.cli.segment_picture import SegmentOptions, segment_picture
 from napari_sam_onnx.cli.suggest import write_suggestions
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models import Model, load_model
@@ -157,7 +157,7 @@ def segment(
         raise PictureFileError("--resume goes on with a folder; IN is a single picture.")
     if not resume:
         refuse_existing_outputs(jobs, force=force)  # before a model is opened
-    request = Request(
+    request = SegmentOptions(
         axes=axes,
         channels=None if channels is None else parse_channels(channels),
         view="" if view is None else view.value,
@@ -204,7 +204,9 @@ def segment(
         raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
 
 
-def _tell_recipe(request: Request, model: Model, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _tell_recipe(
+    request: SegmentOptions, model: Model, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
     """Say what results depend on besides the picture, for the ledger."""
     asked = {field.name: getattr(request, field.name) for field in fields(request)}
     asked |= {
@@ -231,7 +233,7 @@ def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
     return (Path(model),) if Path(model).suffix.lower() == ".onnx" else model
 
 
-def _check_mode(request: Request) -> None:
+def _check_mode(request: SegmentOptions) -> None:
     """Refuse settings that do not fit before a model is opened and work begins."""
     if request.mode is not None:
         make_parameters(request.mode, **split_limits(request.mode, request.settings)[0])

@@ -54,7 +54,7 @@ MONTAGE_PLANES = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SegmentOptions:
     """What is wanted of each picture, see `napari_sam_onnx.cli.segment.segment`."""
 
     axes: str | None
@@ -73,7 +73,7 @@ class Request:
     fill: Path | None = None
 
 
-def segment_picture(job: Job, model: Model, request: Request) -> None:
+def segment_picture(job: Job, model: Model, request: SegmentOptions) -> None:
     """Segment one picture or stack and write its files, all of them whole or none.
 
     Raises
@@ -114,7 +114,7 @@ def segment_picture(job: Job, model: Model, request: Request) -> None:
         say(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
 
 
-def settle_axes(picture: PictureFile, request: Request) -> ArrayPlanes:
+def settle_axes(picture: PictureFile, request: SegmentOptions) -> ArrayPlanes:
     """Name the axes and choose the channels, or say why that cannot be done."""
     shape, axes = picture.array.shape, request.axes or picture.axes
     if axes is None:
@@ -138,7 +138,7 @@ def settle_axes(picture: PictureFile, request: Request) -> ArrayPlanes:
 
 
 def label_stack(
-    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
 ) -> int:
     """Label planes one by one, or volumes, as the request or the stack asks; count the objects."""
     if _is_volume(planes, model, request):
@@ -146,7 +146,7 @@ def label_stack(
     return _label_planes(planes, sink, model, request, title)
 
 
-def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:
+def _is_volume(planes: ArrayPlanes, model: Model, request: SegmentOptions) -> bool:
     """Whether a picture is looked at as a volume."""
     of_planes = request.link is not None or request.mode is not None
     of_planes = of_planes or are_of_planes(request.settings)
@@ -154,7 +154,7 @@ def _is_volume(planes: ArrayPlanes, model: Model, request: Request) -> bool:
 
 
 def _label_volumes(
-    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
 ) -> int:
     """Label all volumes and count the objects; a bar counts the planes that are finished."""
     settings = make_volume_parameters(request.settings)
@@ -169,7 +169,7 @@ def _label_volumes(
 
 
 def _label_planes(
-    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
 ) -> int:
     """Label all planes and count the objects; a bar counts planes, or the steps of the only one."""
     objects: set[int] = set()
@@ -187,7 +187,7 @@ def _label_planes(
 
 
 def _label_boxes(
-    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, boxes: Path
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, boxes: Path
 ) -> int:
     """Redraw the objects of a label image on a single plane, and count them."""
     if planes.axes:
@@ -205,7 +205,7 @@ def _label_boxes(
 
 
 def _label_place(
-    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: Request, title: str
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
 ) -> int:
     """Label a part of a single plane, or what labels leave free, and count the objects."""
     if planes.axes:
@@ -230,7 +230,7 @@ def _label_place(
     return len(measure_areas(labels)[0])
 
 
-def _make_bar(request: Request, title: str) -> tqdm[Any]:
+def _make_bar(request: SegmentOptions, title: str) -> tqdm[Any]:
     """Make a progress bar on standard error, where that is a terminal."""
     return tqdm(desc=title, disable=True if request.quiet else None, leave=False, unit="")
 

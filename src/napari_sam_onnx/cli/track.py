@@ -10,7 +10,7 @@ import typer
 
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.cli.segment_picture import Request, label_stack, settle_axes
+from napari_sam_onnx.cli.segment_picture import SegmentOptions, label_stack, settle_axes
 from napari_sam_onnx.export.beside import refuse_existing, write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import ImageError
@@ -95,7 +95,9 @@ def track(
     settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size)
     began = time.perf_counter()
     shown = None if channels is None else parse_channels(channels)
-    request = Request(axes, shown, "", None, None, None, None, None, z_spacing, {}, force, quiet)
+    request = SegmentOptions(
+        axes, shown, "", None, None, None, None, None, z_spacing, {}, force, quiet
+    )
     picture = read_picture(source)
     planes = settle_axes(picture, request)
     check_label_path(out, planes.label_axes)

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam_onnx.models.store.cards import ModelCard
-    from napari_sam_onnx.models.store.transfer import Cancel, Network, Progress
+    from napari_sam_onnx.models.store.transfer import Cancel, Network, OnReceived
 
 
 def download(
     card: ModelCard,
-    progress: Progress | None = None,
+    progress: OnReceived | None = None,
     cancel: Cancel | None = None,
     *,
     network: Network = DEFAULT_NETWORK,
@@ -108,7 +108,7 @@ def _get_archive(
     archive: Archive,
     members: list[ModelFile],
     folder: Path,
-    progress: Progress | None,
+    progress: OnReceived | None,
     cancel: Cancel | None,
     network: Network,
 ) -> None:
@@ -158,7 +158,7 @@ def _fetch_checked(
     file: ModelFile,
     url: str,
     part: Path,
-    progress: Progress | None,
+    progress: OnReceived | None,
     cancel: Cancel | None,
     network: Network,
 ) -> None:

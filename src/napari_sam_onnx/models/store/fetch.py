@@ -18,7 +18,7 @@ from napari_sam_onnx.models.store.transfer import (
     Cancel,
     DownloadCancelled,
     Network,
-    Progress,
+    OnReceived,
     Transfer,
     TryAgain,
     refuse_plain,
@@ -37,7 +37,7 @@ def fetch(
     name: str,
     size: int | None = None,
     fixed: bool = False,
-    progress: Progress | None = None,
+    progress: OnReceived | None = None,
     cancel: Cancel | None = None,
     network: Network = DEFAULT_NETWORK,
 ) -> None:
@@ -57,7 +57,7 @@ def fetch(
         Whether the caller checks a hash that is known beforehand. Otherwise an old part is
         continued only if the server vouches (ETag) that the file is still the same.
     progress, cancel : callable, optional
-        See `Progress` and `Cancel`.
+        See `OnReceived` and `Cancel`.
     network : Network
         Patience.
 

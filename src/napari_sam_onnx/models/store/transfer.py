@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import requests
 
-Progress = Callable[[str, int, "int | None"], None]
+OnReceived = Callable[[str, int, "int | None"], None]
 """Called with a file's name, the bytes that are here, and all its bytes (None: unknown)."""
 
 Cancel = Callable[[], bool]
@@ -81,7 +81,7 @@ class Transfer:
     fixed: bool
     network: Network
 
-    def run(self, progress: Progress | None, cancel: Cancel | None) -> None:
+    def run(self, progress: OnReceived | None, cancel: Cancel | None) -> None:
         """Bring the part to its full length, or raise `TryAgain` or `ModelError`."""
         have = self._resumable()
         if have and have == self.size:
@@ -192,7 +192,7 @@ class Transfer:
         response: requests.Response,
         have: int,
         total: int | None,
-        progress: Progress | None,
+        progress: OnReceived | None,
         cancel: Cancel | None,
     ) -> None:
         try:
