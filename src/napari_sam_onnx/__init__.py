@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam_onnx.automatic import MaskSet, automask, find_masks, generate_masks
+    from napari_sam_onnx.automatic.similar import find_similar
     from napari_sam_onnx.compare import compare_models, ensemble
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
     from napari_sam_onnx.masks import Mask
@@ -40,6 +41,7 @@ _HOMES = {
     "compare_models": "compare",
     "ensemble": "compare",
     "find_masks": "automatic",
+    "find_similar": "automatic.similar",
     "generate_masks": "automatic",
     "list_models": "models",
     "load_detector": "models",
@@ -62,6 +64,7 @@ __all__ = [
     "compare_models",
     "ensemble",
     "find_masks",
+    "find_similar",
     "generate_masks",
     "list_models",
     "load_detector",

@@ -22,6 +22,7 @@ from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
 from napari_sam_onnx.cli.paths import check_words
 from napari_sam_onnx.cli.replay import replay
 from napari_sam_onnx.cli.segment import segment
+from napari_sam_onnx.cli.similar import similar
 from napari_sam_onnx.cli.track import track
 from napari_sam_onnx.errors import UserError, explain, logger
 from napari_sam_onnx.models.store.places import log_dir
@@ -41,6 +42,7 @@ app.command(short_help="Find the objects in pictures and stacks.")(expand_settin
 app.command(short_help="Follow the objects of a time series.")(track)
 app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
+app.command(short_help="Find what looks like a few labelled objects.")(similar)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
 app.add_typer(models_app, name="models")
 
