@@ -211,6 +211,7 @@ def draw_objects(
     thickness: float,
     diameter: float,
     contrast: float,
+    smoothing: float,
     parameters: VolumeParameters,
 ) -> NDArray[np.int32]:
     """Draw the objects of a partition on the voxels of the picture itself.
@@ -226,6 +227,8 @@ def draw_objects(
         Of the usual object, in pixels.
     contrast : float
         See `find_basins`.
+    smoothing : float
+        See `Survey`: noise is not to fray outlines.
     parameters : VolumeParameters
 
     Returns
@@ -250,7 +253,7 @@ def draw_objects(
     near = inside & (ndimage.maximum_filter(coarse, 3) > 0)
     labels = watershed(-resize(partition.foreground, shape), markers, mask=near).astype(np.int32)
     if parameters.cut > 0 and contrast:
-        sigma = _PICTURE_SIGMA * diameter
+        sigma = max(_PICTURE_SIGMA * diameter, smoothing)
         calm = ndimage.gaussian_filter(picture, (sigma / thickness, sigma, sigma))
         rise = calm - resize(partition.background, shape)
         least = parameters.cut * partition.contrast[labels]

@@ -143,6 +143,7 @@ def _label_chunk(
         survey.thickness,
         survey.diameter,
         survey.contrast,
+        survey.smoothing,
         parameters,
     )
     ratio = np.array(shape) / np.array(centers.shape)

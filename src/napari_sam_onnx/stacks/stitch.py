@@ -1,0 +1,182 @@
+"""Labels of planes -> objects of a volume: by overlap, over gaps, with a least extent.
+
+For planes that were segmented one by one, by any model or hand. What overlaps most from plane to
+plane is one object; one that is missing in a few planes is taken up again and filled in there.
+Where two objects meet one, the better pair goes on and the other is reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.automatic.declare import check_fields, declare
+from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.linking import match_pairs
+from napari_sam_onnx.stacks.tracks.draw import draw_tracks
+from napari_sam_onnx.stacks.tracks.objects import measure_objects
+from napari_sam_onnx.stacks.tracks.tracks import Tracks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.planes import PlaneSink
+    from napari_sam_onnx.stacks.tracks.objects import FrameObjects
+
+HALF = 0.5
+"""An object meets another where they share this part of the smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class StitchParameters:
+    """How sections of planes are put together."""
+
+    min_iou: float = declare(
+        0.1,
+        "Sections of neighbouring planes whose IoU is lower are not of one object.",
+        label="Least overlap",
+        min=0.01,
+        max=1.0,
+        step=0.05,
+    )
+    max_gap: int = declare(
+        1,
+        "In how many planes an object may be missing; it is filled in there.",
+        label="Largest gap",
+        min=0,
+        max=20,
+        step=1,
+        unit="planes",
+    )
+    min_planes: int = declare(
+        2,
+        "Objects seen in fewer planes are left out.",
+        label="Fewest planes",
+        min=1,
+        max=1000,
+        step=1,
+        unit="planes",
+    )
+    min_voxels: int = declare(
+        0,
+        "Objects of fewer voxels are left out.",
+        label="Smallest volume",
+        min=0,
+        max=1_000_000_000,
+        step=1,
+        unit="voxels",
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Two sections of one plane that overlap one section of a neighbouring plane.
+
+    Parameters
+    ----------
+    kind : {"split", "merge"}
+        Whether one becomes two with rising planes, or two become one.
+    plane : int
+        Of the two.
+    objects : tuple of int
+        The numbers that they have now; 0 for one that was left out.
+    """
+
+    kind: str
+    plane: int
+    objects: tuple[int, ...]
+
+
+def stitch_planes(
+    sink: PlaneSink, parameters: StitchParameters | None = None
+) -> tuple[int, list[Meeting]]:
+    """Give the sections of one object one number, in place.
+
+    Parameters
+    ----------
+    sink : PlaneSink
+        Labels along z alone; the numbers of a plane mean nothing beyond it.
+    parameters : StitchParameters, optional
+
+    Returns
+    -------
+    count : int
+        Objects.
+    meetings : list of Meeting
+        Where objects split and merge.
+
+    Raises
+    ------
+    ImageError
+        If the labels do not run along z alone.
+    """
+    if sink.axes != "Z":
+        raise ImageError(f"Planes along Z are stitched; these run along {sink.axes or 'none'!r}.")
+    settings = StitchParameters() if parameters is None else parameters
+    depth = sink.shape[0]
+
+    def read(z: int) -> NDArray[np.uint32]:
+        return sink.read((z,))
+
+    def write(z: int, labels: NDArray[np.uint32]) -> None:
+        sink.write((z,), labels)
+
+    objects = measure_objects(read, depth, settings.max_gap)
+    number = _number(objects, settings)
+    draw_tracks(Tracks(objects, number, {}), read, write, depth)
+    return int(number.max(initial=0)), _find_meetings(objects, number)
+
+
+def _number(objects: FrameObjects, settings: StitchParameters) -> NDArray[np.int64]:
+    """Give sections their numbers: neighbouring planes first, then over ever larger gaps."""
+    count = len(objects)
+    following, preceding = np.full(count, -1), np.full(count, -1)
+    pairs = np.array(list(objects.overlaps), np.int64).reshape(-1, 2)
+    shared = np.array(list(objects.overlaps.values()), np.int64)
+    before, after = pairs.T
+    iou = shared / (objects.sizes[before] + objects.sizes[after] - shared)
+    steps = objects.frames[after] - objects.frames[before]
+    for step in range(1, settings.max_gap + 2):
+        open_pairs = (steps == step) & (iou >= settings.min_iou)
+        open_pairs &= (following[before] < 0) & (preceding[after] < 0)
+        near = np.flatnonzero(open_pairs)
+        chosen = near[match_pairs(before[near], after[near], iou[near])]
+        following[before[chosen]] = after[chosen]
+        preceding[after[chosen]] = before[chosen]
+    number = np.zeros(count, np.int64)
+    next_number = 1
+    for row in np.flatnonzero(preceding < 0).tolist():
+        chain = [row]
+        while following[chain[-1]] >= 0:
+            chain.append(int(following[chain[-1]]))
+        if len(chain) < settings.min_planes:
+            continue
+        if objects.sizes[chain].sum() < settings.min_voxels:
+            continue
+        number[chain] = next_number
+        next_number += 1
+    return number
+
+
+def _find_meetings(objects: FrameObjects, number: NDArray[np.int64]) -> list[Meeting]:
+    """List the sections that meet two of a neighbouring plane."""
+    ahead: dict[int, list[int]] = {}
+    behind: dict[int, list[int]] = {}
+    for (before, after), shared in objects.overlaps.items():
+        if objects.frames[after] - objects.frames[before] != 1:
+            continue
+        if shared >= HALF * min(objects.sizes[before], objects.sizes[after]):
+            ahead.setdefault(before, []).append(after)
+            behind.setdefault(after, []).append(before)
+    found = []
+    for kind, table in (("split", ahead), ("merge", behind)):
+        for others in table.values():
+            if len(others) > 1:
+                numbers = tuple(sorted(int(number[row]) for row in others))
+                found.append(Meeting(kind, int(objects.frames[others[0]]), numbers))
+    return sorted(found, key=lambda meeting: (meeting.plane, meeting.kind, meeting.objects))
