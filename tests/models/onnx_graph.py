@@ -47,7 +47,7 @@ class Graph:
 
     def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"value_{next(self._numbers)}"
-        self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
     def cast(self, value: str, dtype: str = "float32") -> str:
@@ -71,7 +71,7 @@ class Graph:
         return self.add(kind, value, axes=[axis], keepdims=int(keep))
 
     def give(self, value: str, name: str, shape: Shape, dtype: str = "float32") -> None:
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=f"give_{name}"))
         self._outputs.append(helper.make_tensor_value_info(name, TYPES[dtype], list(shape)))
 
     def save(self, path: Path, opset: int = 17) -> Path:

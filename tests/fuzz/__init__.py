@@ -1,0 +1,1 @@
+"""Seeded nonsense: whatever is given, the answer is a result or one sentence, in bounded memory."""
