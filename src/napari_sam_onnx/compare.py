@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.special import expit, logit
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.prompts import PromptError
+from napari_sam_onnx.prompts import PromptError, Prompts
 from napari_sam_onnx.upscale import best_mask, mask_from_low_res, upscale_region
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models.model import Model
-    from napari_sam_onnx.prompts import Prompts
 
     Region = tuple[tuple[int, int], NDArray[np.float32]]
 
@@ -103,6 +103,7 @@ def compare_models(
     CompareError
         If there is no model.
     """
+    require(prompts, Prompts, "Models are compared on Prompts, see make_prompts", PromptError)
     if not models:
         raise CompareError("There is no model to compare; choose at least one.")
     kept = EmbeddingCache() if cache is None else cache
@@ -159,6 +160,10 @@ def ensemble(
     CompareError
         If no answer has a mask, or the masks are of different planes.
     """
+    wanted = "An ensemble is made of a list of answers or masks"
+    require(answers, (list, tuple), wanted, CompareError)
+    for answer in answers:
+        require(answer, (ModelAnswer, Mask), wanted, CompareError)
     given = [answer.mask if isinstance(answer, ModelAnswer) else answer for answer in answers]
     masks = [mask for mask in given if mask is not None]
     if not masks:

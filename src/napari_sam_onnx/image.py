@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers, require
 from napari_sam_onnx.contrast import measure_limits, sample_channels
 from napari_sam_onnx.errors import UserError
 
@@ -88,6 +89,7 @@ def check_axes(axes: str, ndim: int, letters: str = AXES) -> str:
     ImageError
         If a letter is unknown, repeated, or Y or X is missing, or their number is not ``ndim``.
     """
+    require(axes, str, f"Axes are text, one letter of {letters} per dimension", ImageError)
     named = axes.upper()
     if len(named) != ndim:
         raise ImageError(
@@ -231,6 +233,10 @@ def choose_channels(
     if np.dtype(dtype).kind not in "buif":
         raise ImageError(f"Pictures of type {dtype} cannot be shown; convert to numbers.")
     usual = channels is None
+    if channels is not None:
+        require(channels, (list, tuple), "Channels are a list of Channel", ImageError)
+        for channel in channels:
+            require(channel, Channel, "Channels are a list of Channel", ImageError)
     chosen = default_channels(count, dtype, samples=samples) if usual else tuple(channels or ())
     if not chosen:
         raise ImageError("No channel is chosen; choose at least one to show to the model.")
@@ -287,7 +293,8 @@ def to_rgb(
         If the picture is empty, complex, holds no finite value, is no plane, or its axes or
         channels do not fit.
     """
-    array = image if hasattr(image, "ndim") else np.asarray(image)
+    wanted = "A picture is an array of numbers"
+    array = image if hasattr(image, "ndim") else as_numbers(image, wanted, ImageError)
     named = infer_axes(array.shape) if axes is None else check_axes(axes, array.ndim)
     if set(named) - set("YXC"):
         raise ImageError(f"One plane has the axes Y, X and C only; got {named!r}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ def make_prompts(
         is not finite, or a prompt lies outside the plane.
     """
     height, width = plane_shape
-    yx = np.zeros((0, 2)) if points is None else np.atleast_2d(np.asarray(points, dtype=float))
+    yx = np.zeros((0, 2)) if points is None else np.atleast_2d(_as_floats(points, "Points"))
     if yx.size == 0:
         yx = np.zeros((0, 2))
     if yx.ndim != 2 or yx.shape[1] != 2:
         raise PromptError(f"Points must be (N, 2) pairs of (y, x); got shape {yx.shape}.")
-    signs = np.ones(len(yx), int) if labels is None else np.atleast_1d(np.asarray(labels))
+    signs = np.ones(len(yx), int) if labels is None else np.atleast_1d(_as_floats(labels, "Labels"))
     if signs.shape != (len(yx),):
         raise PromptError(f"{len(yx)} points need {len(yx)} labels; got {signs.size}.")
     if not np.isin(signs, (NEGATIVE, POSITIVE)).all():
@@ -124,9 +125,13 @@ def make_prompts(
     return Prompts(yx, signs.astype(np.int64), corners, mask)
 
 
+def _as_floats(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    return as_numbers(values, f"{what} are numbers", PromptError, np.float64)
+
+
 def _check_box(box: ArrayLike, plane_shape: tuple[int, int]) -> NDArray[np.float64]:
     """Order and clip the corners of a box; refuse one without an area inside the plane."""
-    corners = np.asarray(box, dtype=float)
+    corners = _as_floats(box, "The corners of a box")
     if corners.shape != (4,):
         raise PromptError(f"A box is (y0, x0, y1, x1); got shape {corners.shape}.")
     if not np.isfinite(corners).all():

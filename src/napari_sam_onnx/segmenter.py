@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.image import to_rgb
 from napari_sam_onnx.looks import look_smaller
+from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
 from napari_sam_onnx.scales import find_part, plan_look
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.image import Channel
-    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.prompts import Prompts
@@ -203,6 +204,8 @@ class Segmenter:
         PromptError
             If no image was set or the prompts cannot be answered.
         """
+        if mask is not None:
+            require(mask, Mask, "The mask to refine is a Mask that segment answered", PromptError)
         earlier = None if mask is None else mask.low_res
         if mask is not None and earlier is None:
             raise PromptError(

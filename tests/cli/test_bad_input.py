@@ -334,16 +334,20 @@ def test_ctrl_c_leaves_nothing_half_written(run, picture, component_model, tmp_p
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_middle_of_a_run(tmp_path, number, code):
     """The real process, stopped once it has begun to write beside its output."""
-    command = [sys.executable, "-c", "from napari_sam_onnx.cli import main; main()"]
+    # SIGINT may have been inherited as ignored, as by what a shell starts in the background.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    begin = heard + "from napari_sam_onnx.cli import main; main()"
+    command = [sys.executable, "-c", begin]
     # A grid so fine that the run cannot end before it is stopped.
     arguments = ["--mode", "grid", "--points-per-side", "200"]
     out = tmp_path / "out.tif"
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*command, "segment", sample_path("stack"), "-o", out, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
@@ -351,6 +355,9 @@ def test_a_signal_in_the_middle_of_a_run(tmp_path, number, code):
         assert list(tmp_path.iterdir()), "the run never began"
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()  # nothing runs on where an assertion fails
+        process.communicate()
     assert process.returncode == code
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,19 +35,42 @@ def prepare(folder: Path) -> None:
 
     plane = draw_discs((40, 48), [(12, 12), (26, 34)], 6)
     stack = np.stack([plane, plane, plane])
-    tifffile.imwrite(folder / "plain.tif", plane)
-    tifffile.imwrite(folder / "zlib.tif", plane, compression="zlib", predictor=True)
-    tifffile.imwrite(folder / "tiles.tif", plane, tile=(16, 16))
-    tifffile.imwrite(folder / "ome.tif", stack, ome=True, metadata={"axes": "ZYX"})
+    save = partial(tifffile.imwrite, photometric="minisblack")
+    save(folder / "plain.tif", plane)
+    save(folder / "zlib.tif", plane, compression="zlib", predictor=True)
+    save(folder / "tiles.tif", plane, tile=(16, 16))
+    save(folder / "ome.tif", stack, ome=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(
         folder / "ij.tif", stack.astype(np.uint16), imagej=True, metadata={"axes": "ZYX"}
     )
-    tifffile.imwrite(folder / "big.tif", stack.astype(np.float32), bigtiff=True)
+    save(folder / "big.tif", stack.astype(np.float32), bigtiff=True)
     picture = Image.fromarray(np.repeat(plane[..., None], 3, axis=2))
     for suffix in ("png", "jpg", "bmp"):
         picture.save(folder / f"rgb.{suffix}")
     picture.convert("P").save(folder / "palette.png")
     build_pair(folder, FAMILIES[0])
+
+
+def warm_up() -> None:
+    """Import what cases need, once for all of them; nothing here starts a thread."""
+    from importlib import import_module
+
+    for module in (
+        "napari_sam_onnx.cli.app",
+        "napari_sam_onnx.models.load",
+        "napari_sam_onnx.models.check",
+        "napari_sam_onnx.models.text.load_text",
+        "napari_sam_onnx.models.text.detectors",
+        "napari_sam_onnx.models.onnx.compile.factors",
+        "napari_sam_onnx.compare",
+        "napari_sam_onnx.stacks",
+        "scipy.ndimage",
+        "scipy.sparse.csgraph",
+        "skimage.measure",
+        "skimage.feature",
+        "tests.fakes",
+    ):
+        import_module(module)
 
 
 def build_pair(folder: Path, family: Any) -> None:
@@ -224,7 +248,7 @@ def _try_object(rng: random.Random, sound: Path, folder: Path) -> None:
         lambda: nso.automask_stack(np.stack([image] * 2), model, axes=one),
         lambda: nso.automask_stack(np.stack([image] * 2), model, axes="ZYX", link=one),
         lambda: nso.automask_stack(np.stack([image] * 2), model, axes="ZYX", out=one),
-        lambda: nso.compare_models(image, one, [model]),
+        lambda: nso.compare_models(nso.to_rgb(image), one, [model]),
         lambda: nso.ensemble(one),
     )
     call = rng.choice(calls)

@@ -159,9 +159,14 @@ def iterate_masks(
 
 def load(model: Model | str) -> Model:
     """Return a model itself, or the one with that id."""
+    from napari_sam_onnx.models import ModelError, load_model
+
     if not isinstance(model, str):
+        if not isinstance(getattr(model, "id", None), str):
+            raise ModelError(
+                f"A model is an id or what load_model returns; got {type(model).__name__}."
+            )
         return model
-    from napari_sam_onnx.models import load_model
 
     return load_model(model)
 

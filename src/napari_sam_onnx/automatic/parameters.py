@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.declare import (
     ParameterError,
     check_fields,
@@ -414,6 +415,8 @@ def split_limits(
     limits : dict
         Fields of `Selection` that are no setting of the mode.
     """
+    if mode is not None:
+        require(mode, str, f"A mode is one of {', '.join(MODES)}", ParameterError)
     known = mode if mode in MODES and mode != "tiled" else None
     kinds = list(MODES.values()) if known is None else [MODES[known]]
     settings = {f.name for kind in kinds for f in fields(kind)}

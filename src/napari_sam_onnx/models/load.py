@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.arguments import as_paths
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
@@ -19,6 +18,8 @@ from napari_sam_onnx.models.store.places import compiled_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
+    from pathlib import Path
 
     from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
@@ -136,8 +137,8 @@ def _resolve(source: ModelCard | Paths) -> tuple[str, list[Path], Mapping[str, o
         if not graphs:
             raise ModelError(f"The card of {source.id} names no encoder and no decoder.")
         return source.id, graphs, source.overrides
-    files = [source] if isinstance(source, (str, PathLike)) else source
-    paths = [Path(path) for path in files]
+    wanted = "A model is an id, a card, or the paths of its encoder and decoder"
+    paths = as_paths(source, wanted, ModelError)
     if len(paths) not in (1, 2):
         raise ModelError(
             f"A model is an encoder and a decoder, or one file that is both; got {len(paths)} "

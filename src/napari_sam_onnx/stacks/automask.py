@@ -195,6 +195,10 @@ def automask_stack(
     shape, place = source.label_shape, None
     if out is None or isinstance(out, str | PathLike):
         out, place = make_labels(shape, out)
+    elif not hasattr(out, "shape") or not hasattr(out, "dtype"):
+        raise LabelError(
+            f"The output is an array of uint32, or the path of a new one; got {type(out).__name__}."
+        )
     elif tuple(out.shape) != shape or np.dtype(out.dtype) != np.uint32:
         raise LabelError(
             f"The output is uint32 of shape {shape}; got {out.dtype} of {tuple(out.shape)}."

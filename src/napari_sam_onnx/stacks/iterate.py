@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
@@ -123,6 +124,8 @@ def iterate_stack(
     settings = None if mode is None else make_parameters(mode, **values)
     Selection().change(**limits)
     source = as_planes(stack, axes, channels)
+    if link is not None:
+        require(link, str, "Labels are linked along 'z' or 't'", ImageError)
     if link is not None and link.upper() not in source.axes:
         raise ImageError(
             f"Labels cannot be linked along {link!r}: the stack runs along "

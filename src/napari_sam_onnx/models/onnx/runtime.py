@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
 
@@ -111,6 +112,7 @@ def choose_provider(provider: str = "auto") -> tuple[str, str]:
     ModelError
         If the provider is unknown or not installed.
     """
+    require(provider, str, "A provider is auto or the name of one, such as cpu", ModelError)
     installed = list_providers()
     if provider == "auto":
         for name in _AUTO_ORDER:
@@ -151,12 +153,16 @@ def choose_threads(threads: int | None = None) -> int:
     if threads is None:
         return default_threads()
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ModelError(f"A model needs at least 1 thread, a whole number; got {threads!r}.")
+        raise ModelError(f"A model needs at least 1 thread, a whole number; got {_tell(threads)}.")
     most = os.cpu_count() or 1
     if threads > most:
         message = f"This machine has {most} core(s): {most} threads are used, not {threads}."
         warnings.warn(message, RuntimeWarning, stacklevel=3)
     return min(threads, most)
+
+
+def _tell(value: object) -> str:
+    return repr(value) if isinstance(value, int | float | str) else type(value).__name__
 
 
 class Session:

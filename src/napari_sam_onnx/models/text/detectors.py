@@ -9,14 +9,14 @@ inputs and outputs. Which boxes are kept is the business of `boxes`.
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from napari_sam_onnx.arguments import require
 from napari_sam_onnx.models.model import ModelError
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -123,6 +123,7 @@ def _resolve(source: str | PathLike[str] | ModelCard) -> tuple[Path, Path | None
 
         source = find_card(source)
     if not isinstance(source, ModelCard):
+        require(source, (str, PathLike), "A detector is an id, a card or a path", ModelError)
         return Path(source), None
     files = {file.role: file.path for file in source.files if file.path is not None}
     if not any(file.role == "detector" for file in source.files):

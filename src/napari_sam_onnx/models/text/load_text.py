@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from napari_sam_onnx.arguments import as_paths
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.contracts import EncoderContract
 from napari_sam_onnx.models.onnx.runtime import Session
@@ -214,7 +215,8 @@ def _resolve(source: str | ModelCard | Paths) -> tuple[str, list[Path], Path | N
         files = locate(source)
         graphs = [Path(files[role]) for role in _ROLES if role in files]
         return source.id, graphs, files.get("tokenizer")
-    paths = [Path(path) for path in source]
+    wanted = "A model that reads text is an id, a card, or the paths of its three files"
+    paths = as_paths(source, wanted, ModelError)
     graphs = [path for path in paths if path.suffix.lower() != ".json"]
     words = [path for path in paths if path not in graphs]
     if len(graphs) != 3 or len(words) > 1:
