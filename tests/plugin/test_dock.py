@@ -14,7 +14,6 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
-    QApplication,
     QComboBox,
     QLineEdit,
     QListWidget,
@@ -412,7 +411,6 @@ def test_contrast_is_followed_when_it_rests(drive: Callable[..., Driver]) -> Non
     d.session.picture_changed.connect(lambda: renewed.append(1))
     for high in range(200, 100, -5):
         d.picture.contrast_limits = (0, high)
-        QApplication.processEvents()
     assert not renewed
     d.until(lambda: bool(renewed))
     QTest.qWait(300)

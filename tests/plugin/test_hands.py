@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QEnterEvent, QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox
+from qtpy.QtWidgets import QAbstractSlider, QAbstractSpinBox, QApplication, QComboBox
 
 from tests.plugin.conftest import CENTERS
 from tests.plugin.driver import CONTROL, LEFT, NONE
@@ -120,6 +120,21 @@ def test_the_pointer_takes_the_keys_to_the_canvas(drive: Callable[..., Driver]) 
     enter(d.canvas)
     QTest.keyClicks(QApplication.focusWidget(), "nw")
     assert d.dock.find_panel.words.text() == "nw" and d.ids == [1]
+
+
+def test_the_pointer_takes_the_keys_from_napari_s_own_forms(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    d.click(*A)
+    controls = d.viewer.window._qt_viewer.dockLayerControls
+    sliders = [w for w in controls.findChildren(QAbstractSlider) if w.isVisible() and w.isEnabled()]
+    focus(sliders[0])
+    enter(d.canvas)
+    assert QApplication.focusWidget() is d.canvas
+    d.viewer.layers.selection.active = d.picture  # then the keys are that layer's
+    sliders = [w for w in controls.findChildren(QAbstractSlider) if w.isVisible() and w.isEnabled()]
+    focus(sliders[0])
+    enter(d.canvas)
+    assert QApplication.focusWidget() is sliders[0]
 
 
 def test_the_wheel_scrolls_and_changes_no_value(drive: Callable[..., Driver], qtbot: Any) -> None:

@@ -122,8 +122,8 @@ class SamDock(QWidget):
             self.shut()
         elif kind == QEvent.Type.Show:
             self.hands.find_canvas()
-        elif kind == QEvent.Type.WindowActivate and not self.shelf.busy:
-            self.shelf.reload()  # files may have come or gone while another window was used
+        elif kind == QEvent.Type.WindowActivate:
+            self.shelf.reload_where_old()  # files may come or go while another window is used
         return bool(super().event(event))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -137,7 +137,7 @@ def test_cancelled_runs_keep_finished_planes(bench: Bench, automatic: Automatic)
     automatic.work.cancel()
     stream.run()
     assert layer.data.reshape(4, -1).any(axis=1).tolist() == [True, True, False, False]
-    assert bench.said == "Cancelled; 2 finished planes kept."
+    assert bench.said == "Cancelled; 1 finished plane and 2 objects found so far kept."
     assert layer in bench.viewer.layers
 
 
@@ -305,6 +305,22 @@ def test_a_run_cancelled_inside_a_plane_keeps_the_objects_it_found(
     assert bench.said == f"Cancelled; {found} objects found so far kept."
     assert layer in bench.viewer.layers and np.unique(layer.data).size == found + 1 < 10
     assert bench.session.layers is not None
+
+
+def test_a_run_that_was_let_go_of_writes_nothing_more(bench: Bench, automatic: Automatic) -> None:
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    layer, stream = automatic.layer, automatic.work._running
+    while not layer.data[0].any():
+        stream.run(steps=1)
+    automatic.work.cancel()
+    stream.finished(None)  # it did not end in time
+    kept = layer.data.copy()
+    assert not automatic.work.busy and layer in bench.viewer.layers
+    automatic.start(Run("objects", {}))
+    assert not list(stream.generator)  # its call comes to an end at last
+    np.testing.assert_array_equal(layer.data, kept)
+    automatic.work._running.run()
 
 
 def test_a_whole_run_replaces_its_draft(bench: Bench, automatic: Automatic) -> None:

@@ -30,6 +30,7 @@ from napari_sam_onnx.stacks import iterate_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from threading import Event
 
     from napari.layers import Labels
 
@@ -139,7 +140,10 @@ class Automatic:
         sink = ArrayLabels(layer.data, axes)
         self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
         planes = reader.planes(plane.axes) if run.whole else reader.as_shown(plane)
-        steps = self._iterate(session.engine, session.source, planes, sink, self._draft, settings)
+        over = self.work.renew()
+        steps = self._iterate(
+            session.engine, session.source, planes, sink, self._draft, over, settings
+        )
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")
         self.work.start(
@@ -170,6 +174,7 @@ class Automatic:
         planes: PlaneSource,
         labels: PlaneSink,
         draft: Draft | None,
+        over: Event,
         settings: dict[str, Any],
     ) -> Generator[StackUpdate, None, None]:
         """Run in the worker: lend the model while the run goes on, and write each plane."""
@@ -179,6 +184,8 @@ class Automatic:
             # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
             cache = None if settings["indices"] is None else engine.cache
             for update in iterate_stack(planes, model, cache=cache, **settings):
+                if over.is_set():  # the labels may be corrected already
+                    return
                 if update.labels is not None:
                     labels.write(update.index, update.labels)
                     last = max(last, int(update.labels.max(initial=0)))

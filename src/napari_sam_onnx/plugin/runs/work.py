@@ -6,6 +6,7 @@ in the interface's thread. It knows no picture and no label: those are the calle
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -50,6 +51,7 @@ class Work:
         self.stopped = self.closed = False
         self._stream = ThreadStream if stream is None else stream
         self._running: Stream | None = None
+        self._over = Event()
         self._step: Callable[[Any], None] = lambda step: None
         self._ended: Callable[[Exception | None], None] = lambda error: None
 
@@ -57,6 +59,14 @@ class Work:
     def busy(self) -> bool:
         """Whether it goes on."""
         return self._running is not None
+
+    def renew(self) -> Event:
+        """Return what is set when the work that starts next is to end.
+
+        A call that cannot be interrupted goes on after its end; then it must write nothing.
+        """
+        self._over = Event()
+        return self._over
 
     def start(
         self,
@@ -97,12 +107,14 @@ class Work:
         """End it at its next step; what it has done stays."""
         if self._running is not None:
             self.stopped, self.text = True, CANCELLING
+            self._over.set()
             self._running.stop()
             self.changed.emit()
 
     def close(self) -> None:
         """End it at its next step and tell nobody."""
         self.closed = self.stopped = True
+        self._over.set()
         if self._running is not None:
             self._running.stop()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.store.transfer import Network
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Lane
+
+FRESH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class ModelShelf:
         self._downloads = ThreadLane() if downloads is None else downloads
         self._network = network
         self._busy = 0
+        self._looked = 0.0
         self._closed = False
 
     @property
@@ -112,8 +116,14 @@ class ModelShelf:
         """Find a model by its id."""
         return next((e for e in self.entries or () if e.card.id == model_id), None)
 
+    def reload_where_old(self) -> None:
+        """Look again, unless that was done a moment ago or is being done."""
+        if not self.busy and monotonic() - self._looked > FRESH_S:
+            self.reload()
+
     def reload(self) -> None:
         """Look again at what is on this computer."""
+        self._looked = monotonic()
         self._submit(_look, self._take_list)
 
     def fetch(self, model_id: str) -> None:
