@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
@@ -121,3 +123,29 @@ def test_correcting_an_object_of_another_tool(drive: Callable[..., Driver]) -> N
     np.testing.assert_array_equal(layer.data == 7, draw_discs(SHAPE, [A], RADIUS) > 0)
     d.press(Qt.Key.Key_Z, CONTROL)
     np.testing.assert_array_equal(layer.data, mine)
+
+
+def test_what_was_accepted_and_cannot_be_written_is_said_when_the_dock_closes(
+    drive: Callable[..., Driver], monkeypatch: Any
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari_sam_onnx.plugin.dock.show_warning", said.append)
+    d = drive()
+    go_on, decode = Event(), d.models["pebble"].decode
+
+    def decode_late(embedding: Any, prompts: Any) -> Any:
+        assert go_on.wait(60)
+        return decode(embedding, prompts)
+
+    d.models["pebble"].decode = decode_late
+    d.points.add(np.array(A, float))
+    d.canvas.setFocus()
+    QTest.keyClick(d.canvas, Qt.Key.Key_N)
+    assert d.commits.pending == 1 and not len(d.points.data)
+    d.viewer.window.remove_dock_widget(d.dock)
+    go_on.set()
+    QTest.qWait(200)
+    assert len(said) == 1 and said[0].startswith("1 accepted object had no answer yet")
+    assert [layer.name for layer in d.viewer.layers] == ["cells"]
+    d.dock.deleteLater()
+    d.close = lambda: None

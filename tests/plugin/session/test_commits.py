@@ -185,6 +185,19 @@ def test_a_number_that_a_pixel_holds_is_never_given_again(bench: Bench) -> None:
     assert int(layer.data[C]) == 11
 
 
+def test_a_number_that_was_chosen_and_is_taken_is_said(bench: Bench) -> None:
+    bench.open()
+    layer = add_labels(bench, np.where(disc(A), 4, 0).astype(np.uint16))
+    bench.commits.labels.next_label = 4
+    bench.click(*B)
+    bench.commits.accept()
+    assert int(layer.data[B]) == 5 and "Number 4 was taken" in bench.said
+    bench.commits.labels.next_label = 40
+    bench.click(*C)
+    bench.commits.accept()
+    assert int(layer.data[C]) == 40 and "taken" not in bench.said
+
+
 def test_numbers_of_a_large_label_image_are_sought_away_from_the_interface(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +284,8 @@ def test_labels_that_cannot_be_painted_are_refused_before_anything_is_accepted(
     bench.commits.accept()
     assert "read-only" in bench.said and bench.session.status.kind == "error"
     assert len(bench.session.layers.points.data) == 1
+    bench.commits.delete_at(A)
+    assert "read-only" in bench.said and bench.ids == [1]
     layer.data.flags.writeable = True
 
 

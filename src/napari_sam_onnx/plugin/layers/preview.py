@@ -27,7 +27,7 @@ COLORS = ("#ffd500", "#00d5ff", "#ff7ac8", "#9dff3b", "#ff8f1f", "#b18cff")
 REFUSED = "#9a9a9a"
 FILL, DOUBTFUL_FILL, REFUSED_FILL = 0.35, 0.12, 0.0
 DOUBTFUL_EDGE = 0.6
-DASH = 3
+DASH = 4
 """A doubtful or refused outline has gaps of so many times its width."""
 
 _LOOKS = ("sure", "doubtful", "refused")
@@ -140,9 +140,9 @@ class Preview:
         there = flat[top : top + rows, left : left + columns]
         thin = min(line, 1 + min(rows, columns) // 16)
         edge = mask.crop & ~erode(mask.crop, thin)
-        if shown.look != "sure":  # dashes along both diagonals
+        if shown.look != "sure":  # stripes that no upright, level or diagonal edge runs along
             y, x = np.ogrid[:rows, :columns]
-            edge &= ((y + x) // (DASH * thin) + (y - x) // (DASH * thin)) % 2 == 0
+            edge &= (2 * y + x) // (DASH * thin) % 2 == 0
         there[mask.crop] = value + 1
         there[edge] = value
         self._drawn.append(there)
@@ -166,15 +166,16 @@ class Preview:
 
 
 def erode(crop: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
-    """Take pixels off the edge of an object that ends at its crop's edge, in 4-neighbourhood."""
+    """Keep the pixels of an object whose four neighbours at a distance belong to it as well.
+
+    One pass however wide the rim is; parts thinner than that are rim altogether, or nearly so.
+    """
     inner = crop.copy()
-    for _ in range(steps):
-        before = inner.copy()
-        inner[1:] &= before[:-1]
-        inner[:-1] &= before[1:]
-        inner[:, 1:] &= before[:, :-1]
-        inner[:, :-1] &= before[:, 1:]
-        inner[[0, -1]] = inner[:, [0, -1]] = False
+    for axis in (0, 1):
+        there, kept = np.moveaxis(crop, axis, 0), np.moveaxis(inner, axis, 0)
+        kept[steps:] &= there[:-steps]
+        kept[:-steps] &= there[steps:]
+        kept[:steps] = kept[-steps:] = False
     return inner
 
 

@@ -37,6 +37,7 @@ from napari_sam_onnx.plugin.layers.placing import (
 )
 from napari_sam_onnx.plugin.layers.plane import plane_shape, round_half_up
 from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
+from napari_sam_onnx.plugin.layers.writable import check_writable
 from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.history import History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
@@ -205,6 +206,7 @@ class Commits:
             return
         layer, label = found
         try:
+            check_writable(layer)
             with self.labels.writing(layer):
                 paint, elsewhere = erase_object(layer, session.plane, label, whole)
         except Exception as error:  # a lazy array refuses to be written in its own way
@@ -357,6 +359,7 @@ class Commits:
             fits = self._fit(step, masks)
             layer = self.labels.open(home)
             with self.labels.writing(layer) as numbers:
+                wanted = numbers.next
                 for fit, own in fits:
                     if own:
                         paints.append(replace_object(layer, fit.mask, plane, own))
@@ -376,7 +379,9 @@ class Commits:
         step.paints = tuple(paints)
         layer.selected_label = max(int(paint.after.max()) for paint in paints)
         session.fit_again()
-        session.say(_describe_paints(paints, layer.name), "ready")
+        taken = not any(own for _, own in fits) and int(paints[0].after.max()) != wanted
+        note = f" Number {wanted} was taken." if taken else ""
+        session.say(_describe_paints(paints, layer.name) + note, "ready")
         self.changed.emit()
 
     def _fit(self, step: Step, masks: Sequence[Mask]) -> list[tuple[Fitted, int]]:

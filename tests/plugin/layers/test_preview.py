@@ -1,0 +1,63 @@
+"""How the preview looks: outline and fill, and what differs for doubtful and refused masks."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Image
+
+from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.plugin.layers.picture import Picture
+from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.layers.preview import FILL, Preview, Shown, erode
+
+PLANE = Plane((0, 1), (0, 0))
+
+
+def block(shape: tuple[int, int], y0: int, x0: int, y1: int, x1: int) -> Mask:
+    plane = np.zeros(shape, bool)
+    plane[y0:y1, x0:x1] = True
+    return Mask.from_array(plane)
+
+
+def colors_of(preview: Preview) -> np.ndarray:
+    return np.asarray(preview.layer.colormap.map(preview.layer.data))
+
+
+def test_an_outline_and_a_light_fill() -> None:
+    shape = (60, 80)
+    preview = Preview(Picture((Image(np.zeros(shape)),)))
+    sure, doubtful, refused = (block(shape, 5, x, 35, x + 20) for x in (5, 30, 55))
+    preview.show([Shown(sure), Shown(doubtful, "doubtful"), Shown(refused, "refused")], PLANE)
+    shown = np.asarray(preview.layer.data) > 0
+    assert shown.sum() == 3 * 30 * 20 and (shown >= np.asarray(refused)).all()
+    colors = colors_of(preview)
+    assert colors[20, 5, 3] == 1 and np.isclose(colors[20, 15, 3], FILL, atol=0.01)
+    assert (colors[5:35, 5, 3] == 1).all()  # without gaps
+    fill = colors[20, 40, 3]
+    assert 0 < fill < FILL
+    for edge in (colors[5:35, 30, 3], colors[5, 30:50, 3]):
+        assert len(np.unique(edge.round(2))) == 2  # dashes
+    assert np.ptp(colors[5, 55, :3]) < 0.01 and colors[20, 65, 3] == 0  # grey, and not filled
+    assert np.abs(colors[20, 15, :3] - colors[20, 40, :3]).max() > 0.2  # colours of their own
+    preview.clear()
+    assert not np.any(preview.layer.data)
+
+
+def test_large_planes_hold_the_objects_alone() -> None:
+    shape = (3000, 2000)
+    preview = Preview(Picture((Image(np.zeros(shape, np.uint8), multiscale=False),)))
+    preview.show(
+        [Shown(block(shape, 100, 50, 140, 90)), Shown(block(shape, 160, 40, 180, 60))], PLANE
+    )
+    assert preview.layer.data.shape == (80, 50)
+    np.testing.assert_allclose(preview.layer.translate, (100, 40))
+    assert np.count_nonzero(preview.layer.data) == 40 * 40 + 20 * 20
+
+
+def test_the_rim_is_as_wide_as_asked() -> None:
+    crop = np.ones((20, 30), bool)
+    for steps in (1, 2, 5):
+        inside = np.ones((20 - 2 * steps, 30 - 2 * steps), bool)
+        np.testing.assert_array_equal(erode(crop, steps), np.pad(inside, steps))
+    assert not erode(np.ones((4, 9), bool), 2).any()
+    assert not erode(np.ones((1, 1), bool), 1).any()
