@@ -122,6 +122,7 @@ def run(planes: int, side: int, model: str) -> list[list[str]]:
         layer = automatic.layer
         wait(lambda: not automatic.work.busy)
         notes.append(session.status.text.split(" They")[0])
+    viewer.layers.remove(layer)
     with peaks.step("automatic masks of ten planes, cancelled") as notes:
         viewer.dims.set_current_step(0, 0)
         start(whole=True)
@@ -137,8 +138,8 @@ def run(planes: int, side: int, model: str) -> list[list[str]]:
         if place is not None:
             size = sum(file.stat().st_size for file in Path(place).rglob("*") if file.is_file())
             notes.append(f"{size / 1e6:.1f} MB on disk")
+    viewer.layers.remove(layer)
     with peaks.step("a click and N on another plane") as notes:
-        dock.commits.labels.choose(None)
         viewer.dims.set_current_step(0, planes // 2)
         wait(lambda: session.status.kind == "ready" and not session.lane.busy)
         began = time.perf_counter()

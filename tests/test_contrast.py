@@ -75,7 +75,7 @@ def test_a_zarr_array_is_not_read_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(type(store), "__getitem__", count)
     (sample,) = sample_channels(store, "ZYX", [0])
     assert sum(read) <= 64_000_000 and max(read) == 512 * 512
-    assert sample.size > 1_000_000
+    assert sample.values.size > 1_000_000
 
 
 @pytest.mark.parametrize("axes", ["TZYX", "YXZT", "TYXZ"])
@@ -85,7 +85,7 @@ def test_a_sample_covers_all_axes(axes):
     for axis in "TZ":
         along = np.arange(sizes[axis]).reshape([-1 if a == axis else 1 for a in axes])
         (sample,) = sample_channels(np.broadcast_to(along, shape), axes, [0])
-        seen = np.unique(sample)
+        seen = np.unique(sample.values)
         assert seen.min() <= sizes[axis] * 0.15 and seen.max() >= sizes[axis] * 0.85
         assert np.diff(seen).max() <= sizes[axis] / 4
 
@@ -93,7 +93,7 @@ def test_a_sample_covers_all_axes(axes):
 def test_small_arrays_are_looked_at_whole():
     stack = rng.integers(0, 1000, (3, 2, 20, 30)).astype(np.uint16)
     for number, sample in enumerate(sample_channels(stack, "ZCYX", [1, 0])):
-        assert sorted(sample) == sorted(stack[:, 1 - number].ravel())
+        assert sorted(sample.values) == sorted(stack[:, 1 - number].ravel())
 
 
 def test_what_is_not_finite_does_not_count():
@@ -101,3 +101,33 @@ def test_what_is_not_finite_does_not_count():
     assert measure_limits(values, (0, 100)) == (1, 3)
     assert measure_limits(np.full(3, np.nan)) == (0, 0)
     assert measure_limits(np.array([True, False])) == (0, 1)
+
+
+def spots(count, radius=3, hot=0, shape=(400, 500)):
+    """Few bright objects, or hot pixels, on a dim and noisy ground."""
+    plane = rng.normal(100, 8, shape)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    for cy, cx in rng.integers(10, 390, (count, 2)):
+        plane[(y - cy) ** 2 + (x - cx) ** 2 <= radius**2] = 1000
+    plane.ravel()[rng.integers(0, plane.size, hot)] = 1000
+    return plane
+
+
+def test_few_bright_objects_are_not_cut_off():
+    plane = spots(6)  # 0.09 % of the pixels
+    (channel,) = fix_limits(plane, "YX")
+    assert channel.limits[1] == pytest.approx(1000)
+    stack = np.stack([plane] * 3)
+    (channel,) = fix_limits(dask_array.from_array(stack, chunks=(1, 200, 500)), "ZYX")
+    assert channel.limits[1] == pytest.approx(1000)
+
+
+def test_hot_pixels_do_not_count_as_objects():
+    (channel,) = fix_limits(spots(0, hot=60), "YX")
+    assert channel.limits[1] < 150
+
+
+def test_many_bright_objects_keep_their_percentiles():
+    plane = spots(150)
+    (channel,) = fix_limits(plane, "YX")
+    np.testing.assert_allclose(channel.limits, np.percentile(plane, (0.1, 99.9)))

@@ -6,6 +6,7 @@ each once for all channels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PERCENTILES = (0.1, 99.9)
+# Objects that cover less than the percentiles leave out are so many times brighter than these.
+SPARSE = 4.0
+# Pixels of a sample, the brightest, whose neighbours are looked at.
+BRIGHTEST = 64
 # Limits come from about this many pixels per channel.
 SAMPLE_PIXELS = 4_000_000
 # Of an array in memory or a mapped file, that many planes are looked at.
@@ -34,8 +39,26 @@ CELL_SIDE = 512
 _STEPS = (0.6180339887498949, 0.7548776662466927, 0.5698402909980532, 0.4301597090019468)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Some pixels of a channel.
+
+    Parameters
+    ----------
+    values : (N,) array
+    peak : float
+        How bright its brightest pixels are together with their neighbours: the middle one of the
+        medians of 3 × 3 pixels, which a hot pixel does not move. NaN where it is not known.
+    """
+
+    values: NDArray[Any]
+    peak: float = float("nan")
+
+
 def measure_limits(
-    values: NDArray[Any], percentiles: tuple[float, float] = PERCENTILES
+    values: NDArray[Any],
+    percentiles: tuple[float, float] = PERCENTILES,
+    peak: float = float("nan"),
 ) -> tuple[float, float]:
     """Contrast limits of one channel from percentiles of its finite values.
 
@@ -45,6 +68,9 @@ def measure_limits(
         The channel, or a sample of it, in memory.
     percentiles : (low, high)
         In percent.
+    peak : float
+        See `Sample`. Where it lies `SPARSE` times higher than the percentiles reach, few bright
+        objects lie on a dark ground, and the limits reach up to it.
 
     Returns
     -------
@@ -60,10 +86,12 @@ def measure_limits(
     low, high = (float(v) for v in np.percentile(sample, percentiles))
     if low == high:  # a few bright puncta on a flat ground
         low, high = float(sample.min()), float(sample.max())
+    if peak - low > SPARSE * (high - low):
+        high = peak
     return low, high
 
 
-def sample_channels(array: Any, axes: str, channels: Sequence[int]) -> list[NDArray[Any]]:
+def sample_channels(array: Any, axes: str, channels: Sequence[int]) -> list[Sample]:
     """Read some pixels of each channel, spread evenly over the whole array.
 
     Parameters
@@ -77,34 +105,55 @@ def sample_channels(array: Any, axes: str, channels: Sequence[int]) -> list[NDAr
 
     Returns
     -------
-    list of (N,) array
+    list of Sample
         One per channel.
     """
     chunks = chunk_shape(array)
     joined = "C" in axes and (chunks is None or chunks[axes.index("C")] > 1)
     cells = _choose_cells(array.shape, axes, chunks)
     share = max(1, SAMPLE_PIXELS // max(1, len(cells)))
+    order = "".join(axis for axis in axes if axis != "C")
     parts: list[list[NDArray[Any]]] = [[] for _ in channels]
+    around: list[list[float]] = [[] for _ in channels]
     for cell in cells:
-        steps = _thin(cell, axes, share)
-        if chunks is None:  # a strided view reads nothing between
-            where = tuple(steps[axis] for axis in axes if axis != "C")
-        else:
-            where = tuple(cell[axis] for axis in axes if axis != "C")
+        where = tuple(cell[axis] for axis in order)
+        thin = tuple(slice(None, None, _thin(cell, share) if a in "YX" else 1) for a in order)
         block = None
         for number, channel in enumerate(channels):
-            if not joined:
-                values = np.asarray(array[_insert(where, axes, channel)])
-            else:
-                if block is None:
+            if joined and chunks is not None:
+                if block is None:  # once for all channels
                     block = np.asarray(array[_insert(where, axes, slice(None))])
-                values = np.take(block, channel, axis=axes.index("C"))
-            if chunks is not None:
-                values = values[
-                    tuple(slice(None, None, steps[axis].step) for axis in axes if axis != "C")
-                ]
+                full = np.take(block, channel, axis=axes.index("C"))
+            else:
+                full = array[_insert(where, axes, channel)]
+                full = full if chunks is None else np.asarray(full)
+            values = np.asarray(full[thin])  # of what is not loaded nothing between is read
             parts[number].append(values.ravel())
-    return [np.concatenate(found) for found in parts]
+            around[number] += _look_around(full, order, values, thin, BRIGHTEST // len(cells) + 1)
+    return [
+        Sample(np.concatenate(found), float(np.median(medians)) if medians else float("nan"))
+        for found, medians in zip(parts, around, strict=True)
+    ]
+
+
+def _look_around(
+    full: Any, axes: str, values: NDArray[Any], thin: tuple[slice, ...], count: int
+) -> list[float]:
+    """Medians of 3 × 3 pixels around the brightest of a sample."""
+    if values.dtype == bool or not values.size:
+        return []
+    flat = values.ravel()
+    flat = np.where(np.isfinite(flat), flat, flat.dtype.type(0)) if flat.dtype.kind == "f" else flat
+    top = np.argpartition(flat, max(0, flat.size - count))[-count:]
+    medians = []
+    for place in zip(*np.unravel_index(top, values.shape), strict=True):
+        at = [int(i) * (part.step or 1) for i, part in zip(place, thin, strict=True)]
+        window = tuple(
+            slice(max(0, i - 1), i + 2) if axis in "YX" else slice(i, i + 1)
+            for i, axis in zip(at, axes, strict=True)
+        )
+        medians.append(float(np.median(np.asarray(full[window]))))
+    return medians
 
 
 def chunk_shape(array: Any) -> tuple[int, ...] | None:
@@ -157,16 +206,10 @@ def _spread(counts: dict[str, int], wanted: int) -> list[tuple[int, ...]]:
     return list(dict.fromkeys(places))
 
 
-def _thin(cell: dict[str, slice], axes: str, pixels: int) -> dict[str, slice]:
-    """Take every n-th row and column of a cell, so that about so many pixels are left."""
+def _thin(cell: dict[str, slice], pixels: int) -> int:
+    """Say which rows and columns of a cell to take, so that about so many pixels are left."""
     size = prod(part.stop - part.start for part in cell.values())
-    step = max(1, int(np.ceil(np.sqrt(size / pixels))))
-    return {
-        axis: slice(part.start, part.stop, step)
-        if axis in "YX"
-        else slice(part.start, part.stop, 1)
-        for axis, part in cell.items()
-    }
+    return max(1, int(np.ceil(np.sqrt(size / pixels))))
 
 
 def _insert(where: tuple[slice, ...], axes: str, channel: int | slice) -> tuple[int | slice, ...]:

@@ -255,7 +255,10 @@ def measure_open(channels: tuple[Channel, ...], array: Any, axes: str) -> tuple[
     if not open_ones:
         return channels
     samples = sample_channels(array, axes, open_ones)
-    limits = dict(zip(open_ones, map(measure_limits, samples), strict=True))
+    limits = {
+        index: measure_limits(sample.values, peak=sample.peak)
+        for index, sample in zip(open_ones, samples, strict=True)
+    }
     return tuple(
         channel if channel.limits is not None else replace(channel, limits=limits[channel.index])
         for channel in channels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam_onnx.embedding import Embedding
 
-DEFAULT_BYTES = 512 * 2**20
+DEFAULT_BYTES = 256 * 2**20
 
 
 class EmbeddingCache:
