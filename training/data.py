@@ -28,10 +28,10 @@ SPLIT = tomllib.loads(Path(__file__).with_name("split.toml").read_text(encoding=
 # Kinds that are drawn more often than their number of groups says, rare or hard ones.
 MORE = {
     "brightfield_gray": 3.0,
-    "HE_pink_rgb": 2.5,
-    "phase": 3.0,
-    "stain_purple_on_purple_rgb": 1.5,
-    "stain_purple_on_white_rgb": 1.5,
+    "HE_pink_rgb": 4.0,
+    "phase": 6.0,
+    "stain_purple_on_purple_rgb": 3.0,
+    "stain_purple_on_white_rgb": 2.5,
     "sim_rods": 2.0,
     "sim_em": 1.5,
     "sim_tissue": 1.5,
