@@ -1,9 +1,10 @@
 """Embeddings are kept: in memory, then on disk."""
 
 from napari_sam_onnx.cache.disk import DiskCache
-from napari_sam_onnx.cache.memory import EmbeddingCache
+from napari_sam_onnx.cache.memory import DEFAULT_BYTES, EmbeddingCache
 from napari_sam_onnx.cache.store import EmbeddingStore, embedding_key, encode_through
 from napari_sam_onnx.cache.tiers import TieredCache
+from napari_sam_onnx.models.store.places import cache_dir
 
 __all__ = [
     "DiskCache",
@@ -12,4 +13,10 @@ __all__ = [
     "TieredCache",
     "embedding_key",
     "encode_through",
+    "open_cache",
 ]
+
+
+def open_cache(memory_bytes: int = DEFAULT_BYTES) -> TieredCache:
+    """Open memory in front of what ``napari-sam-onnx embed`` kept on disk, which is only read."""
+    return TieredCache(EmbeddingCache(memory_bytes), DiskCache(cache_dir(), read_only=True))

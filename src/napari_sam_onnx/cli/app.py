@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
 from napari_sam_onnx.cli.mode_options import expand_settings
@@ -44,6 +45,8 @@ app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Find what looks like a few labelled objects.")(similar)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
+app.command(short_help="Encode planes beforehand.")(embed)
+app.add_typer(cache_app, name="cache")
 app.add_typer(models_app, name="models")
 
 

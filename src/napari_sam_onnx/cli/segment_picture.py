@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -19,6 +19,7 @@ from napari_sam_onnx.automatic import (
     split_limits,
 )
 from napari_sam_onnx.automatic.progress import drive
+from napari_sam_onnx.cache import open_cache
 from napari_sam_onnx.cli.lengths import to_pixels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
@@ -114,7 +115,23 @@ def segment_picture(job: Job, model: Model, request: SegmentOptions) -> None:
         say(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
 
 
-def settle_axes(picture: PictureFile, request: SegmentOptions) -> ArrayPlanes:
+class Shown(Protocol):
+    """How a picture is shown to a model: what of the options `settle_axes` reads."""
+
+    @property
+    def axes(self) -> str | None:
+        """One letter of ``TZCYX`` per dimension."""
+
+    @property
+    def channels(self) -> tuple[Channel, ...] | None:
+        """The channels to show."""
+
+    @property
+    def view(self) -> Any:
+        """Another way to see it."""
+
+
+def settle_axes(picture: PictureFile, request: Shown) -> ArrayPlanes:
     """Name the axes and choose the channels, or say why that cannot be done."""
     shape, axes = picture.array.shape, request.axes or picture.axes
     if axes is None:
@@ -173,7 +190,10 @@ def _label_planes(
 ) -> int:
     """Label all planes and count the objects; a bar counts planes, or the steps of the only one."""
     objects: set[int] = set()
-    updates = iterate_stack(planes, model, None, request.link, request.mode, **request.settings)
+    kept = open_cache(0)
+    updates = iterate_stack(
+        planes, model, None, request.link, request.mode, cache=kept, **request.settings
+    )
     with _make_bar(request, title) as bar:
         for update in updates:
             if update.labels is not None:
