@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam_onnx.automatic import MaskSet, automask, find_masks, generate_masks
+    from napari_sam_onnx.automatic.fit import fit_settings
     from napari_sam_onnx.automatic.similar import find_similar
     from napari_sam_onnx.compare import compare_models, ensemble
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
@@ -42,6 +43,7 @@ _HOMES = {
     "ensemble": "compare",
     "find_masks": "automatic",
     "find_similar": "automatic.similar",
+    "fit_settings": "automatic.fit",
     "generate_masks": "automatic",
     "list_models": "models",
     "load_detector": "models",
@@ -65,6 +67,7 @@ __all__ = [
     "ensemble",
     "find_masks",
     "find_similar",
+    "fit_settings",
     "generate_masks",
     "list_models",
     "load_detector",

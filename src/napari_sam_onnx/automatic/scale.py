@@ -76,7 +76,7 @@ def set_scale(
         see it, else at the model's own scale.
     """
     shape = (rgb.shape[0], rgb.shape[1])
-    own = max(encode_through(rgb, model, cache).input_shape) / max(shape)
+    own = own_scale(rgb, model, cache)
     look = plan_look(model, shape, parameters.diameter, own)
     inner = replace(parameters, diameter=0.0)
     if not look.part:
@@ -92,6 +92,13 @@ def set_scale(
         inner_parameters=inner,
     )
     return look.model, tiled
+
+
+def own_scale(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> float:
+    """Say at how many encoder pixels per plane pixel a model sees a plane by its own rule."""
+    seen: int = max(encode_through(rgb, model, cache).input_shape)
+    longest: int = max(rgb.shape[:2])
+    return seen / longest
 
 
 @dataclass(frozen=True, slots=True)

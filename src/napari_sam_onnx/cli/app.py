@@ -17,6 +17,7 @@ import typer
 from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
+from napari_sam_onnx.cli.fit import fit
 from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
@@ -43,6 +44,7 @@ app.command(short_help="Find the objects in pictures and stacks.")(expand_settin
 app.command(short_help="Follow the objects of a time series.")(track)
 app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
+app.command(short_help="Search the settings that reproduce labels.")(fit)
 app.command(short_help="Find what looks like a few labelled objects.")(similar)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
 app.command(short_help="Encode planes beforehand.")(embed)

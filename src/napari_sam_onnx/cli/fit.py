@@ -1,0 +1,47 @@
+"""``fit``: the settings that reproduce labels of one's own."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import numpy as np
+import typer
+
+from napari_sam_onnx.automatic.fit import fit_settings
+from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.picture_file import read_picture
+
+
+def fit(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The picture, one plane.")],
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="A label image of all objects of a part of it.")
+    ],
+    inside: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="An image that is not 0 in that part; the whole plane where omitted."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
+    axes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The picture's axes, one letter of CYX per dimension."),
+    ] = None,
+    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+) -> None:
+    """Search the scale and the rating that reproduce labels best, and print them as options."""
+    picture = read_picture(source)
+    fitted = fit_settings(
+        np.asarray(picture.array),
+        load_model(model),
+        np.asarray(read_picture(labels).array),
+        None if inside is None else np.asarray(read_picture(inside).array),
+        axes=axes or picture.axes,
+        channels=None if channels is None else parse_channels(channels),
+    )
+    print(f"mean AP at IoU 0.5 and 0.75 on the labels: {fitted.default:.3f} by default", end="")
+    if not fitted.settings:
+        print("; no other setting is clearly better.")
+        return
+    print(f", {fitted.score:.3f} with")
+    names = (f"--{name.replace('_', '-')} {value:.4g}" for name, value in fitted.settings.items())
+    print(" ".join(names))
