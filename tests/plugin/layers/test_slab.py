@@ -75,3 +75,22 @@ def test_mixed_layers_project_each_in_its_way(bench: Bench) -> None:
     rgb = bench.session.reader.read(plane)
     np.testing.assert_array_equal(rgb[..., 0], STACK[3:6].max(axis=0))
     np.testing.assert_array_equal(rgb[..., 1], STACK[::-1][4])
+
+
+def test_pixels_changed_in_place_are_noticed(bench: Bench) -> None:
+    stack = np.zeros((3, 40, 60), np.uint8)
+    stack[:, 10:20, 10:20] = 200
+    layer = bench.open(stack, contrast_limits=(0, 255))
+    bench.viewer.dims.set_point(0, 0)
+    bench.click(0, 15, 15)
+    assert bench.shown == 100
+    encoded = bench.models["pebble"].encoded
+    layer.refresh()
+    bench.viewer.dims.set_point(0, 1)
+    bench.viewer.dims.set_point(0, 0)
+    assert bench.models["pebble"].encoded <= encoded + 1  # nothing has changed
+    stack[0, 10:20, 10:15] = 0
+    layer.refresh()
+    assert seen(bench)[15, 12] == 0
+    bench.click(0, 12, 17)
+    assert bench.shown == 50

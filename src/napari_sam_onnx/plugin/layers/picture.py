@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, product
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from zlib import adler32
 
 import numpy as np
 
@@ -257,6 +258,23 @@ def name_axes(ndim: int, axes: tuple[int, int], channel_axis: int | None = None)
     others = [axis for axis in range(ndim) if axis not in named]
     named |= dict(zip(reversed(others), _OTHERS, strict=False))
     return "".join(named[axis] for axis in range(ndim))
+
+
+def content_of(picture: Picture, plane: Plane | None) -> tuple[Any, ...] | None:
+    """Identify what a plane of a picture holds now, where it lies in memory.
+
+    Returns
+    -------
+    tuple or None
+        The plane, and a checksum for each layer. None where no plane is shown, or a layer is lazy:
+        looking at it would read it.
+    """
+    arrays = [layer_array(layer) for layer in picture.layers]
+    if plane is None or not all(isinstance(array, np.ndarray) for array in arrays):
+        return None
+    at = [slice(None) if i == picture.channel_axis else p for i, p in enumerate(plane.slices)]
+    parts = (np.ascontiguousarray(array[tuple(at)]) for array in arrays)
+    return (plane, *(adler32(part.view(np.uint8).reshape(-1)) for part in parts))
 
 
 def layer_array(layer: Image) -> Any:

@@ -19,7 +19,7 @@ from psygnal import Signal
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
-from napari_sam_onnx.plugin.layers.picture import Picture, lie_alike
+from napari_sam_onnx.plugin.layers.picture import Picture, content_of, lie_alike
 from napari_sam_onnx.plugin.layers.placing import (
     drop_boxes,
     find_shown_plane,
@@ -132,6 +132,7 @@ class Session:
         self.fitted: tuple[Fitted, ...] = ()
         self._current = 0
         self._reader: Reader | None = None
+        self._content: tuple[Any, ...] | None = None
         self._prompts: Snapshot | None = None
         self._book = AnswerBook()
         self._numbers = count(1)
@@ -571,6 +572,7 @@ class Session:
         self._book.clear()
         self._show(())
         self.plane = find_shown_plane(self.viewer, self.picture)
+        self._content = content_of(self.picture, self.plane)
         try:
             self._reader = self.picture.snapshot()
         except ValueError as error:
@@ -591,6 +593,17 @@ class Session:
             self.choose_layer(picture.main)
         else:
             self._renew()
+
+    def _on_refreshed(self, *_: Any) -> None:
+        """Notice pixels that were changed in place: the layer shows its plane anew."""
+        if self.picture is None:
+            return
+        last, plane = self._content, find_shown_plane(self.viewer, self.picture)
+        self._content = content_of(self.picture, plane)
+        if last is not None and self._content is not None:
+            same_plane = last[0] == self._content[0]
+            if same_plane and last != self._content:
+                self._renew()
 
     def _on_contrast(self, *_: Any) -> None:
         """Follow the contrast when the user lets go of it: each step would encode the plane."""
@@ -670,6 +683,7 @@ class Session:
         main = self.picture.main
         events = [(layer.events.data, self._on_pixels) for layer in self.picture.layers]
         events += [(e.events.projection_mode, self._renew) for e in self.picture.layers]
+        events += [(e.events.set_data, self._on_refreshed) for e in self.picture.layers]
         if self.picture.as_shown:
             events += [(e.events.contrast_limits, self._on_contrast) for e in self.picture.layers]
         names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
