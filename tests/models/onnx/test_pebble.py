@@ -11,7 +11,7 @@ from napari_sam_onnx.models.onnx.contracts import ENCODERS
 from napari_sam_onnx.models.onnx.feeds import Question
 from napari_sam_onnx.models.onnx.frame import Frame
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
-from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.prompts import PromptError, make_prompts
 
 SHAPE = (100, 140)
 QUESTION = Question(np.zeros((1, 2), np.float32), np.ones(1, np.float32))
@@ -92,6 +92,13 @@ def test_an_earlier_mask_changes_the_answer(pebble, plane):
 
 
 # ---- second look --------------------------------------------------------------------------
+
+
+def test_a_mask_alone_is_refused_with_what_to_add(pebble, plane):
+    embedding = pebble.encode(plane)
+    earlier = pebble.decode(embedding, [prompt([(30, 30)])]).mask(0, 0)
+    with pytest.raises(PromptError, match="together with a point or a box"):
+        pebble.decode(embedding, [prompt(mask=earlier)])
 
 
 def edge_logits(rows, columns):

@@ -107,6 +107,10 @@ def _refuse_unanswerable(prompts: Prompts, decoder: DecoderContract) -> None:
         )
     if not count and not decoder.takes_masks:
         raise PromptError(f"This model ({family}) refines no masks; add a point or a box.")
+    if not count and decoder.frame == "window":  # prompts say where the window lies
+        raise PromptError(
+            f"This model ({family}) refines a mask together with a point or a box; add one."
+        )
 
 
 def group(
