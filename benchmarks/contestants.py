@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Found = list[tuple[tuple[int, int], NDArray[np.bool_]]]
 
 SIDE = 1024
-MAX_OVERLAP = 0.999
+MAX_OVERLAP = 1.0
 """Of boxes: random weights see the whole picture in every mask, of which 0.7 would leave one."""
 
 

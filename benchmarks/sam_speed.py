@@ -137,7 +137,9 @@ def main() -> None:
                 median(run[part] for run in took[name][1:]) for part in range(3)
             )
             cells = [f"{1e3 * wall:.0f} ms", f"{1e3 * processor:.0f} ms", f"{peak:.0f}"]
-            rows.append([f"click, {side}²", name, *cells, f"{kept[name]:.0f} MiB kept"])
+            row = [f"click, {side}²", name, *cells, f"{kept[name]:.0f} MiB before"]
+            rows.append(row)
+            print(*row, sep=" | ", flush=True)  # a run takes long: what was measured is not lost
     for pipe in pipes.values():
         ask(pipe, "draw", GRID_SHAPE)
     for title, limits in (("all kept", (0.0, 0.0)), ("few survive", (arguments.few, 0.0))):
@@ -148,7 +150,9 @@ def main() -> None:
                 same, least = count_same(found[SHORT["ours"]][3], masks, GRID_SHAPE)
                 note += f", {same} of them ours (IoU ≥ {least:.5f})"
             task = f"grid {arguments.side}², {title}"
-            rows.append([task, name, f"{wall:.1f} s", f"{processor:.1f} s", f"{peak:.0f}", note])
+            row = [task, name, f"{wall:.1f} s", f"{processor:.1f} s", f"{peak:.0f}", note]
+            rows.append(row)
+            print(*row, sep=" | ", flush=True)
     for pipe, process in zip(pipes.values(), processes, strict=True):
         pipe.send(("end", ()))
         process.join(10)

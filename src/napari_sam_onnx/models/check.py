@@ -165,9 +165,10 @@ def check_model(model: OnnxModel, image: NDArray[np.uint8] | None = None) -> Mod
     encode_seconds = time.perf_counter() - started
     started = time.perf_counter()
     answer = model.decode(embedding, [prompt])
+    np.asarray(answer.logits)  # some decoders make masks when they are looked at
     decode_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    model.decode(embedding, [prompt] * BATCH)
+    np.asarray(model.decode(embedding, [prompt] * BATCH).logits)
     batch_seconds = (time.perf_counter() - started) / BATCH
     best = int(answer.best[0])
     score = float(answer.predicted_iou[0, best])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,9 +84,10 @@ def test_a_folder_that_cannot_be_made_is_said(home: Path) -> None:
 
 
 def _count(name: str) -> Any:
-    """A method that counts its calls and does no more."""
+    """A method that counts its calls and answers with no logits."""
 
     def method(self: Any, *_: Any) -> Any:
         setattr(self, name, getattr(self, name) + 1)
+        return SimpleNamespace(logits=())
 
     return method

@@ -76,7 +76,11 @@ def measure_speed(model: Model) -> Speed:
         box=None if clicks else box,
         plane_shape=(SIDE, SIDE),
     )
-    decodes = [_time(lambda: model.decode(embedding, [prompt]))[0] for _ in range(_DECODES + 1)]
+
+    def decode() -> None:
+        np.asarray(model.decode(embedding, [prompt]).logits)  # some masks are made when looked at
+
+    decodes = [_time(decode)[0] for _ in range(_DECODES + 1)]
     return Speed(1000 * seconds, 1000 * median(decodes[1:]), model.runs_on)
 
 

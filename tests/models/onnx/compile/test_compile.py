@@ -7,11 +7,13 @@ import onnx
 import pytest
 
 from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models.check import check_model
 from napari_sam_onnx.models.onnx.compile import compiler, verify
 from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
 from napari_sam_onnx.models.onnx.detect import detect_contract
 from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.store.speed import measure_speed
 from napari_sam_onnx.prompts import make_prompts
 from tests.models.onnx.compile.sam_decoder import CHANNELS, FRAME, SIDE, Plan, build_sam_decoder
 from tests.models.onnx_graph import Graph
@@ -124,6 +126,22 @@ def test_masks_are_made_when_they_are_looked_at(pair):
     assert answer.mask(1, 2).logits.shape == (4 * SIDE, 4 * SIDE)
     assert answer.mask(1, 3).logits is not None
     assert answer.logits.drawn == 1
+
+
+def test_timing_a_model_makes_its_masks_too(pair, monkeypatch):
+    model, drawn = load_model(pair()), []
+    draw = CompiledDecoder.draw
+
+    def count(self, scores, prompt):
+        drawn.append(prompt)
+        return draw(self, scores, prompt)
+
+    monkeypatch.setattr(CompiledDecoder, "draw", count)
+    measure_speed(model)
+    assert len(drawn) == 6
+    drawn.clear()
+    assert check_model(model).decode_seconds > 0
+    assert len(drawn) >= 17  # one alone, and sixteen at once
 
 
 def test_what_prompts_share_is_computed_once_per_picture(pair, monkeypatch):
