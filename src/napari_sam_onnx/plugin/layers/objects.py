@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.layers.placing import drop_boxes
+from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.plugin.layers.plane import Plane
 
@@ -94,6 +95,20 @@ def is_same_box(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     shared = float(np.prod(np.maximum(sides, 0)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
     return union > 0 and shared / union >= SAME_BOX
+
+
+def place_box(
+    corners: ArrayLike, prompts: Snapshot, plane: Plane
+) -> tuple[NDArray[np.float64], Snapshot]:
+    """Return a box's vertices, and the prompts without one that it was drawn over."""
+    vertices = box_vertices(corners, plane)
+    corrected = box_corners(vertices, plane)
+    drawn_over = [
+        box
+        for box in prompts.boxes
+        if lie_on_plane(box, plane).all() and is_same_box(box_corners(box, plane), corrected)
+    ]
+    return vertices, drop_boxes(prompts, drawn_over)
 
 
 def _assign(prompts: Snapshot, plane: Plane, each_click: bool) -> tuple[Any, Any, Any, Any]:

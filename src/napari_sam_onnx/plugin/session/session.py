@@ -13,22 +13,18 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
-from napari_sam_onnx.plugin.layers.geometry import role_of
-from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
-from napari_sam_onnx.plugin.layers.picture import Picture, content_of, lie_alike
+from napari_sam_onnx.plugin.layers.objects import place_box, split_objects
+from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.placing import (
-    drop_boxes,
     find_shown_plane,
-    is_empty,
     keep_inside,
     move_sliders,
     without_plane,
 )
-from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.layers.plane import box_vertices, to_plane
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise, is_doubtful
@@ -36,15 +32,16 @@ from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Engine, Request
 from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.lanes import Job, Lane, ThreadLane
+from napari_sam_onnx.plugin.session.watching import Watcher
 from napari_sam_onnx.plugin.status import Status
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from napari.components import ViewerModel
-    from numpy.typing import ArrayLike, NDArray
+    from napari.layers import Image
+    from numpy.typing import ArrayLike
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Reader
@@ -132,26 +129,10 @@ class Session:
         self.fitted: tuple[Fitted, ...] = ()
         self._current = 0
         self._reader: Reader | None = None
-        self._content: tuple[Any, ...] | None = None
         self._prompts: Snapshot | None = None
         self._book = AnswerBook()
         self._numbers = count(1)
-        self._renew_calmly = calm(self._renew)
-        self._watched = (
-            (viewer.dims.events.current_step, self._follow),
-            (viewer.dims.events.order, self._follow),
-            (viewer.dims.events.ndisplay, self._follow),
-            (viewer.dims.events.margin_left, self._follow),
-            (viewer.dims.events.margin_right, self._follow),
-            (viewer.layers.events.removed, self._on_removed),
-            (viewer.layers.events.inserted, self._on_inserted),
-            (viewer.layers.selection.events.active, self._on_selection),
-        )
-        for emitter, callback in self._watched:
-            # after the viewer's own callbacks, which place and select a new layer
-            emitter.connect(callback, position="last")
-        for layer in viewer.layers:
-            layer.events.name.connect(self._on_renamed)
+        self._watcher = Watcher(self, calm)
 
     # What is chosen
 
@@ -169,18 +150,18 @@ class Session:
             and picture.shape == self.picture.shape
         )
         if not same:
-            self._detach()
+            self.let_go()
         else:
-            self._unwatch_picture()
+            self._watcher.leave()
         self.picture = picture
         if picture is None:
             self._say(NO_PICTURE)
             self.picture_changed.emit()
             return
-        self._watch_picture()
+        self._watcher.watch(picture)
         if not same:
             self._make_layers(picture)
-        self._renew()
+        self.renew()
 
     def choose_layer(self, layer: Image | None) -> None:
         """Take one image layer as it is."""
@@ -219,19 +200,16 @@ class Session:
 
     def _make_layers(self, picture: Picture) -> None:
         """Make the prompt layers over a picture."""
-        self.layers = PromptLayers(self.viewer, picture, self._on_edited, self._on_turned)
+        self.layers = PromptLayers(self.viewer, picture, self._on_edited, self._watcher.on_turned)
         self.layers.activate()
         self._prompts = self.layers.read()
 
     def close(self) -> None:
         """Leave the viewer as it was, labels apart."""
         self.lane.close()
-        self._detach()
+        self.let_go()
         self.fit = lambda masks, _: fit_masks(None, masks)
-        for emitter, callback in self._watched:
-            emitter.disconnect(callback)
-        for layer in self.viewer.layers:
-            layer.events.name.disconnect(self._on_renamed)
+        self._watcher.close()
         self.engine.close()
 
     # Prompts
@@ -258,7 +236,7 @@ class Session:
         if self.layers is None or self.plane is None or self._prompts is None:
             return
         with self.layers.quiet():
-            self.layers.draft_box(*self._place_box(corners))
+            self.layers.draft_box(*place_box(corners, self._prompts, self.plane))
         self._on_edited()
 
     def draft_box(self, corners: ArrayLike) -> None:
@@ -539,20 +517,7 @@ class Session:
         if self._prompts is inside:  # unless a listener took it and gave other prompts
             self.refresh()
 
-    def _place_box(self, corners: ArrayLike) -> tuple[NDArray[np.float64], Snapshot]:
-        """Return a box's vertices, and the prompts without one that it was drawn over."""
-        plane, prompts = self.plane, self._prompts
-        assert plane is not None and prompts is not None
-        vertices = box_vertices(corners, plane)
-        corrected = box_corners(vertices, plane)
-        drawn_over = [
-            box
-            for box in prompts.boxes
-            if lie_on_plane(box, plane).all() and is_same_box(box_corners(box, plane), corrected)
-        ]
-        return vertices, drop_boxes(prompts, drawn_over)
-
-    def _follow(self, *_: Any) -> None:
+    def follow(self, *_: Any) -> None:
         """Take over the plane that the viewer shows."""
         plane = find_shown_plane(self.viewer, self.picture)
         if plane != self.plane:
@@ -565,14 +530,14 @@ class Session:
         if self.picture is not None and plane != self.plane:
             move_sliders(self.viewer, self.picture, plane)
 
-    def _renew(self, *_: Any) -> None:
+    def renew(self, *_: Any) -> None:
         """Read the picture afresh: its pixels, channels or contrast have changed."""
         if self.picture is None:
             return
         self._book.clear()
         self._show(())
         self.plane = find_shown_plane(self.viewer, self.picture)
-        self._content = content_of(self.picture, self.plane)
+        self._watcher.remember(self.picture, self.plane)
         try:
             self._reader = self.picture.snapshot()
         except ValueError as error:
@@ -583,115 +548,9 @@ class Session:
             self.refresh()
         self.picture_changed.emit()
 
-    def _on_pixels(self, *_: Any) -> None:
-        """Follow new data of the picture; another shape needs other layers."""
-        picture = self.picture
-        if picture is None or self.layers is None:
-            return
-        if picture.shape != tuple(self._reader.shape if self._reader else picture.shape):
-            self._detach()
-            self.choose_layer(picture.main)
-        else:
-            self._renew()
-
-    def _on_refreshed(self, *_: Any) -> None:
-        """Notice pixels that were changed in place: the layer shows its plane anew."""
-        if self.picture is None:
-            return
-        last, plane = self._content, find_shown_plane(self.viewer, self.picture)
-        self._content = content_of(self.picture, plane)
-        if last is not None and self._content is not None:
-            same_plane = last[0] == self._content[0]
-            if same_plane and last != self._content:
-                self._renew()
-
-    def _on_contrast(self, *_: Any) -> None:
-        """Follow the contrast when the user lets go of it: each step would encode the plane."""
-        self._renew_calmly()
-
-    def _on_moved(self, *_: Any) -> None:
-        if self.picture is not None and self.layers is not None:
-            self.layers.refit(self.picture)
-            self._follow()
-
-    def _on_removed(self, event: Any) -> None:
-        layer = event.value
-        layer.events.name.disconnect(self._on_renamed)
-        if self.picture is not None and layer in self.picture.layers:
-            name = layer.name
-            self._detach()
-            self.picture_changed.emit()
-            self.say(f"“{name}” was removed; choose another picture. Labels are kept.")
-        elif self.layers is not None and layer in self.layers.all:
-            self.advise()
-        self.removed.emit(layer)
-        self.layers_changed.emit()
-
-    def _on_inserted(self, event: Any) -> None:
-        layer = event.value
-        layer.events.name.connect(self._on_renamed)
-        if self.layers is not None and layer not in self.layers.all:
-            self.layers.stay_on_top()
-        self.layers_changed.emit()
-
-    def _on_renamed(self, *_: Any) -> None:
-        self.layers_changed.emit()
-
-    def _on_selection(self, *_: Any) -> None:
-        """Follow the picture that is opened or selected; say where clicks go now."""
-        self._consider(self.viewer.layers.selection.active)
-        self.layers_changed.emit()
-
-    def _on_turned(self) -> None:
-        """Say where clicks go after a prompt layer's mode was changed, or it was hidden."""
-        self.advise()
-        self.layers_changed.emit()
-
-    def _consider(self, layer: Any) -> None:
-        """Follow a picture that was opened or selected, unless another one has open prompts.
-
-        A layer that is added to the picture's own light is one of its channels.
-        """
-        picture = self.picture
-        other = isinstance(layer, Image) and layer.visible and role_of(layer) is None
-        if picture is None:
-            if other:
-                self.choose_layer(layer)
-        elif not other or layer in picture.layers:
-            self.advise()
-        elif layer.blending == "additive" and lie_alike(layer, picture.main):
-            self.advise()
-        elif self._prompts is not None and not is_empty(self._prompts):
-            self.say(
-                f"“{picture.main.name}” is still asked, not “{layer.name}”: accept or discard its "
-                "prompts, then select the other one."
-            )
-        else:
-            self.choose_layer(layer)
-
-    def _watch_picture(self) -> None:
-        for emitter, callback in self._picture_events():
-            emitter.connect(callback)
-
-    def _unwatch_picture(self) -> None:
-        for emitter, callback in self._picture_events():
-            emitter.disconnect(callback)
-
-    def _picture_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        if self.picture is None:
-            return []
-        main = self.picture.main
-        events = [(layer.events.data, self._on_pixels) for layer in self.picture.layers]
-        events += [(e.events.projection_mode, self._renew) for e in self.picture.layers]
-        events += [(e.events.set_data, self._on_refreshed) for e in self.picture.layers]
-        if self.picture.as_shown:
-            events += [(e.events.contrast_limits, self._on_contrast) for e in self.picture.layers]
-        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-        return events + [(getattr(main.events, name), self._on_moved) for name in names]
-
-    def _detach(self) -> None:
+    def let_go(self) -> None:
         """Undo `choose_picture`."""
-        self._unwatch_picture()
+        self._watcher.leave()
         self._book.clear()
         self._show(())
         layers, self.layers = self.layers, None

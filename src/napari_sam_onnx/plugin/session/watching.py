@@ -1,0 +1,179 @@
+"""What happens in the viewer, told to the session: planes, layers, pixels, contrast, selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.layers.picture import content_of, lie_alike
+from napari_sam_onnx.plugin.layers.placing import find_shown_plane, is_empty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.session.session import Session
+
+
+class Watcher:
+    """Connects a session to its viewer, and to the layers of the picture that is asked.
+
+    Parameters
+    ----------
+    session : Session
+    calm : callable
+        See `Session`.
+    """
+
+    def __init__(
+        self, session: Session, calm: Callable[[Callable[[], None]], Callable[[], None]]
+    ) -> None:
+        self.session = session
+        self._content: tuple[Any, ...] | None = None
+        self._picture_watched: list[tuple[Any, Callable[..., None]]] = []
+        self._renew_calmly = calm(session.renew)
+        viewer = session.viewer
+        dims, layers = viewer.dims.events, viewer.layers.events
+        moves = (dims.current_step, dims.order, dims.ndisplay, dims.margin_left, dims.margin_right)
+        self._watched = (
+            *((emitter, session.follow) for emitter in moves),
+            (layers.removed, self._on_removed),
+            (layers.inserted, self._on_inserted),
+            (viewer.layers.selection.events.active, self._on_selection),
+        )
+        for emitter, callback in self._watched:
+            # after the viewer's own callbacks, which place and select a new layer
+            emitter.connect(callback, position="last")
+        for layer in viewer.layers:
+            layer.events.name.connect(self._on_renamed)
+
+    def close(self) -> None:
+        """Leave the viewer."""
+        self.leave()
+        for emitter, callback in self._watched:
+            emitter.disconnect(callback)
+        for layer in self.session.viewer.layers:
+            layer.events.name.disconnect(self._on_renamed)
+
+    def watch(self, picture: Picture) -> None:
+        """Follow what happens to the layers of a picture, and leave those of the one before."""
+        self.leave()
+        layers = picture.layers
+        events: list[tuple[Any, Callable[..., None]]] = []
+        events += [(layer.events.data, self._on_pixels) for layer in layers]
+        events += [(layer.events.projection_mode, self.session.renew) for layer in layers]
+        events += [(layer.events.set_data, self._on_refreshed) for layer in layers]
+        if picture.as_shown:
+            events += [(layer.events.contrast_limits, self._on_contrast) for layer in layers]
+        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+        events += [(getattr(picture.main.events, name), self._on_moved) for name in names]
+        self._picture_watched = events
+        for emitter, callback in events:
+            emitter.connect(callback)
+
+    def leave(self) -> None:
+        """Let go of the picture's layers."""
+        for emitter, callback in self._picture_watched:
+            emitter.disconnect(callback)
+        self._picture_watched = []
+
+    def remember(self, picture: Picture, plane: Plane | None) -> None:
+        """Take the pixels of a plane as those that were read."""
+        self._content = content_of(picture, plane)
+
+    def _on_pixels(self, *_: Any) -> None:
+        """Follow new data of the picture; another shape needs other layers."""
+        session = self.session
+        picture = session.picture
+        if picture is None or session.layers is None:
+            return
+        if picture.shape != tuple(session.reader.shape if session.reader else picture.shape):
+            session.let_go()
+            session.choose_layer(picture.main)
+        else:
+            session.renew()
+
+    def _on_refreshed(self, *_: Any) -> None:
+        """Notice pixels that were changed in place: the layer shows its plane anew."""
+        session = self.session
+        if session.picture is None:
+            return
+        last, plane = self._content, find_shown_plane(session.viewer, session.picture)
+        self._content = content_of(session.picture, plane)
+        if last is not None and self._content is not None:
+            same_plane = last[0] == self._content[0]
+            if same_plane and last != self._content:
+                session.renew()
+
+    def _on_contrast(self, *_: Any) -> None:
+        """Follow the contrast when the user lets go of it: each step would encode the plane."""
+        self._renew_calmly()
+
+    def _on_moved(self, *_: Any) -> None:
+        session = self.session
+        if session.picture is not None and session.layers is not None:
+            session.layers.refit(session.picture)
+            session.follow()
+
+    def _on_removed(self, event: Any) -> None:
+        session = self.session
+        layer = event.value
+        layer.events.name.disconnect(self._on_renamed)
+        if session.picture is not None and layer in session.picture.layers:
+            name = layer.name
+            session.let_go()
+            session.picture_changed.emit()
+            session.say(f"“{name}” was removed; choose another picture. Labels are kept.")
+        elif session.layers is not None and layer in session.layers.all:
+            session.advise()
+        session.removed.emit(layer)
+        session.layers_changed.emit()
+
+    def _on_inserted(self, event: Any) -> None:
+        session = self.session
+        layer = event.value
+        layer.events.name.connect(self._on_renamed)
+        if session.layers is not None and layer not in session.layers.all:
+            session.layers.stay_on_top()
+        session.layers_changed.emit()
+
+    def _on_renamed(self, *_: Any) -> None:
+        self.session.layers_changed.emit()
+
+    def _on_selection(self, *_: Any) -> None:
+        """Follow the picture that is opened or selected; say where clicks go now."""
+        session = self.session
+        self._consider(session.viewer.layers.selection.active)
+        session.layers_changed.emit()
+
+    def on_turned(self) -> None:
+        """Say where clicks go after a prompt layer's mode was changed, or it was hidden."""
+        session = self.session
+        session.advise()
+        session.layers_changed.emit()
+
+    def _consider(self, layer: Any) -> None:
+        """Follow a picture that was opened or selected, unless another one has open prompts.
+
+        A layer that is added to the picture's own light is one of its channels.
+        """
+        session = self.session
+        picture = session.picture
+        other = isinstance(layer, Image) and layer.visible and role_of(layer) is None
+        if picture is None:
+            if other:
+                session.choose_layer(layer)
+        elif not other or layer in picture.layers:
+            session.advise()
+        elif layer.blending == "additive" and lie_alike(layer, picture.main):
+            session.advise()
+        elif session.prompts is not None and not is_empty(session.prompts):
+            session.say(
+                f"“{picture.main.name}” is still asked, not “{layer.name}”: accept or discard its "
+                "prompts, then select the other one."
+            )
+        else:
+            session.choose_layer(layer)
