@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.decode import Filter, Found, iterate_prompts
 from napari_sam_onnx.automatic.mask_set import MaskSet
@@ -51,7 +52,7 @@ def boxes_of(
     """
     from scipy import ndimage
 
-    array = np.asarray(source)
+    array = as_numbers(source, "Boxes and label images are arrays of numbers", ParameterError)
     if array.size == 0:
         return np.zeros((0, 4)), None
     if array.shape != plane_shape:

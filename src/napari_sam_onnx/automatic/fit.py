@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.generate import find_masks, load
 from napari_sam_onnx.automatic.scale import own_scale
@@ -90,9 +91,11 @@ def fit_settings(
     kept: EmbeddingStore = EmbeddingCache() if cache is None else cache
     rgb = to_rgb(image, axes, channels)
     shape = (rgb.shape[0], rgb.shape[1])
-    truth = np.asarray(labels)
+    truth = as_numbers(labels, "A label image is an array of numbers", ParameterError)
     make_place(shape, inside, truth)  # refuses what does not fit
-    part = np.ones(shape, bool) if inside is None else np.asarray(inside) != 0
+    part = np.ones(shape, bool)
+    if inside is not None:
+        part = as_numbers(inside, "A region is an array of numbers", ParameterError) != 0
     truth = np.where(part, truth, 0)
     if not truth.any():
         raise ParameterError("There is no label in the part to fit to; label some objects first.")

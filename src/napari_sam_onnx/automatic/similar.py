@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.generate import find_masks, load
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
@@ -117,7 +118,12 @@ def find_similar(
     kept: EmbeddingStore = EmbeddingCache() if cache is None else cache
     rgb = to_rgb(image, axes, channels)
     shown = rgb if others is None else to_rgb(others, axes, channels)
-    positive, negative = _read_examples(np.asarray(labels), rgb.shape[:2], examples, unlike)
+    positive, negative = _read_examples(
+        as_numbers(labels, "A label image is an array of numbers", ParameterError),
+        rgb.shape[:2],
+        examples,
+        unlike,
+    )
     found = find_masks(shown, made, mode, progress=progress, cache=kept, **parameters)
     given = [*positive, *negative]
     taught = describe_masks(encode_through(rgb, made, kept), rgb, given)

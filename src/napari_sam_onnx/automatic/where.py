@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.labels import free_label
 from napari_sam_onnx.masks import crop_to_object
@@ -99,8 +100,12 @@ def make_place(
     """
     if inside is None and existing is None:
         return None
-    allowed = np.ones(plane_shape, bool) if inside is None else np.asarray(inside) != 0
-    labels = np.zeros(plane_shape, np.uint32) if existing is None else np.asarray(existing)
+    allowed = np.ones(plane_shape, bool)
+    if inside is not None:
+        allowed = as_numbers(inside, "A region is an array of numbers", ParameterError) != 0
+    labels = np.zeros(plane_shape, np.uint32)
+    if existing is not None:
+        labels = as_numbers(existing, "A label image is an array of numbers", ParameterError)
     for name, array in (("The region", allowed), ("The existing label image", labels)):
         if array.shape != plane_shape:
             raise ParameterError(
