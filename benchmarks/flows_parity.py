@@ -19,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.io import imread
 
+from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.flows import FlowField, flows_of_labels, iterate_flow_labels
 from napari_sam_onnx.linking import count_overlaps, measure_areas
 
@@ -72,7 +73,7 @@ def main(paths: list[str]) -> None:
             start = time.perf_counter()
             reference = dynamics.compute_masks(flow, cell, min_size=15)
             middle = time.perf_counter()
-            ours = run(FlowField(flow, cell))
+            ours = drive(iterate_flow_labels(FlowField(flow, cell))).labels
             end = time.perf_counter()
             same.append(best_ious(reference, ours))
             found.append(best_ious(labels, ours))
@@ -85,17 +86,6 @@ def main(paths: list[str]) -> None:
     alike, back = np.concatenate(same), np.concatenate(found)
     print(f"all: {len(alike)} masks, IoU >= 0.99 for {(alike >= 0.99).mean():.4f}")
     print(f"true objects found again at IoU 0.5: {(back >= 0.5).mean():.4f} of {len(back)}")
-
-
-def run(field: FlowField) -> NDArray[np.uint32]:
-    """Follow a flow field to its end."""
-    steps = iterate_flow_labels(field)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            labels: NDArray[np.uint32] = stop.value.labels
-            return labels
 
 
 if __name__ == "__main__":

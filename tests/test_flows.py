@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.flows import (
     FLOW_SCALE,
     FlowField,
@@ -30,12 +31,7 @@ def field_of(labels, scale=FLOW_SCALE):
 
 
 def run(field, **settings):
-    steps = iterate_flow_labels(field, **settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
+    return drive(iterate_flow_labels(field, **settings))
 
 
 def best_ious(truth, found):
