@@ -19,8 +19,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.io import imread
 
-from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.flows import FlowField, flows_of_labels, iterate_flow_labels
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.linking import count_overlaps, measure_areas
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.automatic.progress import Progress, drive, relay
 from napari_sam_onnx.compare import CompareError
 from napari_sam_onnx.errors import UserError, explain, log_fault
 from napari_sam_onnx.evaluate import EvaluationError
@@ -50,37 +49,3 @@ def test_a_fault_is_one_sentence_and_a_traceback_in_the_log(caplog):
 def test_too_little_memory_is_no_fault(caplog):
     assert "not enough memory (8 GiB)" in explain(MemoryError("8 GiB"))
     assert not caplog.records
-
-
-def steps(closed):
-    try:
-        yield Progress(0, 2, "tiles")
-        yield Progress(1, 2, "tiles")
-        return "value"
-    finally:
-        closed.append(True)
-
-
-def test_a_generator_is_driven_to_its_value():
-    seen, closed = [], []
-    assert drive(steps(closed), lambda step: seen.append(step.done)) == "value"
-    assert (seen, closed) == ([0, 1], [True])
-
-
-def test_what_is_driven_or_relayed_is_closed_with_its_driver():
-    closed = []
-    with pytest.raises(ZeroDivisionError):
-        drive(steps(closed), lambda step: 1 / 0)
-    outer = relay(steps(closed), lambda step: step.done)
-    assert next(outer) == 0
-    outer.close()
-    assert closed == [True, True]
-
-
-def test_a_relay_hands_the_value_on():
-    def outer():
-        return (yield from relay(steps([]), lambda step: step.done))
-
-    running, seen = outer(), []
-    assert drive(running, seen.append) == "value"
-    assert seen == [0, 1]

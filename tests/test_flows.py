@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.flows import (
     FLOW_SCALE,
     FlowField,
@@ -11,6 +10,7 @@ from napari_sam_onnx.flows import (
     iterate_flow_labels,
     measure_flow_errors,
 )
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.linking import count_overlaps, measure_areas
 
 

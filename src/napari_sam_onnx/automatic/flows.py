@@ -9,9 +9,10 @@ import numpy as np
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.progress import Progress, relay
+from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import embedding_key
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks import Mask
 
 if TYPE_CHECKING:

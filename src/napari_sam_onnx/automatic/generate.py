@@ -22,12 +22,12 @@ from napari_sam_onnx.automatic.parameters import (
     make_parameters,
     split_limits,
 )
-from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
 from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import to_rgb
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.objects import foreground_in
 from napari_sam_onnx.automatic.parameters import BoxesParameters, TiledParameters, mode_of
-from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.looks import smaller_looks
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look

@@ -18,8 +18,9 @@ from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.progress import Progress, relay
+from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks import Mask, measure_overlap
 from napari_sam_onnx.regions import cut_region, move_mask
 

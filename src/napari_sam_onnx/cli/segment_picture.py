@@ -18,12 +18,12 @@ from napari_sam_onnx.automatic import (
     make_parameters,
     split_limits,
 )
-from napari_sam_onnx.automatic.progress import drive
 from napari_sam_onnx.cache import open_cache
 from napari_sam_onnx.cli.lengths import to_pixels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels, write_png
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes, insert_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.linking import measure_areas
@@ -177,12 +177,7 @@ def _label_volumes(
     settings = make_volume_parameters(request.settings)
     steps = iterate_volumes(planes, sink, model, settings, request.z_spacing)
     with _make_bar(request, title) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                return int(stop.value)
-            _move(bar, step.done, step.total, "parts")
+        return drive(steps, lambda step: _move(bar, step.done, step.total, "parts"))
 
 
 def _label_planes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
@@ -120,15 +122,15 @@ def iterate_volumes(
     next_label, depth = 1, source.shape[axis]
     for number, place in enumerate(places):
         steps = iterate_volume(Volume(source, sink, place), model, parameters, known, next_label)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                next_label = stop.value
-                break
-            whole = step.total * len(places)
-            yield VolumeStep(number * step.total + step.done, whole, number * depth + step.finished)
+        place_step = partial(_place_step, number, len(places), depth)
+        next_label = yield from relay(steps, place_step)
     return next_label - 1
+
+
+def _place_step(number: int, volumes: int, depth: int, step: VolumeStep) -> VolumeStep:
+    """Tell a step of one volume as one of all of them."""
+    done = number * step.total + step.done
+    return VolumeStep(done, step.total * volumes, number * depth + step.finished)
 
 
 def automask_stack(

@@ -16,9 +16,9 @@ from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
-from napari_sam_onnx.automatic.progress import relay
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
 from napari_sam_onnx.linking import link_labels, number_on
 from napari_sam_onnx.planes import ArrayPlanes

@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit
 
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.flows import FlowField
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.preprocess import check_plane
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
@@ -98,13 +100,7 @@ class FlowModel:
 
     def encode(self, image: NDArray[np.uint8]) -> Embedding:
         """Compute the flow field of a plane; see `iterate_encode`."""
-        steps = self.iterate_encode(image)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                made: Embedding = stop.value
-                return made
+        return drive(self.iterate_encode(image))
 
     def iterate_encode(
         self, image: NDArray[np.uint8]
@@ -213,5 +209,5 @@ def _taper(side: int) -> NDArray[np.float32]:
     """Weights of a tile's pixels: 1 in the middle, falling towards the edges."""
     width, inside = TAPER
     from_middle = np.abs(np.arange(side) - (side - 1) / 2)
-    weights = 1 / (1 + np.exp((from_middle - (side / 2 - inside)) / width))
+    weights = expit((side / 2 - inside - from_middle) / width)
     return np.outer(weights, weights).astype(np.float32)

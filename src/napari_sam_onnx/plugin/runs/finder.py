@@ -18,8 +18,8 @@ from psygnal import Signal
 from napari_sam_onnx.automatic import make_parameters
 from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import iterate_masks
-from napari_sam_onnx.automatic.progress import relay
 from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.labels import paint_masks
 from napari_sam_onnx.models import TextModel
 from napari_sam_onnx.models.store.catalog import find_card

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.stacks.volumes.chunks import join_chunk, lay_chunks
 from napari_sam_onnx.stacks.volumes.grid import resize
 from napari_sam_onnx.stacks.volumes.parameters import VolumeParameters
@@ -95,19 +97,20 @@ def iterate_volume(
         picture = volume.read(chunk.slices)
         final = min(c.box[0][0] for c in chunks[number:])
         steps = _label_chunk(picture, model, survey, settings, views)
-        while True:
-            try:
-                done, total = next(steps)
-            except StopIteration as stop:
-                labels, peaks = stop.value
-                break
-            yield VolumeStep(100 * number + (100 * done) // total, 100 * len(chunks), final)
+        tell = partial(_tell_step, number, len(chunks), final)
+        labels, peaks = yield from relay(steps, tell)
         if labels.any():
             written = volume.read_labels(chunk.slices)
             joined, first_label = join_chunk(written, labels, peaks, chunk, first_label)
             volume.write_labels(chunk.slices, joined)
     yield VolumeStep(100 * len(chunks), 100 * len(chunks), depth)
     return first_label
+
+
+def _tell_step(number: int, chunks: int, final: int, step: tuple[int, int]) -> VolumeStep:
+    """Tell a step of one chunk as one of all of them."""
+    done, total = step
+    return VolumeStep(100 * number + (100 * done) // total, 100 * chunks, final)
 
 
 def _label_chunk(
