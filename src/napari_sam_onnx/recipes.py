@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.automatic.parameters import MODES, make_parameters, mode_of, split_limits
+from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, split_limits
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.image import Channel
 from napari_sam_onnx.planes import ArrayPlanes
@@ -22,7 +22,7 @@ from napari_sam_onnx.stacks import iterate_stack
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.stacks import StackUpdate
 

@@ -11,7 +11,7 @@ from skimage.morphology import disk
 from napari_sam_onnx import automask, automask_stack, find_masks, generate_masks
 from napari_sam_onnx.automatic import MaskSet, ParameterError, Selection, iterate_mask_set
 from napari_sam_onnx.automatic.features import measure_contrasts, measure_shapes, measure_sizes
-from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
+from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.labels import paint_masks
 from napari_sam_onnx.masks import Mask
 from tests.fakes import ComponentModel, draw_discs

@@ -14,19 +14,17 @@ from napari_sam_onnx.automatic.generate import (
     iterate_mask_set,
     iterate_masks,
 )
+from napari_sam_onnx.automatic.grid_parameters import GridParameters
 from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.parameters import (
+from napari_sam_onnx.automatic.modes import (
     MODES,
-    BlobsParameters,
-    BoxesParameters,
-    GridParameters,
-    ObjectsParameters,
     Parameters,
     TiledParameters,
     make_parameters,
     mode_of,
     split_limits,
 )
+from napari_sam_onnx.automatic.parameters import BlobsParameters, BoxesParameters, ObjectsParameters
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.flows import FlowNetwork
-from napari_sam_onnx.automatic.parameters import make_parameters
+from napari_sam_onnx.automatic.modes import make_parameters
 from napari_sam_onnx.automatic.scale import find_diameter
 from napari_sam_onnx.cache import encode_through
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
 

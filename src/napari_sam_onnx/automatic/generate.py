@@ -11,16 +11,14 @@ from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.flows import iterate_flows
 from napari_sam_onnx.automatic.grid import iterate_grid
+from napari_sam_onnx.automatic.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.modes import TiledParameters, make_parameters, split_limits
 from napari_sam_onnx.automatic.objects import iterate_objects
 from napari_sam_onnx.automatic.parameters import (
     BlobsParameters,
     BoxesParameters,
     FlowsParameters,
-    GridParameters,
     ObjectsParameters,
-    TiledParameters,
-    make_parameters,
-    split_limits,
 )
 from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.decode import Found, MaskSteps
     from napari_sam_onnx.automatic.mask_set import MaskSet
-    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.crops import Crop
     from napari_sam_onnx.automatic.decode import Found
-    from napari_sam_onnx.automatic.parameters import GridParameters
+    from napari_sam_onnx.automatic.grid_parameters import GridParameters
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import LowResMasks
     from napari_sam_onnx.masks import Mask

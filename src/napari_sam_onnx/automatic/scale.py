@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.modes import TiledParameters, mode_of
 from napari_sam_onnx.automatic.objects import foreground_in
-from napari_sam_onnx.automatic.parameters import BoxesParameters, TiledParameters, mode_of
+from napari_sam_onnx.automatic.parameters import BoxesParameters
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
 from napari_sam_onnx.generators import drive
@@ -21,12 +22,9 @@ from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.parameters import (
-        BlobsParameters,
-        GridParameters,
-        ObjectsParameters,
-        Parameters,
-    )
+    from napari_sam_onnx.automatic.grid_parameters import GridParameters
+    from napari_sam_onnx.automatic.modes import Parameters
+    from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models import Model

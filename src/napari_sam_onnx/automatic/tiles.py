@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.decode import Found
-    from napari_sam_onnx.automatic.parameters import TiledParameters
+    from napari_sam_onnx.automatic.modes import TiledParameters
     from napari_sam_onnx.regions import Region
 
 Wanted = Callable[["NDArray[np.float64]"], "NDArray[np.bool_]"]

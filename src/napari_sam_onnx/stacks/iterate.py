@@ -15,7 +15,7 @@ import numpy as np
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.generate import iterate_labels, load
-from napari_sam_onnx.automatic.parameters import make_parameters, split_limits
+from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel

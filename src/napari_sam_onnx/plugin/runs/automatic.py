@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.automatic.parameters import Parameters
+    from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.planes import PlaneSink, PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
