@@ -19,7 +19,9 @@ from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
+from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
+from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.finder import Finder
@@ -61,9 +63,10 @@ class SamDock(QWidget):
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
         self.finder = Finder(self.session)
+        self.reviewer = Reviewer(self.session, ReviewQueue())
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
-        self._closed = False
+        self._closed = self._reviewing = False
 
         self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -73,6 +76,7 @@ class SamDock(QWidget):
         self.automatic_panel = AutomaticPanel(self.session, self.automatic)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
+        self.review_panel = ReviewPanel(self.reviewer)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -83,6 +87,7 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
+            ("Review", self.review_panel, True),
             ("Find by text", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
@@ -107,6 +112,7 @@ class SamDock(QWidget):
         self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
+        self.reviewer.queue.changed.connect(self._unfold_review)
         # By then the widgets are gone; only what runs must still be stopped.
         running = (self.automatic.work, self.comparison, self.finder, self.shelf, self.session.lane)
         self.destroyed.connect(partial(_stop, running))
@@ -162,7 +168,7 @@ class SamDock(QWidget):
         layers = self.session.layers
         if not self._closed and layers is not self._bound_to:
             self._release()
-            self._release, self._bound_to = bind(self.session, self.commits), layers
+            self._release, self._bound_to = bind(self.session, self.commits, self.reviewer), layers
 
     def _show_status(self) -> None:
         if self._closed:
@@ -174,6 +180,13 @@ class SamDock(QWidget):
         )
         if status.kind == "error":
             show_warning(status.text)
+
+    def _unfold_review(self) -> None:
+        """Show the list where there is the first thing to review."""
+        places = bool(self.reviewer.queue.places)
+        if places and not self._reviewing and not self._closed:
+            next(s for s in self.sections if s.body is self.review_panel).header.setChecked(True)
+        self._reviewing = places
 
     def _take_made(self, layer: Any) -> None:
         """Correct what was made automatically from now on."""

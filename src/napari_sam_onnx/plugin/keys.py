@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_sam_onnx.plugin.review import Reviewer
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -58,10 +59,12 @@ BINDINGS = (
     Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
+    Binding(("U",), "U", "the place before in the list to review"),
+    Binding(("J",), "J", "the next place in the list to review"),
 )
 
 
-def bind(session: Session, commits: Commits) -> Callable[[], None]:
+def bind(session: Session, commits: Commits, reviewer: Reviewer) -> Callable[[], None]:
     """Bind mouse and keys to the session's prompt layers.
 
     Returns
@@ -93,6 +96,8 @@ def bind(session: Session, commits: Commits) -> Callable[[], None]:
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
         "Shift-K": lambda _: commits.delete_at(session.viewer.cursor.position, whole=True),
         "Shift-N": lambda _: commits.accept(replacing=True),
+        "U": lambda _: reviewer.previous(),
+        "J": lambda _: reviewer.next(),
     }
     bound = (layers.points, layers.boxes)
     for layer in bound:
