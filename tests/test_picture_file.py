@@ -117,8 +117,10 @@ def test_an_unknown_suffix(tmp_path, name):
 @pytest.mark.parametrize("content", [b"", b"this is no picture, whatever its name says"])
 def test_a_file_that_is_no_picture(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(PictureFileError, match=rf"^{name} cannot be read \(.+\)\.$"):
+    with pytest.raises(PictureFileError, match=rf"^{name} cannot be read: (.+)\.$") as caught:
         read_picture(tmp_path / name)
+    kind = {"a.tif": "TIFF", "a.png": "PNG", "a.jpg": "JPEG"}[name]
+    assert (f"no {kind} file" if content else "it is empty") in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png"])
@@ -130,9 +132,26 @@ def test_a_truncated_picture(tmp_path, suffix):
     else:
         Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:3000])
-    sentence = "was copied in part" if suffix == "tif" else "cannot be read"
-    with pytest.raises(PictureFileError, match=sentence):
+    with pytest.raises(PictureFileError, match="was copied in part"):
         read_picture(path)
+
+
+def test_a_picture_that_memory_has_no_room_for(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((300, 400), np.uint8)).save(path)
+    monkeypatch.setattr("napari_sam_onnx.contents.free_memory", lambda: 100_000)
+    with pytest.raises(
+        PictureFileError, match=r"a.png unpacks to 480 kB \(300 × 400\), and 100 kB"
+    ):
+        read_picture(path)
+
+
+def test_a_large_picture_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # stands for the 89 million of Pillow
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(path)
+    assert read_picture(path).array.shape == (30, 40)
+    assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_listing_a_folder(tmp_path):

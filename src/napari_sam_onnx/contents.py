@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.errors import UserError
+from napari_sam_onnx.memory import format_bytes, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 MICROMETRES = {"µm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 """Micrometres in a unit, by the names that files use."""
@@ -42,3 +44,20 @@ class PictureFile:
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     others: int = 0
     samples: bool = False
+
+
+def check_room(path: Path, shape: Sequence[int], needed: int) -> None:
+    """Refuse a picture that memory has no room for.
+
+    Raises
+    ------
+    PictureFileError
+        With its size, and what can be done.
+    """
+    free = free_memory()
+    if needed > free:
+        raise PictureFileError(
+            f"{path.name} unpacks to {format_bytes(needed)} ({' × '.join(map(str, shape))}), and "
+            f"{format_bytes(free)} are free in memory; save a part of it, or save it as a TIFF in "
+            "tiles."
+        )

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 
 logger = logging.getLogger("napari_sam_onnx")
 """Faults leave their traceback here while the user reads one sentence."""
+
+
+LONGEST_WORD = 1000
+"""Letters of the longest word that a sentence shows whole: a path may be as long."""
+
+
+class Notice(RuntimeWarning):
+    """Something that the user should know, though the work goes on."""
 
 
 class UserError(Exception):
@@ -23,14 +32,21 @@ def explain(error: BaseException) -> str:
         exception is a fault of this software: its traceback goes to `logger`.
     """
     if isinstance(error, UserError):
-        return str(error)
+        return shorten(str(error))
     if isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
         return f"There is not enough memory{detail}; use a smaller picture or fewer planes."
     log_fault(error)
     detail = " ".join(str(error).split())
     what = f"{type(error).__name__}: {detail}" if detail else type(error).__name__
-    return f"This is a fault of napari-sam-onnx, not of yours ({what}); please report it."
+    return shorten(f"This is a fault of napari-sam-onnx, not of yours ({what}); please report it.")
+
+
+def shorten(sentence: str) -> str:
+    """Leave the middle out of words of a sentence that have no end, whoever wrote them."""
+    if len(sentence) <= LONGEST_WORD:
+        return sentence
+    return re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda w: f"{w[0][:80]}…{w[0][-20:]}", sentence)
 
 
 def log_fault(error: BaseException) -> None:

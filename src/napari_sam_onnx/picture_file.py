@@ -8,13 +8,16 @@ holds before it is decoded.
 
 from __future__ import annotations
 
-import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.contents import PictureFile, PictureFileError
+from napari_sam_onnx.contents import PictureFile, PictureFileError, check_room
+from napari_sam_onnx.errors import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
 __all__ = ["SUFFIXES", "TIFF_SUFFIXES", "PictureFile", "PictureFileError", "read_picture"]
@@ -25,8 +28,19 @@ PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 BIO_SUFFIXES = (".czi", ".nd2", ".lif")
 SUFFIXES = TIFF_SUFFIXES + LSM_SUFFIXES + PLAIN_SUFFIXES + BIO_SUFFIXES
 
+# What files of a kind begin with.
+_BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
+    **dict.fromkeys(TIFF_SUFFIXES + LSM_SUFFIXES, (b"II", b"MM", b"EP")),
+    ".png": b"\x89PNG",
+    **dict.fromkeys((".jpg", ".jpeg"), b"\xff\xd8"),
+    ".bmp": b"BM",
+}
+_KINDS = {".tif": "TIFF file", ".tiff": "TIFF file", ".jpg": "JPEG file", ".jpeg": "JPEG file"}
+
 # Pillow's names of the pixels that can be taken as they are.
 _PLAIN_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F", "RGB", "RGBA")
+
+_pillow_lock = Lock()
 
 
 def read_picture(path: str | PathLike[str]) -> PictureFile:
@@ -69,8 +83,26 @@ def read_picture(path: str | PathLike[str]) -> PictureFile:
                 f"{path.name} is compressed in a way that needs one more package: "
                 "pip install imagecodecs."
             ) from error
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise PictureFileError(f"{path.name} cannot be read ({reason}).") from error
+        logger.info("%s cannot be read", path, exc_info=error)
+        raise PictureFileError(
+            f"{path.name} cannot be read: {_find_reason(path, error)}."
+        ) from error
+
+
+def _find_reason(path: Path, error: Exception) -> str:
+    """Say why a file cannot be read, whatever the words of its decoder are."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    if isinstance(error, NotImplementedError) or "support" in str(error):
+        return "it is written in a way that is not supported; save it in another one"
+    kind = _KINDS.get(path.suffix.lower(), f"{path.suffix[1:].upper()} file")
+    with path.open("rb") as file:
+        begun = file.read(8)
+    if not begun:
+        return "it is empty"
+    if not begun.startswith(_BEGINNINGS.get(path.suffix.lower(), b"")):
+        return f"it is no {kind}"
+    return "it is damaged, or was copied in part"
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -87,16 +119,25 @@ def _read_plain(path: Path) -> PictureFile:
     import numpy as np
     from PIL import Image
 
-    with warnings.catch_warnings():
-        # A large picture is nothing suspicious here; Pillow still refuses absurd ones.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as file:
-            if file.mode == "P":
-                file = file.convert("RGBA" if "transparency" in file.info else "RGB")
-            elif file.mode not in _PLAIN_MODES:
-                file = file.convert("RGB")
-            array = np.asarray(file)
+    with _of_any_size(Image), Image.open(path) as file:
+        check_room(path, file.size[::-1], 4 * file.size[0] * file.size[1])
+        if file.mode == "P":
+            file = file.convert("RGBA" if "transparency" in file.info else "RGB")
+        elif file.mode not in _PLAIN_MODES:
+            file = file.convert("RGB")
+        array = np.asarray(file)
     if array.ndim == 3 and array.shape[-1] == 2:  # gray and alpha: alpha says nothing here
         array = array[..., 0]
     colour = array.ndim == 3
     return PictureFile(array, "YXC" if colour else "YX", samples=colour)
+
+
+@contextmanager
+def _of_any_size(pillow: Any) -> Iterator[None]:
+    """Let Pillow open a large picture: whether there is room for it is looked at here."""
+    with _pillow_lock:
+        most, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            pillow.MAX_IMAGE_PIXELS = most

@@ -57,7 +57,8 @@ def test_a_missing_picture(refused, tmp_path):
 def test_an_unreadable_picture(refused, tmp_path, name):
     (tmp_path / name).write_bytes(b"garbage")
     sentence = refused("segment", tmp_path / name, "-o", tmp_path / "out.tif")
-    assert sentence.startswith(f"{name} cannot be read (")
+    kind = "TIFF" if name.endswith("tif") else "PNG"
+    assert sentence == f"{name} cannot be read: it is no {kind} file."
 
 
 def test_a_folder_without_pictures(refused, tmp_path):

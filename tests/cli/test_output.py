@@ -61,3 +61,33 @@ def test_names_that_no_encoding_knows_are_printed_with_escapes(picture, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
     assert out.exists()
     assert "\\udcff" in done.stdout and "3 objects" in done.stdout
+
+
+def test_what_libraries_log_stands_in_a_file_and_not_before_the_sentence(tmp_path):
+    hurt = tmp_path / "hurt.tif"
+    tifffile.imwrite(hurt, [[1, 2], [3, 4]], description="x" * 400)
+    content = bytearray(hurt.read_bytes())
+    content[8:10] = b"\xff\x7f"  # so many tags that they reach beyond the file
+    hurt.write_bytes(content)
+    home = tmp_path / "home"
+    done = call(
+        "segment",
+        hurt,
+        "-o",
+        tmp_path / "out.tif",
+        stdout=subprocess.PIPE,
+        NAPARI_SAM_ONNX_HOME=str(home),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: hurt.tif cannot be read: it is damaged, or was copied in part.\n"
+    kept = (home / "logs" / "napari-sam-onnx.log").read_text(encoding="utf-8")
+    assert "tifffile" in kept and "Traceback" in kept
+
+
+def test_a_word_without_an_end_is_cut_short(picture, tmp_path):
+    model = "9" * 5000
+    done = call(
+        "segment", picture, "-o", tmp_path / "o.tif", "--model", model, stdout=subprocess.PIPE
+    )
+    assert done.returncode == 2
+    assert "99…99" in done.stderr and len(done.stderr) < 400

@@ -47,6 +47,8 @@ class Outcome:
             return "it shows a traceback"
         if self.code == 2 and "Error" not in self.said and "Usage" not in self.said:
             return "it fails without a sentence"
+        if self.code == 2 and not self.said.startswith(("Error: ", "Usage: ", "Warning: ")):
+            return "something stands before its sentence"
         if self.code == 2 and max(map(len, self.said.splitlines()), default=0) > 3000:
             return "its sentence has no end"
         return ""

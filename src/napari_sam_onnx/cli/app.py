@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
 import warnings
-from contextlib import contextmanager
 from importlib.metadata import version
-from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +15,7 @@ from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
 from napari_sam_onnx.cli.fit import fit
+from napari_sam_onnx.cli.logs import keep_logs, show_warning
 from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
@@ -26,12 +24,13 @@ from napari_sam_onnx.cli.replay import replay
 from napari_sam_onnx.cli.segment import segment
 from napari_sam_onnx.cli.similar import similar
 from napari_sam_onnx.cli.track import track
-from napari_sam_onnx.errors import UserError, explain, logger
-from napari_sam_onnx.models.store.places import log_dir
+from napari_sam_onnx.errors import UserError, explain, shorten
 from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from napari_sam_onnx.cli.logs import LogFile
 
 app = typer.Typer(
     add_completion=False,
@@ -70,19 +69,20 @@ def _describe(
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
     prepare_streams()
     if threading.current_thread() is threading.main_thread():
         # A terminated run tidies up its unfinished files, as an interrupted one does.
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    code = _call(arguments)
+    with keep_logs() as log:
+        code = _call(arguments, log)
     problem = flush_result()
     if problem and not code:
         code = _fail(problem)
     sys.exit(code)
 
 
-def _call(arguments: Sequence[str] | None) -> int:
+def _call(arguments: Sequence[str] | None, log: LogFile) -> int:
     """Run a command; its exit code."""
     try:
         check_words(sys.argv[1:] if arguments is None else arguments)
@@ -94,15 +94,14 @@ def _call(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         return _fail(_explain_system(error))
     except Exception as error:
-        with _log_file() as place:
-            sentence = explain(error)
-        return _fail(f"{sentence.rstrip('.')} with {place}.", code=1)
+        sentence = explain(error)
+        return _fail(f"{sentence.rstrip('.')} with {log.place}.", code=1)
     return 0
 
 
 def _fail(sentence: str, code: int = 2) -> int:
     """Say what is wrong on standard error."""
-    say(f"Error: {sentence}", error=True)
+    say(f"Error: {shorten(sentence)}", error=True)
     return code
 
 
@@ -112,28 +111,3 @@ def _explain_system(error: OSError) -> str:
         return f"What was to be read or written fails: {explain_write(error)}."
     reason = (error.strerror or str(error)).rstrip(".")
     return f"{error.filename} cannot be used: {reason}."
-
-
-@contextmanager
-def _log_file() -> Iterator[str]:
-    """Write what is logged inside to a file; yields its name, or that of standard error."""
-    place = log_dir() / "napari-sam-onnx.log"
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = RotatingFileHandler(
-            place, maxBytes=1_000_000, backupCount=1, encoding="utf-8", errors="backslashreplace"
-        )
-        shown = str(place)
-    except OSError:
-        handler, shown = logging.StreamHandler(), "what stands above"
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    try:
-        yield shown
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    say(f"Warning: {message}", error=True)

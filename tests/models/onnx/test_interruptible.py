@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, save
 
+from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx import runtime
 from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
@@ -136,7 +137,7 @@ def test_what_takes_too_long_is_told_to_stop():
 
 def test_more_threads_than_cores_are_bounded_aloud():
     most = os.cpu_count() or 1
-    with pytest.warns(RuntimeWarning, match=f"has {most} core.*not 1000000000"):
+    with pytest.warns(Notice, match=f"has {most} cores?: .*not 1000000000"):
         assert runtime.choose_threads(10**9) == most
     assert runtime.choose_threads(1) == 1
 

@@ -13,6 +13,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models import ModelError
 from napari_sam_onnx.models.onnx import runtime
 from napari_sam_onnx.models.onnx.runtime import Session, choose_provider, default_threads
@@ -35,7 +36,7 @@ def test_a_session_tells_what_it_takes_and_gives(path):
     y = session.run({"x": np.ones((3, 2))})["y"]  # float64 is cast to what the graph takes
     assert y.shape == (3, 1000)
     assert y[0, 0] == 1000
-    assert session.description == "cpu, 1 thread(s): it was asked for"
+    assert session.description == "cpu, 1 thread: it was asked for"
 
 
 def test_an_operation_that_the_runtime_lacks_is_not_called_damage(tmp_path):
@@ -225,7 +226,7 @@ REAL = ort.InferenceSession
 def test_a_provider_that_does_not_open_falls_back_with_a_warning(monkeypatch, path, state, reason):
     install(monkeypatch, "cuda")
     monkeypatch.setattr(runtime.ort, "InferenceSession", type("F", (Flaky,), state))
-    with pytest.warns(RuntimeWarning, match=f"cannot run on cuda .*{reason}.*using the CPU"):
+    with pytest.warns(Notice, match=f"cannot run on cuda .*{reason}.*using the CPU"):
         session = Session(path, provider="cuda", threads=1)
     assert session.provider == "cpu"
     assert reason in session.description
@@ -238,7 +239,7 @@ def test_a_provider_that_fails_while_it_runs_falls_back_once(monkeypatch, path):
     monkeypatch.setattr(runtime.ort, "InferenceSession", flaky)
     session = Session(path, provider="auto", threads=1)
     assert session.provider == "cuda"
-    with pytest.warns(RuntimeWarning, match="out of memory"):
+    with pytest.warns(Notice, match="out of memory"):
         assert session.run({"x": np.ones((1, 2))})["y"][0, 1] == 1002
     assert session.run({"x": np.ones((1, 2))})["y"][0, 1] == 1002
     cpu = "CPUExecutionProvider"

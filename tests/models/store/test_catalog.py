@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import napari_sam_onnx.models.store.catalog as catalog
+from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.contracts import DECODERS, ENCODERS
 from napari_sam_onnx.models.onnx.detect import stated_fields
@@ -206,7 +207,7 @@ def test_a_bad_card_is_named_and_hides_no_other(home, change, sentence):
     assert re.search(sentence, problem), problem
     assert "\n" not in problem.split("(")[0]
     assert catalogue.cards[-1].id == "good-sam"
-    with pytest.warns(UserWarning, match="bad.toml"):
+    with pytest.warns(Notice, match="bad.toml"):
         list_models()
 
 

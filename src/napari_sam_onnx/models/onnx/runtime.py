@@ -19,6 +19,7 @@ import numpy as np
 import onnxruntime as ort
 
 from napari_sam_onnx.arguments import require
+from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
 
@@ -156,9 +157,15 @@ def choose_threads(threads: int | None = None) -> int:
         raise ModelError(f"A model needs at least 1 thread, a whole number; got {_tell(threads)}.")
     most = os.cpu_count() or 1
     if threads > most:
-        message = f"This machine has {most} core(s): {most} threads are used, not {threads}."
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        message = (
+            f"This machine has {_count(most, 'core')}: so many threads are used, not {threads}."
+        )
+        warnings.warn(message, Notice, stacklevel=3)
     return min(threads, most)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _tell(value: object) -> str:
@@ -218,7 +225,7 @@ class Session:
         self._lock = threading.RLock()
         name, reason = choose_provider(provider)
         self.provider = name
-        self.description = f"{name}, {self.threads} thread(s): {reason}"
+        self.description = f"{name}, {_count(self.threads, 'thread')}: {reason}"
         try:
             session = self._open(name)
         except _ORT_ERRORS as error:
@@ -351,9 +358,9 @@ class Session:
     def _fall_back(self, reason: str) -> ort.InferenceSession:
         """Open the graph on the CPU instead, and say so."""
         message = f"{self.path.name} cannot run on {self.provider} ({reason}); using the CPU."
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+        warnings.warn(message, Notice, stacklevel=4)
         self.provider = "cpu"
-        self.description = f"cpu, {self.threads} thread(s): {message}"
+        self.description = f"cpu, {_count(self.threads, 'thread')}: {message}"
         try:
             return self._open("cpu")
         except _ORT_ERRORS as error:

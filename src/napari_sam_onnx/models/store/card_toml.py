@@ -51,7 +51,8 @@ def read_cards(path: Path, origin: Origin) -> list[ModelCard]:
     except RecursionError as error:
         raise ModelError(f"{path}: this is no card; its tables are nested too deep.") from error
     except OSError as error:
-        raise ModelError(f"{path}: the card cannot be read ({error}).") from error
+        reason = error.strerror or "it cannot be opened"
+        raise ModelError(f"{path}: the card cannot be read ({reason}).") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path}: the card cannot be read; it is no text in UTF-8.") from error
     except ValueError as error:  # tomllib's own, and Python's of numbers with too many digits

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from napari_sam_onnx.errors import log_fault
+from napari_sam_onnx.errors import Notice, log_fault
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.card_toml import EMBEDDED_ID, read_cards
 from napari_sam_onnx.models.store.cards import Archive, ModelCard, ModelFile
@@ -46,7 +46,7 @@ def list_models() -> tuple[ModelCard, ...]:
     """
     catalogue = read_catalogue()
     for problem in catalogue.problems:
-        warnings.warn(problem, stacklevel=2)
+        warnings.warn(problem, Notice, stacklevel=2)
     return catalogue.cards
 
 

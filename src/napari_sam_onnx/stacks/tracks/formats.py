@@ -168,7 +168,9 @@ def read_csv(path: str | PathLike[str]) -> Tracks:
         ).reshape(-1, 5)
         centers = np.array([[float(row[axis]) for axis in axes] for row in rows], float)
     except ValueError as error:
-        raise TrackError(f"{path} holds something that is no number ({error}).") from error
+        raise TrackError(
+            f"{path} holds something that is no number in a column of numbers."
+        ) from error
     track, frames, labels, sizes, parent = whole.T
     objects = FrameObjects(frames, labels, centers.reshape(-1, len(axes)), sizes, {})
     parents = {int(t): int(p) for t, p in zip(track, parent, strict=True) if p}
