@@ -141,7 +141,7 @@ def test_what_was_accepted_and_cannot_be_written_is_said_when_the_dock_closes(
     d.points.add(np.array(A, float))
     d.canvas.setFocus()
     QTest.keyClick(d.canvas, Qt.Key.Key_N)
-    assert d.commits.pending == 1 and not len(d.points.data)
+    assert d.commits.painter.pending == 1 and not len(d.points.data)
     d.viewer.window.remove_dock_widget(d.dock)
     go_on.set()
     QTest.qWait(200)

@@ -154,7 +154,7 @@ class SamDock(QWidget):
         self.comparison.close()
         self.finder.close()
         self.model_panel.shut()
-        lost = self.commits.pending
+        lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()
         if lost:

@@ -211,12 +211,12 @@ def test_numbers_of_a_large_label_image_are_sought_away_from_the_interface(
     held, bench.lane.held = bench.lane.held, None
     bench.click(*A)
     bench.commits.accept()
-    assert not (layer.data == 42).any() and bench.commits.pending == 1
+    assert not (layer.data == 42).any() and bench.commits.painter.pending == 1
     other = add_labels(bench, np.zeros(SHAPE, np.uint16), "other")  # chosen meanwhile
     for job in held:
         bench.lane._run(job)
     np.testing.assert_array_equal(layer.data == 42, disc(A))  # where it was accepted for
-    assert not other.data.any() and bench.commits.pending == 0
+    assert not other.data.any() and bench.commits.painter.pending == 0
 
 
 def test_a_search_that_fails_gives_the_prompts_back_and_is_tried_again(
@@ -232,7 +232,7 @@ def test_a_search_that_fails_gives_the_prompts_back_and_is_tried_again(
     bench.click(*A)
     bench.commits.accept()
     assert "The disk is gone" in bench.said and bench.session.status.kind == "error"
-    assert len(bench.session.layers.points.data) == 1 and bench.commits.pending == 0
+    assert len(bench.session.layers.points.data) == 1 and bench.commits.painter.pending == 0
     monkeypatch.setattr(numbers, "find_largest", find_largest)
     bench.commits.accept()
     np.testing.assert_array_equal(layer.data == 1, disc(A))
@@ -340,7 +340,7 @@ def test_two_accepted_before_their_answers_share_the_new_layer(bench: Bench) -> 
     for at in (A, B):
         bench.click(*at)
         bench.commits.accept()
-    assert bench.commits.pending == 2
+    assert bench.commits.painter.pending == 2
     bench.lane.release()
     assert [int(bench.labels[at]) for at in (A, B)] == [1, 2]
 

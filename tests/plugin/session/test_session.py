@@ -28,7 +28,7 @@ DISC = int(np.count_nonzero(draw_discs((100, 120), [A], RADIUS)))
 
 def test_without_a_picture_every_action_says_so(bench: Bench) -> None:
     assert bench.said == "Open a picture to begin."
-    for act in (bench.commits.accept, bench.commits.discard, bench.session.cycle):
+    for act in (bench.commits.accept, bench.commits.discard, bench.session.dialogue.cycle):
         act()
         assert bench.session.status.kind == "error"
     bench.commits.undo()
@@ -131,7 +131,7 @@ def test_added_clicks_refine_and_edits_do_not(bench: Bench) -> None:
     model.decode = watch
     bench.click(*A)
     assert seen[-1].mask is None
-    bench.session.cycle()
+    bench.session.dialogue.cycle()
     chosen = bench.session.answer.mask.low_res
     bench.click(*B)
     assert seen[-1].mask is chosen
@@ -303,10 +303,10 @@ def test_each_click_is_an_object_where_that_is_chosen(bench: Bench) -> None:
     for at in CENTERS:
         bench.click(*at)
     assert len(bench.session.answers) == 3
-    bench.session.cycle()  # of the last one
+    bench.session.dialogue.cycle()  # of the last one
     assert [answer.chosen for answer in bench.session.answers] == [0, 0, 1]
-    bench.session.cycle()
-    bench.session.cycle()
+    bench.session.dialogue.cycle()
+    bench.session.dialogue.cycle()
     bench.session.choose_each_click(False)
     assert len(bench.session.answers) == 1
     bench.session.choose_each_click(True)
@@ -344,7 +344,7 @@ def test_one_signal_per_thing_that_changes(bench: Bench) -> None:
     for name in names:
         signal = getattr(bench.session, f"{name}_changed")
         signal.connect(lambda name=name: heard.append(name))
-    bench.session.cycle()
+    bench.session.dialogue.cycle()
     assert heard == ["answer"]
     heard.clear()
     bench.commits.discard()

@@ -66,12 +66,12 @@ class Comparison:
     @property
     def current(self) -> bool:
         """Whether the answers are to the prompts that are open now."""
-        now, then = self.session.current_request, self._request
+        now, then = self.session.dialogue.current_request, self._request
         return now is not None and then is not None and now.asks_same(then)
 
     def start(self, models: Sequence[tuple[str, Any]]) -> None:
         """Ask models, given as name and source."""
-        request = self.session.current_request
+        request = self.session.dialogue.current_request
         if self.work.busy:
             return
         if request is None:
@@ -91,7 +91,7 @@ class Comparison:
         if not self.current:
             self.session.say("The prompts have changed since; compare again.", "error")
         elif mask is not None:
-            self.session.adopt(mask)
+            self.session.dialogue.adopt(mask)
 
     def close(self) -> None:
         """Stop and show nothing more."""

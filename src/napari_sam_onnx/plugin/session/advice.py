@@ -13,7 +13,7 @@ from napari_sam_onnx.plugin.status import Status
 
 if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
-    from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.scene import Asked
 
 NO_PICTURE = Status("Open a picture to begin.")
 
@@ -27,7 +27,7 @@ def is_doubtful(mask: Mask) -> bool:
     return mask.score < DOUBTFUL_SCORE or mask.stability < DOUBTFUL_STABILITY
 
 
-def advise(session: Session) -> Status:
+def advise(session: Asked) -> Status:
     """Say how things stand."""
     if session.picture is None or session.layers is None:
         return NO_PICTURE
@@ -47,7 +47,7 @@ def advise(session: Session) -> Status:
     return Status("Ready: click on an object.", "ready")
 
 
-def _describe_answers(session: Session) -> Status:
+def _describe_answers(session: Asked) -> Status:
     """Say what is shown and how it can be taken."""
     masks = [answer.mask for answer in session.answers]
     problems = [fit.problem for fit in session.fitted]
@@ -75,7 +75,7 @@ def _describe_answers(session: Session) -> Status:
     return Status(f"{text} ({', '.join(notes)})." if notes else f"{text}.", "ready")
 
 
-def _is_opened(session: Session) -> bool:
+def _is_opened(session: Asked) -> bool:
     """Whether the one open object is one that exists."""
     plane, prompts = session.plane, session.prompts
     return plane is not None and prompts is not None and prompts.correction_on(plane) is not None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.scene import Watched
 
 
 class Watcher:
@@ -23,13 +23,13 @@ class Watcher:
 
     Parameters
     ----------
-    session : Session
+    session : Watched
     calm : callable
         See `Session`.
     """
 
     def __init__(
-        self, session: Session, calm: Callable[[Callable[[], None]], Callable[[], None]]
+        self, session: Watched, calm: Callable[[Callable[[], None]], Callable[[], None]]
     ) -> None:
         self.session = session
         self._content: tuple[Any, ...] | None = None

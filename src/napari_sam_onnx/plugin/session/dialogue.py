@@ -1,0 +1,310 @@
+"""What is asked about the open objects of the plane that is shown, and what is answered.
+
+Answers are numbered: one that is no longer asked for is not shown. What was answered lately is
+found again without asking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+from psygnal import Signal
+
+from napari_sam_onnx.plugin.layers.objects import split_objects
+from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.session.advice import is_doubtful
+from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
+from napari_sam_onnx.plugin.session.engine import Request
+from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
+from napari_sam_onnx.plugin.session.lanes import Job
+from napari_sam_onnx.prompts import PromptError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.session.answers import Answer
+    from napari_sam_onnx.plugin.session.scene import Scene
+    from napari_sam_onnx.prompts import Prompts
+
+    Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
+
+
+class Dialogue:
+    """Asks a model about a scene's prompts and draws its answers.
+
+    Parameters
+    ----------
+    scene : Scene
+
+    Attributes
+    ----------
+    request : Request or None
+        What is asked.
+    answers : tuple of Answer
+        What was answered, one per object.
+    fit : callable
+        Says what of masks would be written.
+    fitted : tuple of Fitted
+        What of the answers would be written.
+    changed : Signal
+        `answers` are others, or another candidate is chosen.
+    loaded : Signal
+        A model was loaded to answer.
+    """
+
+    changed = Signal()
+    loaded = Signal()
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.request: Request | None = None
+        self.answers: tuple[Answer, ...] = ()
+        self.fit: Fit = fit_anywhere
+        self.fitted: tuple[Fitted, ...] = ()
+        self._current = 0
+        self._book = AnswerBook()
+        self._numbers = count(1)
+
+    def clear(self) -> None:
+        """Forget all answers: the picture is another one."""
+        self._book.clear()
+        self._show(())
+
+    def forget(self) -> None:
+        """Forget all answers and what was asked."""
+        self.clear()
+        self.request = None
+
+    def refresh(self) -> None:
+        """Ask again for what the current plane's prompts describe, or encode it ahead."""
+        scene = self.scene
+        before, self.request = self.request, None
+        if scene.picture is None or scene.layers is None or scene.reader is None:
+            self._show(())
+        elif scene.plane is None or scene.prompts is None:
+            self._show(())
+            scene.advise()
+        else:
+            objects = split_objects(scene.prompts, scene.plane, scene.each_click)
+            self.request = self.make_request(scene.plane, objects)
+            self._point_at_edited(before, self.request)
+            self._answer(self.request)
+
+    # Answers
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answers that are shown are those to what is asked now."""
+        keys = self.request.keys if self.request is not None else ()
+        return [answer.key for answer in self.answers] == list(keys)
+
+    def check_seen(self) -> None:
+        """Refuse to go on where the user cannot see what is shown.
+
+        Raises
+        ------
+        PromptError
+            If the preview is hidden or was removed.
+        """
+        if self.scene.layers is not None and not self.scene.layers.preview_seen:
+            raise PromptError(
+                f"“{self.scene.layers.preview.layer.name}” is hidden, so nobody sees what would be "
+                "written; press “Click objects” to show it."
+            )
+
+    def fit_again(self) -> None:
+        """Show anew what of the masks would be written: labels, target or rules have changed."""
+        if self.answers and self.scene.plane is not None:
+            before = self.fitted
+            self._draw()
+            if [fit.problem for fit in before] != [fit.problem for fit in self.fitted]:
+                self.scene.advise()
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer about the object that was edited last, or None."""
+        if not self.answers:
+            return None
+        return self.answers[min(self._current, len(self.answers) - 1)]
+
+    @property
+    def current_request(self) -> Request | None:
+        """What is asked about the object that was edited last, or None."""
+        request = self.request
+        if request is None or not request.answerable:
+            return None
+        current = min(self._current, len(request.prompts) - 1)
+        return replace(request, prompts=(request.prompts[current],))
+
+    def cycle(self) -> None:
+        """Show the next candidate of the object that was edited last."""
+        answer = self.answer
+        if answer is None:
+            self.scene.say("There is no mask yet; click on an object first.", "error")
+            return
+        chosen = answer.next()
+        if chosen.is_upscaled():
+            self._exchange(answer, chosen)
+            return
+        job = Job(lambda: chosen.mask, lambda _: self._exchange(answer, chosen), self.scene.fail)
+        self.scene.lane.submit(job)
+
+    def adopt(self, mask: Mask) -> None:
+        """Show a mask from elsewhere as the answer about the object that was edited last."""
+        request = self.current_request
+        if request is None:
+            self.scene.say(
+                "There are no prompts that this mask answers; click on an object.", "error"
+            )
+            return
+        adopted = self._book.add(rank(request.place, request.prompts[0], mask))
+        known = {answer.key: answer for answer in self.answers}
+        self._show_known({**known, adopted.key: adopted})
+
+    # Requests
+
+    def make_request(self, plane: Plane, objects: tuple[Prompts, ...]) -> Request:
+        """Build a request about some objects of a plane."""
+        assert self.scene.reader is not None
+        return Request(next(self._numbers), self.scene.source, self.scene.reader, plane, objects)
+
+    def ask(
+        self,
+        request: Request,
+        done: Callable[[Request, list[Mask]], None],
+        failed: Callable[[Exception], None],
+        *,
+        replaceable: bool = True,
+    ) -> None:
+        """Compute a request away from the interface."""
+        loaded = self.scene.engine.loaded(request.source) is not None
+
+        def answer(masks: list[Mask]) -> None:
+            if not loaded:
+                self.loaded.emit()
+            done(request, masks)
+
+        self.scene.lane.submit(
+            Job(partial(self.scene.engine.answer, request), answer, failed, replaceable)
+        )
+
+    # Inside
+
+    def _answer(self, request: Request) -> None:
+        """Show the answers to a request: those that are known at once, then the others."""
+        known = {answer.key: answer for answer in self.answers}
+        for prompts, key in zip(request.prompts, request.keys, strict=True):
+            if key not in known and (given := self._given(prompts)) is not None:
+                known[key] = rank(request.place, prompts, given)
+        found = [known.get(key) or self._book.find(key) for key in request.keys]
+        missing = tuple(
+            self._refine(request, prompts)
+            for prompts, answer in zip(request.prompts, found, strict=True)
+            if answer is None
+        )
+        if request.answerable and not missing:
+            self._show_known({answer.key: answer for answer in found if answer is not None})
+            return
+        if not request.answerable:
+            self._show(())
+        if not self.scene.engine.ready(request):
+            self.scene.advise()
+        elif not request.answerable:
+            self.scene.advise()
+            return
+        asked = tuple(p for p, answer in zip(request.prompts, found, strict=True) if answer is None)
+        done = partial(self._on_answer, asked, known)
+        self.ask(replace(request, prompts=missing), done, partial(self._on_failed, request))
+
+    def _given(self, prompts: Prompts) -> Mask | None:
+        """Return the mask of an object that was opened and not corrected yet."""
+        if self.scene.prompts is None or self.scene.plane is None or len(prompts.points):
+            return None
+        correction = self.scene.prompts.correction_on(self.scene.plane)
+        opened = correction is not None and prompts.mask is correction.mask.low_res
+        return correction.mask if correction is not None and opened and prompts.mask else None
+
+    def _on_failed(self, request: Request, error: Exception) -> None:
+        """Say what went wrong with a request, unless a newer one was made meanwhile."""
+        if self.request is not None and request.number == self.request.number:
+            self.scene.fail(error)
+
+    def _refine(self, request: Request, prompts: Prompts) -> Prompts:
+        """Let prompts correct the answer that they add to."""
+        for answer in self.answers:
+            if answer.is_extended_by(request.place, prompts):
+                return replace(prompts, mask=answer.mask.low_res)
+        return prompts
+
+    def _on_answer(
+        self,
+        asked: tuple[Prompts, ...],
+        known: dict[tuple[Any, ...], Answer],
+        request: Request,
+        masks: list[Mask],
+    ) -> None:
+        """Show an answer, unless a newer request was made meanwhile."""
+        if self.request is None or request.number != self.request.number:
+            return
+        for prompts, mask in zip(asked, masks, strict=True):
+            answer = self._book.add(rank(request.place, prompts, mask))
+            known[answer.key] = answer
+        self._show_known(known)
+
+    def _show_known(self, known: dict[tuple[Any, ...], Answer]) -> None:
+        """Show the answers about the open objects, of all that are known."""
+        keys = self.request.keys if self.request is not None else ()
+        found = [known.get(key) or self._book.find(key) for key in keys]
+        self._show(tuple(answer for answer in found if answer is not None))
+        self.scene.advise()
+
+    def _show(self, answers: tuple[Answer, ...]) -> None:
+        if not answers and not self.answers:
+            return
+        self.answers = answers
+        self._draw()
+        self.changed.emit()
+
+    def _draw(self) -> None:
+        """Draw what would be written; a mask that is refused is drawn as it is, as refused."""
+        layers, plane = self.scene.layers, self.scene.plane
+        seen = self.answers if plane is not None else ()
+        self.fitted = ()
+        if seen and plane is not None:
+            self.fitted = tuple(self.fit([answer.mask for answer in seen], plane))
+        if layers is None or layers.preview.layer not in self.scene.viewer.layers:
+            return
+        if not self.fitted or plane is None:
+            layers.preview.clear()
+            return
+        pairs = zip(self.fitted, seen, strict=True)
+        layers.preview.show([Shown(fit.mask, _look(fit, a.mask)) for fit, a in pairs], plane)
+
+    def _exchange(self, old: Answer, new: Answer) -> None:
+        """Show another candidate, where its object is still the one that is shown."""
+        if any(answer is old for answer in self.answers):
+            self._book.add(new)
+            self._show(tuple(new if answer is old else answer for answer in self.answers))
+            self.scene.advise()
+
+    def _point_at_edited(self, before: Request | None, now: Request) -> None:
+        """Make the object that has changed the current one."""
+        old = set(before.keys) if before is not None else set()
+        new = [i for i, key in enumerate(now.keys) if key not in old]
+        self._current = new[-1] if new else max(0, min(self._current, len(now.prompts) - 1))
+
+
+def _look(fit: Fitted, mask: Mask) -> Literal["sure", "doubtful", "refused"]:
+    if fit.problem:
+        return "refused"
+    return "doubtful" if is_doubtful(mask) else "sure"
+
+
+def fit_anywhere(masks: Sequence[Mask], plane: Plane) -> Sequence[Fitted]:
+    """Fit masks where there are no labels yet."""
+    return fit_masks(None, masks)

@@ -1,0 +1,84 @@
+"""Undo and redo of one step: its labels, its prompts, its plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.plugin.layers.labels import repeat, revert
+from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Labels
+
+    from napari_sam_onnx.plugin.layers.snapshot import Paint
+    from napari_sam_onnx.plugin.session.history import Step
+    from napari_sam_onnx.plugin.session.label_target import LabelTarget
+    from napari_sam_onnx.plugin.session.session import Session
+
+
+def walk(session: Session, labels: LabelTarget, step: Step, back: bool) -> None:
+    """Apply a step in one direction, and say what that did to the labels.
+
+    Parameters
+    ----------
+    session : Session
+    labels : LabelTarget
+    step : Step
+    back : bool
+        Undo it, or do it again.
+    """
+    prompts = step.before if back else step.after
+    said = _walk_paints(session, labels, step, back) if step.paints else ""
+    if step.made is not None:
+        said = _walk_made(session, labels, step, step.made, back)
+    session.go_to(step.plane)
+    current = session.prompts
+    if current is not None and not current.equals(prompts):
+        session.replace_prompts(prompts)
+    session.dialogue.fit_again()
+    if said:
+        session.say(said)
+
+
+def _walk_paints(session: Session, labels: LabelTarget, step: Step, back: bool) -> str:
+    """Take a step's pixels back or set them again; what to say about it."""
+    present = [p for p in step.paints if p.layer in session.viewer.layers]
+    if len(present) < len(step.paints):
+        return "Its labels layer was removed."
+    layer = present[0].layer
+    with labels.writing(layer) as numbers:
+        apply = revert if back else repeat
+        held = [paint for paint in (present[::-1] if back else present) if apply(paint)]
+        numbers.give_back(held) if back else numbers.take(held)
+    if len(held) < len(present):
+        return "Those labels were changed by hand since; they stay."
+    return _describe(held, back)
+
+
+def _walk_made(session: Session, labels: LabelTarget, step: Step, layer: Labels, back: bool) -> str:
+    """Take a run's result out of the viewer, or put it back."""
+    present = layer in session.viewer.layers
+    if back and present:
+        if step.target is not None and step.target in session.viewer.layers:
+            labels.choose(step.target)
+        session.viewer.layers.remove(layer)
+        return f"Took “{layer.name}” away; Ctrl+Shift+Z brings it back."
+    if not back and not present:
+        insert_under_prompts(session.viewer, session.layers, layer)
+        labels.choose(layer)
+        return f"“{layer.name}” is back."
+    return f"“{layer.name}” was removed already." if back else ""
+
+
+def _describe(paints: Sequence[Paint], back: bool) -> str:
+    """Say what undo or redo did to the labels."""
+    paint, several = paints[0], len(paints) > 1
+    number = int(max(paint.after.max(), paint.before.max()))
+    changed = bool(paint.after.any() and paint.before.any())
+    appears = bool(paint.after.any()) is not back
+    state = "as before" if changed else "there" if appears else "gone"
+    what = f"{len(paints)} objects are" if several else f"object {number} is"
+    other = "Ctrl+Shift+Z does it again" if back else "Ctrl+Z undoes it"
+    return f"{'Undone' if back else 'Done again'}: {what} {state}; {other}."
