@@ -134,7 +134,8 @@ def test_points_divide_at_the_neck() -> None:
     left, _ = sorted(parts, key=lambda part: part.bbox[1])
     assert 31 <= left.bbox[3] <= 34 and sum(part.area for part in parts) == mask.area
     three = edits.split_by_points(mask, [(30, 20), (26, 45), (34, 45)])
-    assert len(three) == 3
+    assert len(three) == 3 and sorted(part.bbox[1] for part in three)[0] == left.bbox[1]
+    assert not any(part.bbox[1] < 24 < 41 < part.bbox[3] for part in three)
     with pytest.raises(LabelError, match="one pixel"):
         edits.split_by_points(mask, [(30, 20), (30.2, 20.1)])
     with pytest.raises(LabelError, match="at least two"):

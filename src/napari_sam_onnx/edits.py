@@ -43,7 +43,9 @@ def divide_by_seeds(
 ) -> NDArray[np.int32]:
     """Divide an object among seeds, along its necks.
 
-    A watershed of the distance to the object's outline (Beucher and Lantuéjoul 1979).
+    Seeds go to where the object is thickest around them, from where a watershed of the distance to
+    the outline divides it (Beucher and Lantuéjoul 1979); among seeds without a neck between them
+    each pixel goes to the nearest.
 
     Parameters
     ----------
@@ -68,17 +70,42 @@ def divide_by_seeds(
     pixels = np.argwhere(inside)
     if not len(pixels):
         raise LabelError("There is no object to divide.")
-    markers = np.zeros(inside.shape, np.int32)
-    for number, seed in enumerate(seeds, start=1):
+    framed = ndimage.distance_transform_edt(np.pad(inside, 1))
+    depth = ndimage.gaussian_filter(framed, 1.0)[tuple(slice(1, -1) for _ in inside.shape)]
+    depth[~inside] = -1
+    starts: list[tuple[int, ...]] = []
+    summits = np.zeros(inside.shape, np.int32)
+    group = []
+    for seed in seeds:
         away = ((pixels - np.asarray(seed, float)) ** 2).sum(axis=1)
-        nearest = tuple(pixels[int(np.argmin(away))])
-        if markers[nearest]:
-            raise LabelError("Two of the points lie on one pixel; set them further apart.")
-        markers[nearest] = number
-    framed = np.pad(inside, 1)
-    depth = ndimage.distance_transform_edt(framed)[tuple(slice(1, -1) for _ in inside.shape)]
-    level = np.where(markers > 0, -np.inf, -depth)  # every seed begins before any flood rises
-    return np.asarray(watershed(level, markers, mask=inside, connectivity=inside.ndim), np.int32)
+        starts.append(tuple(map(int, pixels[int(np.argmin(away))])))
+        top = _climb(depth, starts[-1])
+        summits[top] = summits[top] or summits.max() + 1
+        group.append(int(summits[top]))
+    if len(set(starts)) < len(starts):
+        raise LabelError("Two of the points lie on one pixel; set them further apart.")
+    basins = watershed(-depth, summits, mask=inside, connectivity=inside.ndim)
+    parts = np.zeros(inside.shape, np.int32)
+    for basin in set(group):
+        members = [number for number, own in enumerate(group) if own == basin]
+        where = np.argwhere(basins == basin)
+        places = np.array([starts[number] for number in members], float)
+        nearest = ((where[:, None] - places) ** 2).sum(axis=2).argmin(axis=1)
+        parts[tuple(where.T)] = np.array(members)[nearest] + 1
+    return parts
+
+
+def _climb(depth: NDArray[np.float64], start: tuple[int, ...]) -> tuple[int, ...]:
+    """Go from a pixel to ever deeper neighbours, as far as there are any."""
+    here = start
+    while True:
+        corner = [max(0, at - 1) for at in here]
+        around = depth[tuple(slice(low, at + 2) for low, at in zip(corner, here, strict=True))]
+        step = np.unravel_index(int(np.argmax(around)), around.shape)
+        there = tuple(low + int(way) for low, way in zip(corner, step, strict=True))
+        if depth[there] <= depth[here]:
+            return here
+        here = there
 
 
 def divide_by_cut(
