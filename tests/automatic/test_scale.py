@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx import automask
-from napari_sam_onnx.automatic.scale import find_diameter
+from napari_sam_onnx.automatic.choose import iterate_choice
+from napari_sam_onnx.automatic.scale import find_diameter, own_scale
 from napari_sam_onnx.automatic.suggest import suggest_views
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import ImageError
@@ -37,6 +38,25 @@ class Free(ComponentModel):
         seen = np.zeros_like(image) if factor > self.blind_above else seen
         shape = round(image.shape[0] * factor), round(image.shape[1] * factor)
         return replace(super().encode(seen), input_shape=shape)
+
+
+def test_every_look_is_a_step_at_which_a_run_may_end():
+    model = Free()
+    rgb = as_rgb(draw_discs((200, 200), CENTERS, 5))
+    steps = iterate_choice(model, rgb, EmbeddingCache(), {})
+    looked = []
+    for step in steps:
+        assert (step.unit, step.total) == ("looks", 0)
+        looked.append(len(model.scales))
+    # one at its own scale, one at that of the objects; the steps before and after are told
+    assert looked[0] == 0 and looked[-1] == 2 and max(np.diff(looked)) == 1
+
+
+def test_a_plane_larger_than_the_largest_input_is_not_encoded_to_know_its_scale():
+    model = Free()
+    assert own_scale(np.zeros((100, 4000, 3), np.uint8), model, EmbeddingCache()) == 0.5
+    assert not model.scales
+    assert own_scale(np.zeros((100, 400, 3), np.uint8), model, EmbeddingCache()) == 1.0
 
 
 @pytest.mark.parametrize(

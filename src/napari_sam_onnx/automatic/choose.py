@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.automatic.modes import make_parameters
-from napari_sam_onnx.automatic.scale import find_diameter
+from napari_sam_onnx.automatic.progress import LOOKING
+from napari_sam_onnx.automatic.scale import iterate_diameter
 from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.generators import drive
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.modes import Parameters
+    from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
 
@@ -30,6 +35,13 @@ TILES = {"tile_side", "tile_overlap", "inner", "inner_parameters"}
 def choose_parameters(
     model: Model, rgb: NDArray[np.uint8], cache: EmbeddingStore, values: dict[str, Any]
 ) -> Parameters:
+    """Choose the mode that suits a model and what it sees on a plane; see `iterate_choice`."""
+    return drive(iterate_choice(model, rgb, cache, values))
+
+
+def iterate_choice(
+    model: Model, rgb: NDArray[np.uint8], cache: EmbeddingStore, values: dict[str, Any]
+) -> Generator[Progress, None, Parameters]:
     """Choose the mode that suits a model and what it sees on a plane.
 
     Parameters
@@ -41,14 +53,19 @@ def choose_parameters(
     values : dict
         Settings of the mode that were given; they win.
 
+    Yields
+    ------
+    Progress
+        Before each look at the plane, and after it.
+
     Returns
     -------
     settings : Parameters
-        ``flows`` where the model gives a flow field, ``grid`` where it proposes no objects by
-        itself. Where it does, ``objects`` with a diameter if one is given or `find_diameter`
-        finds that another scale suits; ``tiled`` if it sees the plane at less than `DETAIL` of
-        its size, or if the plane is larger than
-        `SMALL_TILE` and its objects are small (`Proposals.small`); else ``objects``.
+        The generator's value: ``flows`` where the model gives a flow field, ``grid`` where it
+        proposes no objects by itself. Where it does, ``objects`` with a diameter if one is given
+        or `find_diameter` finds that another scale suits; ``tiled`` if it sees the plane at less
+        than `DETAIL` of its size, or if the plane is larger than `SMALL_TILE` and its objects are
+        small (`Proposals.small`); else ``objects``.
 
     Raises
     ------
@@ -57,12 +74,15 @@ def choose_parameters(
     """
     if isinstance(model, FlowNetwork):
         return make_parameters("flows", **values)
+    yield LOOKING
     embedding = encode_through(rgb, model, cache)
     found = model.propose(embedding)
     if found is None:
         return make_parameters("grid", **values)
     if not values.keys() & TILES:
-        diameter = values.get("diameter") or find_diameter(rgb, model, cache)
+        diameter = values.get("diameter")
+        if not diameter:
+            diameter = yield from iterate_diameter(rgb, model, cache)
         if diameter > 0:
             return make_parameters("objects", **{**values, "diameter": diameter})
     values = {name: value for name, value in values.items() if name != "diameter"}

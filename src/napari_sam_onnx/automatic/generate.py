@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
-from napari_sam_onnx.automatic.choose import choose_parameters
+from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.flows import iterate_flows
 from napari_sam_onnx.automatic.grid import iterate_grid
@@ -20,6 +20,7 @@ from napari_sam_onnx.automatic.parameters import (
     FlowsParameters,
     ObjectsParameters,
 )
+from napari_sam_onnx.automatic.progress import LOOKING
 from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
@@ -107,6 +108,7 @@ def iterate_mask_set(
         return place.cut((yield from steps))
     unscaled = (TiledParameters, FlowsParameters)
     if not isinstance(parameters, unscaled) and parameters.diameter > 0:
+        yield LOOKING
         model, parameters = set_scale(rgb, model, parameters, kept)
     match parameters:
         case GridParameters():
@@ -262,7 +264,7 @@ def find_masks(
     >>> found = find_masks(image, "pebble")  # doctest: +SKIP
     >>> labels = found.paint(min_circularity=0.8, max_diameter=40)  # doctest: +SKIP
     """
-    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    job = _prepare(image, model, mode, axes, channels, cache, parameters, progress)
     return job.find(boxes, progress, make_place(job.shape, inside, existing), doubtful=True)
 
 
@@ -295,7 +297,7 @@ def generate_masks(
     ImageError, ParameterError
         See `find_masks`.
     """
-    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    job = _prepare(image, model, mode, axes, channels, cache, parameters, progress)
     return job.find(boxes, progress).choose()
 
 
@@ -326,7 +328,7 @@ def automask(
         Labels in the order of `generate_masks`; see `iterate_labels`. Existing labels are among
         them, with their numbers; new ones follow.
     """
-    job = _prepare(image, model, mode, axes, channels, cache, parameters)
+    job = _prepare(image, model, mode, axes, channels, cache, parameters, progress)
     place = make_place(job.shape, inside, existing)
     painted = job.find(boxes, progress, place).paint()
     return painted if place is None else place.add(painted)
@@ -374,6 +376,7 @@ def _prepare(
     channels: Sequence[Channel] | None,
     cache: EmbeddingStore | None,
     values: dict[str, Any],
+    progress: Callable[[int, int], None] | None,
 ) -> _Job:
     """Check everything that can be wrong before the first long step."""
     values, limits = split_limits(mode, values)
@@ -383,7 +386,7 @@ def _prepare(
     made = load(model)
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
     if settings is None:
-        settings = choose_parameters(made, rgb, kept, values)
+        settings = _run(iterate_choice(made, rgb, kept, values), progress)
     return _Job(rgb, made, settings, limits, kept)
 
 

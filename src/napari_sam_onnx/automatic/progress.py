@@ -20,7 +20,7 @@ class Progress:
     total : int
         Pieces of work in all; 0 while that is not known yet.
     unit : str
-        What is counted, in the plural: ``"points"``, ``"objects"``, ``"tiles"``.
+        What is counted, in the plural: ``"points"``, ``"objects"``, ``"tiles"``, ``"looks"``.
     masks : tuple of Mask
         What this piece of work has found, to be looked at: the run may still leave some of it
         out where masks overlap, or join parts.
@@ -30,3 +30,7 @@ class Progress:
     total: int
     unit: str
     masks: tuple[Mask, ...] = ()
+
+
+LOOKING = Progress(0, 0, "looks")
+"""The plane is looked at to choose how to look at it; nothing is found yet."""

@@ -12,19 +12,23 @@ from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.modes import TiledParameters, mode_of
 from napari_sam_onnx.automatic.objects import foreground_in
 from napari_sam_onnx.automatic.parameters import BoxesParameters
+from napari_sam_onnx.automatic.progress import LOOKING
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
-from napari_sam_onnx.generators import drive
+from napari_sam_onnx.generators import drive, relay
 from napari_sam_onnx.looks import smaller_looks
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.grid_parameters import GridParameters
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
+    from napari_sam_onnx.automatic.progress import Progress
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models import Model
@@ -93,9 +97,15 @@ def set_scale(
 
 
 def own_scale(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> float:
-    """Say at how many encoder pixels per plane pixel a model sees a plane by its own rule."""
-    seen: int = max(encode_through(rgb, model, cache).input_shape)
+    """Say at how many encoder pixels per plane pixel a model sees a plane by its own rule.
+
+    A plane that is larger than the largest input is shrunk to it; whether a smaller one is
+    enlarged depends on what is seen, so it is encoded.
+    """
     longest: int = max(rgb.shape[:2])
+    if isinstance(model, FreeModel) and 0 < model.largest_input <= longest:
+        return model.largest_input / longest
+    seen: int = max(encode_through(rgb, model, cache).input_shape)
     return seen / longest
 
 
@@ -130,6 +140,13 @@ class Sight:
 
 
 def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> float:
+    """Find the diameter to look for; see `iterate_diameter`."""
+    return drive(iterate_diameter(rgb, model, cache))
+
+
+def iterate_diameter(
+    rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore
+) -> Generator[Progress, None, float]:
     """Find the diameter to look for where the model's own scale does not suit the objects.
 
     Parameters
@@ -138,10 +155,16 @@ def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -
     model : Model
     cache : EmbeddingStore
 
+    Yields
+    ------
+    Progress
+        Before each look at the plane, and after it.
+
     Returns
     -------
     float
-        In plane pixels; 0 where the model's own scale suits, or it has no other.
+        The generator's value: in plane pixels; 0 where the model's own scale suits, or it has no
+        other.
 
     Notes
     -----
@@ -153,17 +176,19 @@ def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -
     """
     if not (isinstance(model, FreeModel) and model.largest_input):
         return 0.0
-    own = _look(rgb, model, cache)
+    own = yield from _look(rgb, model, cache)
     if not own.count:
-        return _find_large(rgb, model, cache)
-    other = _improve(own, rgb, model, cache)
+        return (yield from _find_large(rgb, model, cache))
+    other = yield from _improve(own, rgb, model, cache)
     return 0.0 if other is None else SEEN_DIAMETER / other
 
 
-def _find_large(rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore) -> float:
+def _find_large(
+    rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore
+) -> Generator[Progress, None, float]:
     """Look at the plane in smaller sizes until something is seen; its diameter, or 0."""
     for look in smaller_looks(model, encode_through(rgb, model, cache)):
-        sight = _look(rgb, look, cache)
+        sight = yield from _look(rgb, look, cache)
         if sight.count:
             return sight.diameter
     return 0.0
@@ -171,47 +196,51 @@ def _find_large(rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore)
 
 def look_around(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
     """Judge what a model sees in the scale that suits the objects; see `find_diameter`."""
-    own = _look(rgb, model, cache)
+    own = drive(_look(rgb, model, cache))
     if not (isinstance(model, FreeModel) and model.largest_input):
         return own
-    other = _improve(own, rgb, model, cache)
+    other = drive(_improve(own, rgb, model, cache))
     fits = other is not None and max(rgb.shape[:2]) * other <= model.largest_input
-    return own if other is None or not fits else _look(rgb, AtScale(model, other), cache)
+    return own if other is None or not fits else drive(_look(rgb, AtScale(model, other), cache))
 
 
 def _improve(
     first: Sight, rgb: NDArray[np.uint8], model: FreeModel, cache: EmbeddingStore
-) -> float | None:
+) -> Generator[Progress, None, float | None]:
     """Find the scale at which objects are seen better than at first; None where there is none."""
     if not first.count or SEEN_WELL[0] <= first.seen <= SEEN_WELL[1]:
         return None
     longest = max(rgb.shape[:2])
     if first.seen > SEEN_WELL[1] and longest * first.scale * 2 <= model.largest_input:
-        closer = _look(rgb, AtScale(model, first.scale * 2), cache)
+        closer = yield from _look(rgb, AtScale(model, first.scale * 2), cache)
         if closer.count > MANY_MORE * first.count and closer.worth > MANY_MORE * first.worth:
             well = SEEN_WELL[0] <= closer.seen <= SEEN_WELL[1]
             return closer.scale if well else SEEN_DIAMETER / closer.diameter
     if first.least > SEEN_WELL[1]:  # all are large: they may be pieces of what is larger still
         for look in smaller_looks(model, encode_through(rgb, model, cache)):
-            other = _look(rgb, look, cache)
+            other = yield from _look(rgb, look, cache)
             if other.count and other.diameter > UNITED * first.diameter:
                 return SEEN_DIAMETER / other.diameter
     scale = SEEN_DIAMETER / first.diameter
     if longest * scale <= model.largest_input:
-        other = _look(rgb, AtScale(model, scale), cache)
+        other = yield from _look(rgb, AtScale(model, scale), cache)
         if other.worth < AS_GOOD * first.worth:
             return None
     return scale
 
 
-def _look(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
+def _look(
+    rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore
+) -> Generator[Progress, None, Sight]:
     """Judge what a model sees at its scale by a sample of what it proposes."""
+    yield LOOKING
     embedding = encode_through(rgb, model, cache)
+    yield LOOKING
     scale = max(embedding.input_shape) / max(embedding.plane_shape)
-    return _judge(model, embedding, scale)
+    return (yield from _judge(model, embedding, scale))
 
 
-def _judge(model: Model, embedding: Embedding, scale: float) -> Sight:
+def _judge(model: Model, embedding: Embedding, scale: float) -> Generator[Progress, None, Sight]:
     found = model.propose(embedding)
     points = found.points[found.scores >= CERTAIN] if found is not None else np.zeros((0, 2))
     if found is None or not len(points):
@@ -219,7 +248,8 @@ def _judge(model: Model, embedding: Embedding, scale: float) -> Sight:
     # Spread over the certain and the less certain alike.
     chosen = np.unique(np.linspace(0, len(points) - 1, SAMPLE).round().astype(int))
     prompts = [make_prompts([points[i]], plane_shape=embedding.plane_shape) for i in chosen]
-    masks = drive(iterate_prompts(model, embedding, prompts, SAMPLE, Filter(LEAST_RATING)))
+    steps = iterate_prompts(model, embedding, prompts, SAMPLE, Filter(LEAST_RATING))
+    masks = yield from relay(steps, lambda _: LOOKING)
     ratings = np.array([mask.predicted_iou * foreground_in(mask, found) for mask in masks])
     kept = [i for i in suppress_duplicates(masks, ratings, 0.5) if ratings[i] >= LEAST_RATING]
     if not kept:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_sam_onnx.arguments import require
-from napari_sam_onnx.automatic.choose import choose_parameters
+from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.generate import iterate_labels, load
 from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
@@ -151,10 +151,11 @@ def iterate_stack(
             nothing = np.zeros(source.plane_shape, np.uint32)
             yield StackUpdate(index, done + 1, len(order), labels=nothing)
             continue
-        if settings is None:
-            settings = choose_parameters(made, rgb, kept, values)
-        steps = iterate_labels(rgb, made, settings, cache=kept, limits=limits)
         place = index, done, len(order)
+        if settings is None:
+            choice = iterate_choice(made, rgb, kept, values)
+            settings = yield from relay(choice, partial(_tell_step, *place))
+        steps = iterate_labels(rgb, made, settings, cache=kept, limits=limits)
         labels = yield from relay(steps, partial(_tell_step, *place))
         if link is None or previous is None or starts:
             labels, next_label = number_on(labels, next_label)

@@ -356,3 +356,22 @@ def test_the_pace_is_known_from_the_first_piece_on() -> None:
     assert pace.guess(0.0, 100.0) is None
     assert pace.guess(0.1, 101.0) == pytest.approx(9.0)
     assert pace.guess(0.5, 105.0) == pytest.approx(5.0)
+
+
+def test_what_comes_before_the_first_object_is_said_and_ended(
+    bench: Bench, automatic: Automatic
+) -> None:
+    bench.open(STACK[0])
+    bench.session.engine.close()
+    automatic.start(Run(None, {}))
+    stream, said = automatic.work._running, []
+    while automatic.work.fraction is None and automatic.work.busy:
+        stream.run(steps=1)
+        said.append(automatic.work.text)
+    assert said[0] == "Opening the model …"
+    assert "Finding how large the objects are …" in said
+    assert automatic.work.fraction == 0
+    automatic.start(Run(None, {}))
+    automatic.work.cancel()
+    stream.run()
+    assert not automatic.work.busy

@@ -176,9 +176,14 @@ class Automatic:
         draft: Draft | None,
         over: Event,
         settings: dict[str, Any],
-    ) -> Generator[StackUpdate, None, None]:
-        """Run in the worker: lend the model while the run goes on, and write each plane."""
+    ) -> Generator[StackUpdate | None, None, None]:
+        """Run in the worker: lend the model while the run goes on, and write each plane.
+
+        None says that the model is opened first.
+        """
         last = 0
+        if engine.loaded(source) is None:
+            yield None
         with engine.use(source) as model:
             self._fingerprint = model.id
             # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
@@ -196,9 +201,12 @@ class Automatic:
                     draft.add(update.step.masks)
                 yield update
 
-    def _on_update(self, update: StackUpdate) -> None:
+    def _on_update(self, update: StackUpdate | None) -> None:
         """Show how far the run has come, and a plane that is finished."""
         if self.layer is None or self._reader is None:
+            return
+        if update is None:
+            self.work.tell("Opening the model …")
             return
         if update.labels is not None:
             self._planes = update.done
@@ -210,6 +218,10 @@ class Automatic:
         inside = 0.0
         if update.step is not None and update.step.total:
             inside = update.step.done / update.step.total
+        looking = update.step is not None and not update.step.total
+        if looking and not update.done:  # nobody knows yet how much there is to do
+            self.work.tell(_describe(update, None, self._drafted))
+            return
         fraction = min(1.0, (update.done + inside) / max(1, update.total))
         assert self._pace is not None
         left = self._pace.guess(fraction, monotonic())
@@ -324,5 +336,7 @@ def _describe(update: StackUpdate, left: float | None, found: int) -> str:
         parts.append(f"{found} object{'s' * (found != 1)}")
     if left is not None and left > 0:
         parts.append(f"{format_seconds(left)} left")
+    if update.step is not None and update.step.unit == "looks":
+        parts.append("finding how large the objects are …")
     text = ", ".join(parts) or "looking over the picture …"
     return text[0].upper() + text[1:]
