@@ -29,6 +29,8 @@ VOLUMES = {
     "zstack_nuclei_qcanet": "volume_nuclei",
     "zstack_nuclei_plantseg": "volume_nuclei",
 }
+# Labels made by a machine: never trained on, held out as "tune".
+TUNE = {"000": "bacteria", "002": "packed_rods", "004": "packed_rods"}
 Part = tuple[str, str, str, NDArray[np.uint8], NDArray[np.uint16], str, bool]
 
 
@@ -122,6 +124,16 @@ def organelle_parts(data: Path) -> list[Part]:
     return parts
 
 
+def tune_parts(data: Path) -> list[Part]:
+    """Bacteria: single cells in ``000``, packed microcolonies of rods in the others."""
+    name, parts = "bacteria_omnipose", []
+    for stem, kind in TUNE.items():
+        image = to_rgb(tifffile.imread(data / name / f"{stem}_image.tif"))
+        labels = without_slivers(tifffile.imread(data / name / f"{stem}_labels.tif"))
+        parts.append((f"{name}_{stem}", kind, f"{name}/{stem}", image, labels, "tune", False))
+    return parts
+
+
 def beyond_nuclei(data: Path) -> list[Part]:
     """All pictures of the folders that are there: the fields of ``data.Picture`` in order."""
     parts: list[Part] = []
@@ -133,4 +145,6 @@ def beyond_nuclei(data: Path) -> list[Part]:
         parts += tissue_parts(data)
     if (data / "zstack_em_chloroplast").exists():
         parts += organelle_parts(data)
+    if (data / "bacteria_omnipose").exists():
+        parts += tune_parts(data)
     return parts
