@@ -29,7 +29,7 @@ ERROR, BACKGROUND = "iou_error", "background"
 WORKS = 0.7  # one click with the pair that ships, from which on a kind is said to work
 FEW = 10  # objects under which a kind's figure says nothing about a loss
 LOSS = 0.01
-SIDE = 260  # pixels of a tile
+SEEN, SIDE = 640, 320  # pixels of an overlay that a tile shows, and of the tile
 
 Rows = list[dict]
 
@@ -125,11 +125,14 @@ def compare(today: Rows, new: Rows) -> str:
 
 
 def tile(folder: Path, row: dict) -> np.ndarray:
-    """Return the overlay of a picture with its score, as a square of ``SIDE``."""
+    """Return the overlay of a picture with its score: a square from its middle."""
     path = next(folder.glob(f"*_{row['kind']}_{row['name']}.png"))
     image = cv2.imread(str(path))
-    s = min(560, *image.shape[:2])
-    image = cv2.resize(image[:s, :s], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    h, w = image.shape[:2]
+    side = min(h, w, SEEN)
+    top, left = (h - side) // 2, (w - side) // 2
+    image = image[top : top + side, left : left + side]
+    image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     text = f"{KINDS.get(row['kind'], row['kind'])[:16]} mSA {row['mSA']:.2f}"
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(image, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width)
