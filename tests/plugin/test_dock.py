@@ -38,6 +38,11 @@ A, B, C = CENTERS
 DISC = int(np.count_nonzero(draw_discs((100, 120), [A], RADIUS)))
 
 
+def choose(combo: QComboBox, data: Any) -> None:
+    combo.setCurrentIndex(combo.findData(data))
+    combo.activated.emit(combo.currentIndex())
+
+
 def disc(center: tuple[float, float]) -> Any:
     return draw_discs((100, 120), [center], RADIUS) > 0
 
@@ -240,7 +245,8 @@ def test_automatic_masks(drive: Callable[..., Driver], qtbot: Any, cancel: bool)
     panel = d.dock.automatic_panel
     panel.scope.setCurrentIndex(1)
     panel.scope.activated.emit(1)
-    panel.link.setCurrentIndex(1)
+    choose(panel.stack.method, "planes")
+    assert panel.stack.link.currentData() == 0  # along what is taken for depth
     d.click(int(d.viewer.dims.current_step[0]), 40, 55)
     d.press(Qt.Key.Key_N)
     target = d.commits.labels.layer

@@ -25,9 +25,11 @@ from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.lanes import Calm
 from napari_sam_onnx.plugin.session.session import Session
+from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class SamDock(QWidget):
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.session = Session(viewer, engine, calm=Calm)
         self.commits = Commits(self.session)
+        self.axes = StackAxes(self.session)
         self.automatic = Automatic(self.session)
+        self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
         self.finder = Finder(self.session)
@@ -70,10 +74,10 @@ class SamDock(QWidget):
 
         self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.image_panel = ImagePanel(self.session)
+        self.image_panel = ImagePanel(self.session, self.axes)
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
-        self.automatic_panel = AutomaticPanel(self.session, self.automatic)
+        self.automatic_panel = AutomaticPanel(self.session, self.automatic, self.stacks)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.review_panel = ReviewPanel(self.reviewer)
@@ -111,6 +115,7 @@ class SamDock(QWidget):
         self.session.picture_changed.connect(self._bind)
         self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
+        self.stacks.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
         self.reviewer.queue.changed.connect(self._unfold_review)
         # By then the widgets are gone; only what runs must still be stopped.
@@ -151,6 +156,7 @@ class SamDock(QWidget):
         self.hands.release()
         self._release()
         self.automatic.close()
+        self.stacks.close()
         self.comparison.close()
         self.finder.close()
         self.model_panel.shut()

@@ -10,6 +10,14 @@ from napari_sam_onnx.stacks.automask import (
 )
 from napari_sam_onnx.stacks.iterate import Link, StackUpdate, as_planes, iterate_stack
 from napari_sam_onnx.stacks.volumes import VolumeParameters, VolumeStep
+from napari_sam_onnx.stacks.whole import (
+    WholeRequest,
+    WholeResult,
+    WholeStep,
+    iterate_stitched,
+    iterate_tracks,
+    iterate_whole,
+)
 
 __all__ = [
     "METHODS",
@@ -17,11 +25,17 @@ __all__ = [
     "StackUpdate",
     "VolumeParameters",
     "VolumeStep",
+    "WholeRequest",
+    "WholeResult",
+    "WholeStep",
     "are_of_planes",
     "as_planes",
     "automask_stack",
     "choose_method",
     "iterate_stack",
+    "iterate_stitched",
+    "iterate_tracks",
     "iterate_volumes",
+    "iterate_whole",
     "make_volume_parameters",
 ]

@@ -130,7 +130,7 @@ def iterate_volumes(
 def _place_step(number: int, volumes: int, depth: int, step: VolumeStep) -> VolumeStep:
     """Tell a step of one volume as one of all of them."""
     done = number * step.total + step.done
-    return VolumeStep(done, step.total * volumes, number * depth + step.finished)
+    return VolumeStep(done, step.total * volumes, number * depth + step.finished, step.fresh)
 
 
 def automask_stack(

@@ -52,7 +52,7 @@ class StitchParameters:
     )
     min_planes: int = declare(
         2,
-        "Objects seen in fewer planes are left out.",
+        "Objects seen in fewer planes are left out, where there are as many.",
         label="Fewest planes",
         min=1,
         max=1000,
@@ -100,7 +100,8 @@ def stitch_planes(
     Parameters
     ----------
     sink : PlaneSink
-        Labels along z alone; the numbers of a plane mean nothing beyond it.
+        Labels with an axis Z; the numbers of a plane mean nothing beyond it. Along other axes
+        there is one volume after another.
     parameters : StitchParameters, optional
 
     Returns
@@ -113,26 +114,44 @@ def stitch_planes(
     Raises
     ------
     ImageError
-        If the labels do not run along z alone.
+        If the labels do not run along z.
     """
-    if sink.axes != "Z":
+    if "Z" not in sink.axes:
         raise ImageError(f"Planes along Z are stitched; these run along {sink.axes or 'none'!r}.")
     settings = StitchParameters() if parameters is None else parameters
-    depth = sink.shape[0]
+    axis = sink.axes.index("Z")
+    count, meetings = 0, []
+    for place in np.ndindex(*sink.shape[:axis], *sink.shape[axis + 1 :]):
+        found, met = _stitch_volume(sink, (place[:axis], place[axis:]), settings, count)
+        count += found
+        meetings += met
+    return count, meetings
+
+
+def _stitch_volume(
+    sink: PlaneSink,
+    place: tuple[tuple[int, ...], tuple[int, ...]],
+    settings: StitchParameters,
+    taken: int,
+) -> tuple[int, list[Meeting]]:
+    """Stitch the planes of one volume; numbers up to one are taken."""
+    depth = sink.shape[len(place[0])]
 
     def read(z: int) -> NDArray[np.uint32]:
-        return sink.read((z,))
+        return sink.read((*place[0], z, *place[1]))
 
     def write(z: int, labels: NDArray[np.uint32]) -> None:
-        sink.write((z,), labels)
+        sink.write((*place[0], z, *place[1]), labels)
 
     objects = measure_objects(read, depth, settings.max_gap)
-    number = _number(objects, settings)
+    number = _number(objects, depth, settings)
+    count = int(number.max(initial=0))
+    number[number > 0] += taken
     draw_tracks(Tracks(objects, number, {}), read, write, depth)
-    return int(number.max(initial=0)), _find_meetings(objects, number)
+    return count, _find_meetings(objects, number)
 
 
-def _number(objects: FrameObjects, settings: StitchParameters) -> NDArray[np.int64]:
+def _number(objects: FrameObjects, depth: int, settings: StitchParameters) -> NDArray[np.int64]:
     """Give sections their numbers: neighbouring planes first, then over ever larger gaps."""
     count = len(objects)
     following, preceding = np.full(count, -1), np.full(count, -1)
@@ -154,7 +173,7 @@ def _number(objects: FrameObjects, settings: StitchParameters) -> NDArray[np.int
         chain = [row]
         while following[chain[-1]] >= 0:
             chain.append(int(following[chain[-1]]))
-        if len(chain) < settings.min_planes:
+        if len(chain) < min(settings.min_planes, depth):
             continue
         if objects.sizes[chain].sum() < settings.min_voxels:
             continue

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import create_widget
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QComboBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam_onnx.automatic import MODES, form_fields
-from napari_sam_onnx.plugin.layers.geometry import name_axis
+from napari_sam_onnx.automatic import MODES
 from napari_sam_onnx.plugin.layers.picture import layer_shape
-from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.run_row import RunRow
-from napari_sam_onnx.plugin.panels.widgets import (
-    Section,
-    fill_combo,
-    narrow_combo,
-    narrow_form,
-)
+from napari_sam_onnx.plugin.panels.settings_form import SettingsForm
+from napari_sam_onnx.plugin.panels.stack_form import StackForm
+from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
 from napari_sam_onnx.plugin.runs.automatic import Run, modes
 
 if TYPE_CHECKING:
-    from dataclasses import Field
-
     from napari_sam_onnx.plugin.runs.automatic import Automatic
+    from napari_sam_onnx.plugin.runs.stack import StackRuns
     from napari_sam_onnx.plugin.session.session import Session
 
 MODE_NAMES = {
@@ -41,17 +29,25 @@ MODE_NAMES = {
 
 
 class AutomaticPanel(QWidget):
-    """The form for automatic masks."""
+    """The form for automatic masks.
 
-    def __init__(self, session: Session, automatic: Automatic) -> None:
+    Parameters
+    ----------
+    session : Session
+    automatic : Automatic
+        Runs planes.
+    stacks : StackRuns
+        Runs volumes and tracks.
+    """
+
+    def __init__(self, session: Session, automatic: Automatic, stacks: StackRuns) -> None:
         super().__init__()
-        self.session, self.automatic = session, automatic
+        self.session, self.automatic, self.stacks = session, automatic, stacks
         self.mode = narrow_combo()
         self.mode.setToolTip("How objects are looked for")
         self.scope = narrow_combo()
         self.scope.setToolTip("The plane that is shown, or every plane of the picture")
-        self.link = narrow_combo()
-        self.link.setToolTip("The axis along which an object keeps its label")
+        self.stack = StackForm(session, stacks.axes)
         self.row = RunRow(
             automatic.work,
             "Run",
@@ -59,28 +55,28 @@ class AutomaticPanel(QWidget):
             "Stop; what is finished stays",
         )
         self.run, self.cancel, self.progress = self.row.run, self.row.cancel, self.row.line
-        self._settings = QWidget()
-        self._settings_layout = QVBoxLayout(self._settings)
-        self._settings_layout.setContentsMargins(0, 0, 0, 0)
-        self._fields: dict[str, Any] = {}
+        self.settings = SettingsForm()
 
         for name in (None, *modes()):
             self.mode.addItem(MODE_NAMES.get(name, str(name)), name)
         head = QWidget()
         self._form = narrow_form(head)
         self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.addRow("Mode", self.mode)
         self._form.addRow("Planes", self.scope)
-        self._form.addRow("Link", self.link)
+        self._form.addRow("Mode", self.mode)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
         layout.addWidget(head)
-        layout.addWidget(self._settings)
+        layout.addWidget(self.settings)
+        layout.addWidget(self.stack)
         layout.addWidget(self.row)
 
         self.mode.activated.connect(self._build_settings)
         self.scope.activated.connect(self.refresh)
+        self.stack.method.activated.connect(self.refresh)
+        self.stack.objects.activated.connect(self.refresh)
+        stacks.axes.changed.connect(self.refresh)
         self.run.clicked.connect(self.start)
         session.picture_changed.connect(self.refresh)
         automatic.work.changed.connect(self.refresh)
@@ -98,72 +94,29 @@ class AutomaticPanel(QWidget):
                 count *= layer_shape(picture.main)[axis] if picture is not None else 1
             entries.append((f"Whole stack: {count} planes", True))
         fill_combo(self.scope, entries, bool(axes) and self.scope.currentData() is True)
-        links: list[tuple[str, object]] = [("No", None)]
-        if picture is not None:
-            links += [(f"Along {name_axis(picture.main, a)}", a) for a in axes]
-        fill_combo(self.link, links, self.link.currentData())
-        if self.link.currentIndex() < 0:
-            self.link.setCurrentIndex(0)
+        whole = bool(axes) and self.scope.currentData() is True
         self._form.setRowVisible(self.scope, bool(axes))
-        self._form.setRowVisible(self.link, bool(axes) and self.scope.currentData() is True)
+        self.stack.setVisible(whole)
+        # a volume is looked at as it is, and tracks may be those of labels that there are
+        finds = not whole or (self.stack.chosen != "volume" and self.stack.finds)
+        self._form.setRowVisible(self.mode, finds)
+        self.settings.setVisible(finds)
         self.row.refresh(self.session.plane is not None)
 
     def start(self) -> None:
         """Run with what the form says."""
-        values = {name: widget.value for name, widget in self._fields.items()}
-        whole = self.scope.currentData() is True
-        self.automatic.start(Run(self.mode.currentData(), values, whole, self.link.currentData()))
+        values, mode = self.settings.values, self.mode.currentData()
+        whole = self.scope.isVisibleTo(self) and self.scope.currentData() is True
+        if whole and self.stack.chosen != "planes":
+            self.stacks.start(self.stack.make_run(mode, values))
+            return
+        link = self.stack.link.currentData() if whole else None
+        self.automatic.start(Run(mode, values, whole, link))
 
     def _build_settings(self, *_: Any) -> None:
         """Make the form of the chosen mode from its declaration."""
-        while (item := self._settings_layout.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.setParent(None)
-                widget.deleteLater()
-        self._fields = {}
         mode = self.mode.currentData()
-        if mode is None:
-            return
-        declared = form_fields(MODES[mode])
-        for advanced in (False, True):
-            chosen = [f for f in declared if bool(f.metadata["advanced"]) is advanced]
-            if not chosen:
-                continue
-            widgets = [_make_field(f) for f in chosen]
-            # kept, since a widget without its owner is deleted
-            self._fields.update({f.name: w for f, w in zip(chosen, widgets, strict=True)})
-            page = QWidget()
-            form = narrow_form(page)
-            form.setContentsMargins(0, 0, 0, 0)
-            for widget in widgets:
-                form.addRow(widget.label, widget.native)
-                form.labelForField(widget.native).setToolTip(widget.tooltip)
-            self._settings_layout.addWidget(
-                Section("More settings", page, folded=True) if advanced else page
-            )
-
-
-def _make_field(declared: Field[Any]) -> Any:
-    """Make the widget of one setting."""
-    rule = declared.metadata
-    options: dict[str, Any] = {"tooltip": rule["help"]}
-    if rule["choices"]:
-        options["choices"] = list(rule["choices"])
-    elif declared.type in (int, float):
-        options |= {key: rule[key] for key in ("min", "max", "step") if rule[key] is not None}
-    unit = f" ({rule['unit']})" if rule["unit"] else ""
-    made = create_widget(
-        value=declared.default,
-        annotation=declared.type,
-        name=declared.name,
-        label=f"{rule['label']}{unit}",
-        options=options,
-    )
-    if isinstance(made.native, (QAbstractSpinBox, QComboBox)):
-        ignore_wheel(made.native)
-        made.native.setMinimumWidth(70)
-    return made
+        self.settings.show_kind(None if mode is None else MODES[mode])
 
 
 def _long_axes(picture: Any) -> list[int]:

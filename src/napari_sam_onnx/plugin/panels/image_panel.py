@@ -32,6 +32,7 @@ from napari_sam_onnx.plugin.layers.picture import (
     mixable_layers,
     split_axis,
 )
+from napari_sam_onnx.plugin.panels.axes_form import AxesForm
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import (
     fill_combo,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.plugin.layers.picture import ChannelChoice
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 MIXED = "mixed"
 ROWS_AT_ONCE = 4
@@ -55,7 +57,7 @@ SAMPLE = ("napari-sam-onnx", "napari-sam-onnx.nuclei")
 class ImagePanel(QWidget):
     """The form for the picture."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, axes: StackAxes) -> None:
         super().__init__()
         self.session = session
         self._rows: list[_ChannelRow] = []
@@ -81,6 +83,7 @@ class ImagePanel(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(3)
 
+        self.axes = AxesForm(axes)
         self._form_host = QWidget()
         form = self._form = narrow_form(self._form_host)
         form.setContentsMargins(0, 0, 0, 0)
@@ -90,7 +93,7 @@ class ImagePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
-        for widget in (self.empty, self.sample, self._form_host, self._grid_host):
+        for widget in (self.empty, self.sample, self._form_host, self._grid_host, self.axes):
             layout.addWidget(widget)
 
         self.layer.activated.connect(self._choose_layer)

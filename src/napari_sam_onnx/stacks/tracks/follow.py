@@ -14,9 +14,33 @@ from napari_sam_onnx.stacks.tracks.parameters import TrackParameters
 from napari_sam_onnx.stacks.tracks.tracks import Tracks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.planes import PlaneSink
+
+
+def check_frames(axes: str, shape: Sequence[int]) -> None:
+    """Refuse stacks that have no time, or run along more than time and depth.
+
+    Parameters
+    ----------
+    axes : str
+        Those that number the planes.
+    shape : sequence of int
+        Planes along each; an axis of one plane is no more.
+
+    Raises
+    ------
+    ImageError
+    """
+    long = {axis for axis, size in zip(axes, shape, strict=True) if size > 1 or axis in "TZ"}
+    if long not in ({"T"}, {"T", "Z"}):
+        raise ImageError(
+            f"Tracks run along T, through planes or volumes; the labels run along "
+            f"{axes or 'no axis'!r}."
+        )
 
 
 class Frames:
@@ -25,7 +49,7 @@ class Frames:
     Parameters
     ----------
     sink : PlaneSink
-        Labels with an axis T, perhaps Z, and no other.
+        Labels with an axis T, perhaps Z, and no other of more than one plane.
 
     Raises
     ------
@@ -34,11 +58,7 @@ class Frames:
     """
 
     def __init__(self, sink: PlaneSink) -> None:
-        if set(sink.axes) not in ({"T"}, {"T", "Z"}):
-            raise ImageError(
-                f"Tracks run along T, through planes or volumes; the labels run along "
-                f"{sink.axes or 'no axis'!r}."
-            )
+        check_frames(sink.axes, sink.shape)
         self._sink = sink
         self.count = sink.shape[sink.axes.index("T")]
         self._depth = sink.shape[sink.axes.index("Z")] if "Z" in sink.axes else 0
@@ -46,19 +66,20 @@ class Frames:
     def read(self, frame: int) -> NDArray[np.uint32]:
         """Read the labels of a frame, (H, W) or (Z, H, W)."""
         if not self._depth:
-            return self._sink.read((frame,))
+            return self._sink.read(self._index(frame, 0))
         return np.stack([self._sink.read(self._index(frame, z)) for z in range(self._depth)])
 
     def write(self, frame: int, labels: NDArray[np.uint32]) -> None:
         """Write the labels of a frame."""
         if not self._depth:
-            self._sink.write((frame,), labels)
+            self._sink.write(self._index(frame, 0), labels)
             return
         for z, plane in enumerate(labels):
             self._sink.write(self._index(frame, z), plane)
 
-    def _index(self, frame: int, z: int) -> tuple[int, int]:
-        return (frame, z) if self._sink.axes == "TZ" else (z, frame)
+    def _index(self, frame: int, z: int) -> tuple[int, ...]:
+        at = {"T": frame, "Z": z}
+        return tuple(at.get(axis, 0) for axis in self._sink.axes)
 
 
 def follow_objects(
@@ -80,11 +101,46 @@ def follow_objects(
     Tracks
         Of the labels as they are now.
     """
+    linked = find_tracks(sink, parameters, thickness)
+    write_tracks(sink, linked, thickness)
+    return measure_tracks(sink, linked.parents, thickness)
+
+
+def find_tracks(
+    sink: PlaneSink, parameters: TrackParameters | None = None, thickness: float = 1.0
+) -> Tracks:
+    """Say which objects of a series belong to one track; see `follow_objects`."""
     settings = TrackParameters() if parameters is None else parameters
     frames = Frames(sink)
-    spacing = (thickness, 1.0, 1.0) if "Z" in sink.axes else None
-    objects = measure_objects(frames.read, frames.count, settings.max_gap, spacing)
-    linked = link_tracks(objects, settings)
+    objects = measure_objects(
+        frames.read, frames.count, settings.max_gap, _spacing(sink, thickness)
+    )
+    return link_tracks(objects, settings)
+
+
+def write_tracks(sink: PlaneSink, linked: Tracks, thickness: float = 1.0) -> None:
+    """Give the labels that tracks were found among the numbers of their tracks."""
+    frames, spacing = Frames(sink), _spacing(sink, thickness)
     draw_tracks(linked, frames.read, frames.write, frames.count, spacing)
-    drawn = measure_objects(frames.read, frames.count, 0, spacing)
-    return Tracks(drawn, drawn.labels.copy(), linked.parents)
+
+
+def measure_tracks(
+    sink: PlaneSink, parents: Mapping[int, int] | None = None, thickness: float = 1.0
+) -> Tracks:
+    """Take labels whose numbers are tracks already.
+
+    Parameters
+    ----------
+    sink : PlaneSink
+    parents : mapping of int to int, optional
+        Divisions.
+    thickness : float
+        Centres are in pixels of a plane with it, along z in planes where it is 1.
+    """
+    frames = Frames(sink)
+    drawn = measure_objects(frames.read, frames.count, 0, _spacing(sink, thickness))
+    return Tracks(drawn, drawn.labels.copy(), dict(parents or {}))
+
+
+def _spacing(sink: PlaneSink, thickness: float) -> tuple[float, ...] | None:
+    return (thickness, 1.0, 1.0) if "Z" in sink.axes else None

@@ -43,11 +43,14 @@ class VolumeStep:
     done, total : int
     finished : int
         Planes from the first on whose labels are final.
+    fresh : bool
+        Whether labels were written since the step before.
     """
 
     done: int
     total: int
     finished: int
+    fresh: bool = False
 
 
 def iterate_volume(
@@ -103,7 +106,8 @@ def iterate_volume(
             written = volume.read_labels(chunk.slices)
             joined, first_label = join_chunk(written, labels, peaks, chunk, first_label)
             volume.write_labels(chunk.slices, joined)
-    yield VolumeStep(100 * len(chunks), 100 * len(chunks), depth)
+        done = min([depth, *(c.box[0][0] for c in chunks[number + 1 :])])
+        yield VolumeStep(100 * (number + 1), 100 * len(chunks), done, fresh=bool(labels.any()))
     return first_label
 
 
