@@ -9,7 +9,8 @@ they stay in the processor's cache while they are looked at, and no plane of flo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.embedding import LowResMask
 
-_BLOCK = 2**15  # pixels resampled at once; OpenBLAS splits larger products among threads that wait
+Number = TypeVar("Number", np.float32, np.bool_)
+
+_ALONE = 2**18  # multiply-adds of a product that OpenBLAS does not split among threads that wait
 _MOST = 64  # rows at once; of more, most weights of their matrix are zeros
+_CACHED = 2**15  # pixels at once
 _COLUMNS = 48
+_KEPT = 16  # axes whose weights are kept; those of a plane are the same for all its masks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,16 +51,59 @@ class _Axis:
     def __len__(self) -> int:
         return int(self.cells.shape[1])
 
-    def iterate(self, step: int) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
-        """Cut the axis into parts: first pixel, cells, and weights (pixels, cells)."""
-        for start in range(0, len(self), step):
-            cells = self.cells[:, start : start + step]
-            first, last = int(cells.min()), int(cells.max()) + 1
-            matrix = np.zeros((cells.shape[1], last - first), np.float32)
-            pixels = np.arange(cells.shape[1])
-            for row, weights in zip(cells, self.weights[:, start : start + step], strict=True):
-                matrix[pixels, row - first] += weights
-            yield start, slice(first, last), matrix
+    def cut(self, step: int) -> tuple[_Part, ...]:
+        """Cut the axis into parts of some pixels each."""
+        return tuple(self._cut_out(start, start + step) for start in range(0, len(self), step))
+
+    def _cut_out(self, start: int, stop: int) -> _Part:
+        cells = self.cells[:, start:stop]
+        first, last = int(cells.min()), int(cells.max()) + 1
+        matrix = np.zeros((cells.shape[1], last - first), np.float32)
+        pixels = np.arange(cells.shape[1])
+        for row, weights in zip(cells, self.weights[:, start:stop], strict=True):
+            matrix[pixels, row - first] += weights
+        return _Part(self.begin + start, slice(first, last), matrix)
+
+
+_Geometry = tuple[int, float, float, int, int]
+"""Cells, where the first begins and the last ends, pixels, and samples in between (or 0)."""
+
+
+class _Part(NamedTuple):
+    """Some pixels of an axis: the first, the cells they are made of, and (pixels, cells)."""
+
+    begin: int
+    cells: slice
+    weights: NDArray[np.float32]
+
+    def narrow(self, begin: int, end: int) -> _Part:
+        """Leave out pixels before `begin` and from `end` on."""
+        first = max(begin - self.begin, 0)
+        return _Part(self.begin + first, self.cells, self.weights[first : end - self.begin])
+
+
+@lru_cache(_KEPT)
+def _lay_parts(
+    cells: int, start: float, stop: float, pixels: int, upscaled: int, step: int
+) -> tuple[_Part, ...]:
+    """Cut all pixels of an axis that a window covers into parts."""
+    axis = _find_axis(cells, start, stop, pixels, upscaled)
+    return () if axis is None else axis.cut(step)
+
+
+class Scratch:
+    """Memory that is used again; to fetch it anew takes longer than what is done in it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+
+    def take(self, shape: tuple[int, int], dtype: type[Number], use: str) -> NDArray[Number]:
+        """Give an array of any content, valid until the same use asks again."""
+        size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+        kept = self._kept.get(use)
+        if kept is None or kept.size < size:
+            kept = self._kept[use] = np.empty(size, np.uint8)
+        return kept[:size].view(dtype).reshape(shape)
 
 
 class Resampling:
@@ -72,6 +120,8 @@ class Resampling:
         Pixels of the plane.
     threshold : float
         Pixels at or below it may be left out.
+    scratch : Scratch, optional
+        Where pixels are made.
 
     Attributes
     ----------
@@ -81,8 +131,15 @@ class Resampling:
         (0, 0) where no pixel exceeds the threshold.
     """
 
-    def __init__(self, low_res: LowResMask, plane_shape: tuple[int, int], threshold: float) -> None:
+    def __init__(
+        self,
+        low_res: LowResMask,
+        plane_shape: tuple[int, int],
+        threshold: float,
+        scratch: Scratch | None = None,
+    ) -> None:
         self._logits = low_res.logits
+        self._scratch = Scratch() if scratch is None else scratch
         self.origin, self.shape = (0, 0), (0, 0)
         above = self._logits > threshold
         rows, columns = np.flatnonzero(above.any(axis=1)), np.flatnonzero(above.any(axis=0))
@@ -90,37 +147,70 @@ class Resampling:
             return
         y0, x0, y1, x1 = (float(edge) for edge in low_res.window)
         (height, width), side = self._logits.shape, low_res.upscaled_side
-        down = _find_axis(rows[0], rows[-1], height, y0, y1, plane_shape[0], side)
-        across = _find_axis(columns[0], columns[-1], width, x0, x1, plane_shape[1], side)
-        if down is None or across is None:
-            return
-        self._down, self._across = down, across
-        self.origin, self.shape = (down.begin, across.begin), (len(down), len(across))
+        self._down = (height, y0, y1, plane_shape[0], side)
+        self._across = (width, x0, x1, plane_shape[1], side)
+        top, bottom = _find_pixels(rows[0], rows[-1], *self._down)
+        left, right = _find_pixels(columns[0], columns[-1], *self._across)
+        if top < bottom and left < right:
+            self.origin, self.shape = (top, left), (bottom - top, right - left)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Give rows ``(n, w)`` with the number of the first, in an array that is used again."""
         if 0 in self.shape:
             return
-        cells = slice(int(self._down.cells.min()), int(self._down.cells.max()) + 1)
-        lines = np.empty((cells.stop, self.shape[1]), np.float32)
-        for start, among, weights in self._across.iterate(_COLUMNS):
-            part = lines[cells, start : start + len(weights)]
+        (top, left), (height, width) = self.origin, self.shape
+        step = _choose_step(self._down, width, min(_MOST, _CACHED // width))
+        down = _narrow(_lay_parts(*self._down, step), top, top + height)
+        cells = slice(down[0].cells.start, down[-1].cells.stop)
+        columns = _choose_step(self._across, cells.stop - cells.start, _COLUMNS)
+        across = _narrow(_lay_parts(*self._across, columns), left, left + width)
+        lines = self._scratch.take((cells.stop, width), np.float32, "lines")
+        for start, among, weights in across:
+            part = lines[cells, start - left : start - left + len(weights)]
             np.matmul(self._logits[cells, among], weights.T, out=part)
-        step = max(1, min(_MOST, _BLOCK // self.shape[1]))
-        buffer = np.empty((step, self.shape[1]), np.float32)
-        for start, among, weights in self._down.iterate(step):
+        buffer = self._scratch.take((step, width), np.float32, "rows")
+        for start, among, weights in down:
             block = buffer[: len(weights)]
             np.matmul(weights, lines[among], out=block)
-            yield start, block
+            yield start - top, block
 
 
-def _find_axis(
+def _choose_step(axis: _Geometry, others: int, most: int) -> int:
+    """How many pixels along an axis are made at once, with so many of the other axis."""
+    cells, start, stop, *_ = axis
+    spread = cells / (stop - start)  # cells a pixel
+    step = max(1, most)
+    while step > 1 and step * others * (step * spread + 3) > _ALONE:
+        step -= 1
+    return step
+
+
+def _narrow(parts: tuple[_Part, ...], begin: int, end: int) -> list[_Part]:
+    """Choose the parts between two pixels, without what lies beyond."""
+    return [
+        part.narrow(begin, end)
+        for part in parts
+        if part.begin < end and part.begin + len(part.weights) > begin
+    ]
+
+
+def _find_pixels(
     first: int, last: int, cells: int, start: float, stop: float, pixels: int, upscaled: int
-) -> _Axis | None:
-    """Which cells each plane pixel is made of along one axis, and their weights.
+) -> tuple[int, int]:
+    """Find the first and the end of the pixels that cells ``first..last`` have a part in.
 
-    Covers the pixels whose centres lie within one cell of the cells ``first..last``, and to
-    the window's edge where those are its outer cells.
+    These are those whose centres lie within one cell of them, and those to the window's edge
+    where they are its outer cells.
+    """
+    cell = (stop - start) / cells
+    step = (stop - start) / upscaled if upscaled else 0.0
+    low = start if first == 0 else start + (first - 0.5) * cell - step
+    high = stop if last == cells - 1 else start + (last + 1.5) * cell + step
+    return max(0, int(np.ceil(low - 0.5))), min(pixels, int(np.ceil(high - 0.5)))
+
+
+def _find_axis(cells: int, start: float, stop: float, pixels: int, upscaled: int) -> _Axis | None:
+    """Which cells each plane pixel in a window is made of along one axis, and their weights.
 
     Returns
     -------
@@ -128,14 +218,11 @@ def _find_axis(
         With 2 cells for each pixel, or 3 where the window is first upscaled to `upscaled`
         samples; None where no pixel is covered.
     """
-    cell = (stop - start) / cells
-    step = (stop - start) / upscaled if upscaled else 0.0
-    low = start if first == 0 else start + (first - 0.5) * cell - step
-    high = stop if last == cells - 1 else start + (last + 1.5) * cell + step
-    begin = max(0, int(np.ceil(low - 0.5)))
-    end = min(pixels, int(np.ceil(high - 0.5)))
+    begin, end = _find_pixels(0, cells - 1, cells, start, stop, pixels, upscaled)
     if begin >= end:
         return None
+    cell = (stop - start) / cells
+    step = (stop - start) / upscaled if upscaled else 0.0
     centres = np.arange(begin, end, dtype=np.float64) + 0.5
     if upscaled <= cells:
         lower, weight = _find_between((centres - start) / cell - 0.5, cells)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.regions import move_mask, unshrink
-from napari_sam_onnx.resample import Resampling
+from napari_sam_onnx.resample import Resampling, Scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,6 +61,7 @@ def mask_from_low_res(
     *,
     threshold: float = MASK_THRESHOLD,
     stability_offset: float = STABILITY_OFFSET,
+    scratch: Scratch | None = None,
 ) -> Mask:
     """Upscale one answer of a decoder into a mask of the plane.
 
@@ -77,9 +78,12 @@ def mask_from_low_res(
     stability_offset : float
         Stability is the area above ``threshold + stability_offset`` over that above
         ``threshold - stability_offset``; NaN where nothing is.
+    scratch : Scratch, optional
+        Where pixels are made; the mask's crop is then valid only until the next mask is made there.
     """
-    resampling = Resampling(low_res, plane_shape, threshold - stability_offset)
-    crop = np.empty(resampling.shape, bool)
+    lent = Scratch() if scratch is None else scratch
+    resampling = Resampling(low_res, plane_shape, threshold - stability_offset, lent)
+    crop = lent.take(resampling.shape, np.bool_, "crop")
     wide = narrow = 0
     for row, block in resampling:
         np.greater(block, threshold, out=crop[row : row + len(block)])

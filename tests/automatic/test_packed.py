@@ -19,6 +19,8 @@ def disc(side):
     [
         disc(200),
         ~disc(200),
+        disc(1100),
+        ~disc(1100),
         rng.random((33, 17)) > 0.5,
         np.ones((3, 5), bool),
         np.ones((1, 1), bool),
@@ -37,6 +39,6 @@ def test_masks_come_back(crop):
 
 
 def test_smooth_masks_take_a_fiftieth_and_rough_ones_an_eighth():
-    smooth, rough = Mask.from_array(disc(800)), Mask.from_array(rng.random((800, 800)) > 0.5)
+    smooth, rough = Mask.from_array(disc(1500)), Mask.from_array(rng.random((1100, 1100)) > 0.5)
     assert pack(smooth).nbytes < smooth.crop.nbytes / 50
     assert pack(rough).nbytes <= rough.crop.nbytes / 8

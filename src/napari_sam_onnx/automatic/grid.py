@@ -22,6 +22,7 @@ from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import POSITIVE, Prompts
 from napari_sam_onnx.regions import cut_region, move_mask
+from napari_sam_onnx.resample import Scratch
 from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def iterate_grid(
     grids = [place_points(crop, parameters) for crop in crops]
     total = sum(len(grid) for grid in grids)
     masks: list[Mask] = []
+    scratch = Scratch()
     done = 0
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
@@ -102,7 +104,7 @@ def iterate_grid(
         for start in range(0, len(grid), parameters.points_per_batch):
             points = grid[start : start + parameters.points_per_batch]
             answer = model.decode(embedding, [_click(point) for point in points])
-            found += _filter_answer(answer, points, crop.shape, parameters)
+            found += _filter_answer(answer, points, crop.shape, parameters, scratch)
             done += len(points)
             yield Progress(done, total, "points")
         moved = [move_mask(mask.outline, crop, shape) for mask in found]
@@ -127,6 +129,7 @@ def _filter_answer(
     points: NDArray[np.float64],
     plane_shape: tuple[int, int],
     parameters: GridParameters,
+    scratch: Scratch,
 ) -> list[PackedMask]:
     """Keep the candidates that are good and stable, point by point."""
     masks = []
@@ -141,6 +144,7 @@ def _filter_answer(
                 plane_shape,
                 iou,
                 stability_offset=parameters.stability_score_offset,
+                scratch=scratch,
             )
             if stable > 0 and not mask.stability >= stable:  # drops NaN too
                 continue

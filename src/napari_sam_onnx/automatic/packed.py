@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
 
 
+_SMALL = 2**20  # pixels; their bits take 128 kB and are faster made and read than runs
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedMask:
     """A mask whose pixels are kept apart.
@@ -57,12 +60,12 @@ class PackedMask:
 
 
 def pack(mask: Mask) -> PackedMask:
-    """Pack a mask: as runs, as those of smooth outlines are few, or as bits."""
+    """Pack a mask: a large one as runs, as those of smooth outlines are few, or else as bits."""
     crop = mask.crop
     outline = replace(mask, crop=np.broadcast_to(np.True_, crop.shape))
+    if crop.size <= _SMALL:
+        return PackedMask(outline, False, None, np.packbits(crop))
     flat = np.ascontiguousarray(crop).reshape(-1)
-    if not flat.size:
-        return PackedMask(outline, False, np.zeros(0, np.uint32), None)
     changed = flat[1:] != flat[:-1]
     if 32 * np.count_nonzero(changed) < flat.size and flat.size < 2**32:
         runs = (np.flatnonzero(changed) + 1).astype(np.uint32)
