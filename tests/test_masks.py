@@ -6,6 +6,7 @@ from skimage.transform import resize
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask, measure_iou, measure_overlap
 from napari_sam_onnx.nms import suppress_overlapping
+from napari_sam_onnx.resample import Scratch
 from napari_sam_onnx.upscale import SURE, low_res_from_mask, mask_from_low_res, upscale_region
 
 rng = np.random.default_rng(0)
@@ -161,3 +162,17 @@ def test_any_mask_becomes_logits_that_give_it_back():
         low_res = low_res_from_mask(mask)
         assert low_res.logits.min() == -SURE and low_res.logits.max() <= SURE
         assert measure_iou(mask, mask_from_low_res(low_res, shape)) >= least
+
+
+def test_masks_made_in_the_same_memory_are_those_made_apart():
+    random, scratch = np.random.default_rng(4), Scratch()
+    for side in (64, 256, 16):
+        for seed in range(3):
+            grown = np.kron(random.standard_normal((8, 8)), np.ones((side // 8, side // 8)))
+            low_res = LowResMask(
+                grown.astype(np.float32), np.array([0, 0, 300, 300], np.float32), 1024 * (seed % 2)
+            )
+            alone = mask_from_low_res(low_res, (300, 200))
+            lent = mask_from_low_res(low_res, (300, 200), scratch=scratch)
+            np.testing.assert_array_equal(np.asarray(lent), np.asarray(alone))
+            assert (lent.bbox, lent.stability) == (alone.bbox, alone.stability)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
+_ALL = 2**31 - 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Changed:
     """The picture's tokens as a prompt changed them: ``e * (x0 @ g + r @ m) + beta``.
@@ -103,15 +106,21 @@ class Attend:
         part = self.w.add("Softmax", self.w.multiply(q, keys), axis=-1)
         self._give(attention, self.w.multiply(part, values, turn="b"), attention.v.bias)
 
-    def look(self, attention: Attention, picture: Changed) -> None:
+    def look(self, attention: Attention, picture: Changed, first: int = 0) -> None:
         """Let tokens look at a changed picture, up to their output projection.
+
+        With `first` only so many of them look; what the others get is of no use.
 
         A number that is added to all scores of a token changes nothing in a softmax over
         pixels, so neither `beta` nor the keys' bias matters; since the softmax adds up to 1,
         both are added to the values at the end.
         """
         w, pixels, channels = self.w, self.parts.pixels, self.parts.channels
-        q = self.heads(attention.q.output, self.parts.head_channels)
+        asked = attention.q.output
+        rest = w.add("Slice", asked, [first], [_ALL], [1]) if first else ""
+        if first:
+            asked = w.add("Slice", asked, [0], [first], [1])
+        q = self.heads(asked, self.parts.head_channels)
         scores = self.score(
             q, attention.k.weight, picture, self.parts.position @ attention.k.weight
         )
@@ -122,7 +131,8 @@ class Attend:
         of_r = self.from_rows(w.multiply(in_r, picture.m), channels)
         of_r = w.multiply(of_r, self.per_head_turned(weight))
         of_x0 = w.multiply(part, picture.values, turn="b")
-        self._give(attention, w.add("Add", of_x0, of_r), picture.beta @ weight + attention.v.bias)
+        seen = w.add("Add", of_x0, of_r)
+        self._give(attention, seen, picture.beta @ weight + attention.v.bias, rest)
 
     def score(self, tokens: str, weight: Array, picture: Changed, added: Array) -> str:
         """Score tokens against pixels, times `scale`.
@@ -153,6 +163,10 @@ class Attend:
         part = w.add("Div", raised, w.reduce("ReduceSum", raised, 2))
         return self.rows(part, self.parts.pixels)
 
-    def _give(self, attention: Attention, weighed: str, bias: Array) -> None:
+    def _give(self, attention: Attention, weighed: str, bias: Array, rest: str = "") -> None:
         joined = self.join_heads(weighed, self.parts.head_channels)
-        self.w.add("Add", joined, bias, out=attention.out.input)
+        if not rest:
+            self.w.add("Add", joined, bias, out=attention.out.input)
+            return
+        given = self.w.add("Add", joined, bias)
+        self.w.add("Concat", given, rest, axis=1, out=attention.out.input)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.models.onnx.compile.graph import Graph, attribute
+from napari_sam_onnx.models.onnx.compile.heads import count_tokens_read, find_residual
 from napari_sam_onnx.models.onnx.compile.layers import find_attentions, find_norm
 from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
 
@@ -70,8 +71,10 @@ class Parts:
         The picture's tokens (1, P, C) before layer 0.
     position : (P, C) float64
         Their positional encoding.
-    tokens : str
-        The tokens (B, N, C) after everything.
+    tokens, residual : str
+        The tokens (B, N, C) after everything, and before they look at the picture a last time.
+    read_by_scores, read_by_masks : int
+        How many of them the heads read, from the first on; 0 for all.
     upscales : 2 Upscale
     upscale_norm : Norm
         Between the two, over channels.
@@ -92,6 +95,9 @@ class Parts:
     picture: str
     position: NDArray[np.float64]
     tokens: str
+    residual: str
+    read_by_scores: int
+    read_by_masks: int
     upscales: tuple[Upscale, ...]
     upscale_norm: Norm
     upscaled: str
@@ -167,6 +173,7 @@ def _find_parts(graph: Graph, masks: str, scores: str, measure: Measure) -> Part
         raise NotCompilableError("its tokens and its picture meet in another order")
     upscales, norm, upscaled = _find_upscaling(graph)
     product = _find_product(graph, upscaled)
+    tokens = find_norm(graph, looking[-1].out.output).output
     return Parts(
         graph=graph,
         own=tuple(own),
@@ -175,7 +182,10 @@ def _find_parts(graph: Graph, masks: str, scores: str, measure: Measure) -> Part
         norms=tuple(find_norm(graph, attention.out.output) for attention in writing),
         picture=picture,
         position=measured[position].reshape(pixels, -1).astype(np.float64),
-        tokens=find_norm(graph, looking[-1].out.output).output,
+        tokens=tokens,
+        residual=find_residual(graph, looking[-1].out.output),
+        read_by_scores=count_tokens_read(graph, tokens, scores),
+        read_by_masks=count_tokens_read(graph, tokens, product.input[0]),
         upscales=upscales,
         upscale_norm=norm,
         upscaled=upscaled,

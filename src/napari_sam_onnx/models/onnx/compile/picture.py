@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.models.onnx.compile.masks import biases
 from napari_sam_onnx.models.onnx.compile.writer import Writer
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def write_picture(parts: Parts, factors: Factors, shared: Iterable[str]) -> byte
     bytes
         Its outputs are named ``p:…``; see `list_terms`. ``p:q0`` and ``p:q1`` are the squared
         lengths of the picture's tokens before each normalisation, ``p:q1b`` what the bias
-        adds to the second, ``p:z`` what they become in the first transposed convolution.
+        adds to the second, ``p:z0`` and ``p:z1`` what they become in the two rows of the first
+        transposed convolution; ``p:f…`` are features that are added to the convolutions, with
+        their biases.
     """
     w = Writer(parts.graph)
     channels, pixels = parts.channels, parts.pixels
@@ -53,11 +56,13 @@ def write_picture(parts: Parts, factors: Factors, shared: Iterable[str]) -> byte
         plus = tensor if added is None else w.add("Add", tensor, added.T)
         w.reshape(plus, 1, parts.heads, -1, pixels, out=name)
     outputs = [*terms, *_write_lengths(w, parts, factors, x0)]
-    w.multiply(x0, factors.g2 @ factors.upscale, out="p:z")
-    outputs.append("p:z")
-    for number, upscale in enumerate(parts.upscales):
-        if upscale.feature:
-            outputs.append(_write_feature(w, parts, number, upscale.feature))
+    for dy, half in enumerate(np.split(factors.g2 @ factors.upscale, 2, axis=1)):
+        outputs.append(w.multiply(x0, half, out=f"p:z{dy}"))
+    first, second = parts.upscales
+    if first.feature:
+        outputs += _write_first_feature(w, parts, factors, first.feature)
+    if second.feature:
+        outputs += _write_second_feature(w, parts, second.feature)
     return w.finish(inputs, outputs)
 
 
@@ -111,15 +116,26 @@ def _write_lengths(w: Writer, parts: Parts, factors: Factors, x0: str) -> list[s
     return ["p:q0", "p:q1", "p:q1b"]
 
 
-def _write_feature(w: Writer, parts: Parts, number: int, feature: str) -> str:
-    """Bring a feature map (1, c, h, w) in the order in which upscaling computes."""
-    side, name = parts.side, f"p:f{number}"
-    channels = parts.upscales[number].weight.shape[-1]
-    if number == 0:  # (y, dy, x, dx) -> (y, x, dy, dx, c)
-        cut = w.reshape(feature, channels, side, 2, side, 2)
-        turned = w.add("Transpose", cut, perm=[1, 3, 2, 4, 0])
-    else:  # (y, dy, ey, x, dx, ex) -> (y, x, dy, dx, ey, ex, c)
-        cut = w.reshape(feature, channels, side, 2, 2, side, 2, 2)
-        turned = w.add("Transpose", cut, perm=[1, 4, 2, 5, 3, 6, 0])
-    w.reshape(turned, parts.pixels * 4**number, -1, out=name)
-    return name
+def _write_first_feature(w: Writer, parts: Parts, factors: Factors, feature: str) -> list[str]:
+    """Bring (1, c, 2 side, 2 side) in the order of the first upscaling: (y, x) by (dx, c)."""
+    side, outputs = parts.side, []
+    cut = w.reshape(feature, -1, side, 2, side, 2)  # (c, y, dy, x, dx)
+    turned = w.add("Transpose", cut, perm=[2, 1, 3, 4, 0])
+    for dy, (row, bias) in enumerate(
+        zip(w.split(turned, [1, 1]), biases(parts, factors), strict=True)
+    ):
+        flat = w.reshape(row, parts.pixels, -1)
+        outputs.append(w.add("Add", flat, bias, out=f"p:f0{dy}"))
+    return outputs
+
+
+def _write_second_feature(w: Writer, parts: Parts, feature: str) -> list[str]:
+    """Bring (1, c, 4 side, 4 side) in the order of the second: (y, x, dx) by (ex, c)."""
+    side, second, outputs = parts.side, parts.upscales[1], []
+    cut = w.reshape(feature, -1, side, 4, side, 2, 2)  # (c, y, (dy, ey), x, dx, ex)
+    turned = w.add("Transpose", cut, perm=[2, 1, 3, 4, 5, 0])
+    for number, row in enumerate(w.split(turned, [1] * 4)):
+        flat = w.reshape(row, parts.pixels * 2, -1)
+        name = f"p:f1{number // 2}{number % 2}"
+        outputs.append(w.add("Add", flat, np.tile(second.bias, 2), out=name))
+    return outputs

@@ -32,7 +32,7 @@ def write_tokens(parts: Parts, factors: Factors, per_prompt: Collection[str]) ->
     Returns
     -------
     bytes
-        Its outputs are the scores, the tokens, and `OUTPUTS`.
+        Its outputs are the scores, `OUTPUTS`, and those of `list_tokens`.
     """
     w = Writer(parts.graph)
     attend = Attend(w, parts, factors.scale)
@@ -42,14 +42,20 @@ def write_tokens(parts: Parts, factors: Factors, per_prompt: Collection[str]) ->
     first, values0, a0 = _write_layer_0(w, attend, parts, factors)
     attend.look(parts.looking[1], first)
     last = _write_layer_1(w, attend, parts, factors, first, values0, a0)
-    attend.look(parts.looking[2], last)
+    attend.look(parts.looking[2], last, parts.read_by_scores)
     _stand_in_for_masks(w, parts)
     inputs = set(parts.graph.inputs)
     given = inputs | {name for name in w.taken() if name.startswith("p:")}
-    w.copy([*(w.taken() - given), parts.scores, parts.tokens], given)
+    outputs = [parts.scores, *OUTPUTS, *list_tokens(parts)]
+    w.copy([*(w.taken() - given), *outputs], {*given, *OUTPUTS})
     shapes: dict[str, Any] = dict.fromkeys(given - inputs)
     shapes |= open_prompts(parts, per_prompt)
-    return w.finish(shapes, [parts.scores, parts.tokens, *OUTPUTS])
+    return w.finish(shapes, outputs)
+
+
+def list_tokens(parts: Parts) -> tuple[str, str]:
+    """List what the tokens hand on to their last attention: what they were, and their queries."""
+    return parts.residual, parts.looking[2].q.output
 
 
 def open_prompts(parts: Parts, per_prompt: Collection[str]) -> dict[str, Any]:
@@ -124,9 +130,15 @@ def _write_layer_1(
     length = w.add("Add", w.add("Add", own, with_x0), w.add("Add", "p:q1", of_bias))
     variance = w.add("Mul", w.add("Mul", length, first.e), first.e)
     deviation = w.add("Sqrt", w.add("Add", variance, norm.epsilon))
-    e2 = w.add("Div", first.e, deviation, out="t:e")
-    m2 = w.add("Mul", m1, norm.scale, out="t:m")
-    return Changed(r, m2, e2, norm.bias, "p:k2", "p:v2")
+    w.add("Div", first.e, deviation, out="t:e")
+    w.add("Mul", m1, norm.scale, out="t:m")
+    return picture_at_the_end(parts)
+
+
+def picture_at_the_end(parts: Parts) -> Changed:
+    """Name the picture's tokens after the transformer."""
+    r, m, e = OUTPUTS
+    return Changed(r, m, e, parts.norms[1].bias, "p:k2", "p:v2")
 
 
 def _stand_in_for_masks(w: Writer, parts: Parts) -> None:

@@ -54,11 +54,11 @@ class Writer:
         self.nodes.append(helper.make_node(kind, names, [out], **attributes))
         return out
 
-    def split(self, tensor: str, sizes: Sequence[int]) -> list[str]:
-        """Cut a tensor along its first axis."""
+    def split(self, tensor: str, sizes: Sequence[int], axis: int = 0) -> list[str]:
+        """Cut a tensor along an axis."""
         outputs = [self._fresh() for _ in sizes]
         names = [tensor, self.constant(list(sizes))]
-        self.nodes.append(helper.make_node("Split", names, outputs, axis=0))
+        self.nodes.append(helper.make_node("Split", names, outputs, axis=axis))
         return outputs
 
     def reshape(self, tensor: str, *sides: int, out: str = "") -> str:
