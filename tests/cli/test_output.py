@@ -85,7 +85,7 @@ def test_what_libraries_log_stands_in_a_file_and_not_before_the_sentence(tmp_pat
 
 
 def test_a_word_without_an_end_is_cut_short(picture, tmp_path):
-    model = "9" * 5000
+    model = "9" * 4000
     done = call(
         "segment", picture, "-o", tmp_path / "o.tif", "--model", model, stdout=subprocess.PIPE
     )

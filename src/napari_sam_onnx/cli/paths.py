@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LONGEST = 4096
+"""Letters of a path at most, on any system."""
+
+
 def check_words(words: Sequence[str]) -> None:
     """Look at the words of a command line before any of them is taken for a path.
 
     Raises
     ------
     PictureFileError
-        If one is empty, which as a path would be the current folder, or names a pipe.
+        If one is empty, which as a path would be the current folder, names a pipe, or is longer
+        than any path.
     """
     for word in words:
+        if len(word) > LONGEST:
+            raise PictureFileError(
+                f"An argument of {len(word):,} letters cannot be meant ({word[:40]}…)."
+            )
         option, equals, value = word.partition("=")
         value = value if equals and option.startswith("-") else word
         if not value:
