@@ -33,6 +33,7 @@ class Watcher:
     ) -> None:
         self.session = session
         self._content: tuple[Any, ...] | None = None
+        self._view: tuple[Any, ...] = ()
         self._picture_watched: list[tuple[Any, Callable[..., None]]] = []
         self._renew_calmly = calm(session.renew)
         viewer = session.viewer
@@ -83,6 +84,14 @@ class Watcher:
     def remember(self, picture: Picture, plane: Plane | None) -> None:
         """Take the pixels of a plane as those that were read."""
         self._content = content_of(picture, plane)
+        self._view = self._see(picture)
+
+    def _see(self, picture: Picture) -> tuple[Any, ...]:
+        """Identify which pixels of a picture the viewer shows, whatever they hold."""
+        shown = tuple(
+            (int(layer.data_level), layer.corner_pixels.tobytes()) for layer in picture.layers
+        )
+        return (*self.session.viewer.dims.point, *shown)
 
     def _on_pixels(self, *_: Any) -> None:
         """Follow new data of the picture; another shape needs other layers."""
@@ -97,16 +106,22 @@ class Watcher:
             session.renew()
 
     def _on_refreshed(self, *_: Any) -> None:
-        """Notice pixels that were changed in place: the layer shows its plane anew."""
+        """Notice pixels that were changed in place: the layer shows its plane anew.
+
+        A lazy layer is shown anew without being moved only where somebody asked for it; then its
+        plane is read again in the worker, and encoded where it has changed.
+        """
         session = self.session
         if session.picture is None:
             return
         last, plane = self._content, find_shown_plane(session.viewer, session.picture)
+        view, self._view = self._view, self._see(session.picture)
         self._content = content_of(session.picture, plane)
-        if last is not None and self._content is not None:
-            same_plane = last[0] == self._content[0]
-            if same_plane and last != self._content:
-                session.renew()
+        if self._content is None:
+            if plane is not None and plane == session.plane and view == self._view:
+                self._renew_calmly()
+        elif last is not None and last[0] == self._content[0] and last != self._content:
+            session.renew()
 
     def _on_contrast(self, *_: Any) -> None:
         """Follow the contrast when the user lets go of it: each step would encode the plane."""
