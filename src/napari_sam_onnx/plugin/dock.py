@@ -92,7 +92,7 @@ class SamDock(QWidget):
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
             ("Review", self.review_panel, True),
-            ("Find by text", self.find_panel, True),
+            ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
         ):

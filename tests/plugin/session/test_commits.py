@@ -453,3 +453,28 @@ def test_turbo_corrects_what_is_open_and_commits_the_rest(bench: Bench) -> None:
     bench.commits.accept()
     bench.click(*B)
     assert np.unique(layer.data).tolist() == [0, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("picture", "labels"), [((1, 100, 120), (100, 120)), ((100, 120), (1, 1, 100, 120))]
+)
+def test_labels_without_an_axis_of_one_pixel_are_a_target(
+    bench: Bench, picture: tuple[int, ...], labels: tuple[int, ...]
+) -> None:
+    bench.open(draw_discs((100, 120), CENTERS, RADIUS).reshape(picture))
+    layer = bench.viewer.add_labels(np.zeros(labels, np.uint16), name="mine")
+    wrong = bench.viewer.add_labels(np.zeros((2, 100, 120), np.uint16), name="two planes")
+    assert bench.commits.labels.fitting() == [layer] and wrong not in bench.commits.labels.fitting()
+    bench.commits.labels.choose(layer)
+    at = (0,) * (len(picture) - 2)
+    for number, center in enumerate((A, B), 1):
+        bench.session.renew_layers()
+        bench.click(*at, *center)
+        bench.commits.accept()
+        assert bench.ids == list(range(1, number + 1))
+    assert layer.data.shape == labels and layer.data.reshape(100, 120)[A] == 1
+    assert np.count_nonzero(layer.data == 1) == np.count_nonzero(layer.data == 2) == DISC
+    bench.commits.undo()
+    assert bench.ids == [1]
+    bench.commits.delete_at((*at, *A))
+    assert bench.ids == []

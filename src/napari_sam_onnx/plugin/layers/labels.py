@@ -79,7 +79,7 @@ def check_target(layer: Labels, picture: Picture) -> None:
         If the shapes differ.
     """
     shape = tuple(int(n) for n in layer.data.shape)
-    if shape != picture.shape:
+    if not _lies_on(shape, picture.shape):
         raise TargetError(
             f"“{layer.name}” is {_size(shape)} but the picture is {_size(picture.shape)}; "
             "choose labels of the same shape, or new ones."
@@ -92,8 +92,16 @@ def can_be_target(layer: Any, picture: Picture) -> bool:
         isinstance(layer, Labels)
         and not layer.multiscale
         and role_of(layer) != "preview"
-        and tuple(layer.data.shape) == picture.shape
+        and _lies_on(tuple(layer.data.shape), picture.shape)
     )
+
+
+def _lies_on(shape: tuple[int, ...], picture: tuple[int, ...]) -> bool:
+    """Whether labels have a pixel for each of a picture, leading axes of one pixel apart."""
+    more = len(shape) - len(picture)
+    ours, theirs = (shape[more:], picture) if more >= 0 else (shape, picture[-more:])
+    rest = shape[:more] if more > 0 else picture[:-more]
+    return ours == theirs and len(ours) >= 2 and all(n == 1 for n in rest)
 
 
 def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: bool) -> Paint:
@@ -105,7 +113,7 @@ def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: b
     mask : Mask
         The object, on the plane.
     plane : Plane
-        Of the layer.
+        Of the picture, see `Plane.over`.
     label : int
         The object's number.
     overwrite : bool
@@ -120,6 +128,7 @@ def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: b
     """
     if not mask:
         raise TargetError("The mask is empty; move or add a point.")
+    plane = plane.over(layer.data.ndim)
     labels = np.asarray(take_plane(layer.data, plane))
     rows, columns = commit_mask(labels, mask, label, overwrite)
     if not rows.size:
@@ -136,6 +145,7 @@ def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint
 
     Its number, and with it its features and colour, stays; so do the other objects.
     """
+    plane = plane.over(layer.data.ndim)
     labels = np.asarray(take_plane(layer.data, plane))
     wanted = np.zeros(labels.shape, bool)
     wanted[mask.slices] = mask.crop
@@ -165,6 +175,7 @@ def erase_object(layer: Labels, plane: Plane, label: int, whole: bool) -> tuple[
     elsewhere : bool
         Whether the object is left on other planes.
     """
+    plane = plane.over(layer.data.ndim)
     if whole:
         indices = _find_pixels(layer.data, label)
     else:
@@ -177,6 +188,7 @@ def erase_object(layer: Labels, plane: Plane, label: int, whole: bool) -> tuple[
 
 def label_at(layer: Labels, plane: Plane, pixel: tuple[int, int]) -> int:
     """Return the label of a plane's pixel; 0 outside the plane."""
+    plane = plane.over(layer.data.ndim)
     height, width = (int(layer.data.shape[axis]) for axis in plane.axes)
     y, x = pixel
     if not (0 <= y < height and 0 <= x < width):
@@ -193,7 +205,7 @@ class LabelledPlane:
     """A plane of a label image of which only the parts that are asked for are read."""
 
     def __init__(self, layer: Labels, plane: Plane) -> None:
-        self._data, self._plane = layer.data, plane
+        self._data, self._plane = layer.data, plane.over(layer.data.ndim)
 
     def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.integer]:
         read = np.asarray(self._data[plane_index(self._plane, *part)])

@@ -55,6 +55,15 @@ class Plane:
         """The axes that the plane is one position of."""
         return [axis for axis in range(len(self.position)) if axis not in self.axes]
 
+    def over(self, ndim: int) -> Plane:
+        """Return the plane of a layer that lacks leading axes of one pixel, or has more of them."""
+        more = ndim - len(self.position)
+        if more == 0:
+            return self
+        row, column = self.axes
+        position = (0,) * more + self.position if more > 0 else self.position[-more:]
+        return Plane((row + more, column + more), position)
+
 
 def find_plane(shape: Sequence[int], displayed: Sequence[int], point: ArrayLike) -> Plane | None:
     """Find the plane that a viewer shows.
@@ -164,8 +173,8 @@ def plane_index(plane: Plane, rows: slice, columns: slice) -> tuple[int | slice,
 
 
 def take_plane(array: NDArray[T], plane: Plane) -> NDArray[T]:
-    """Return one plane of an array, ``(H, W)``; a view where the array allows."""
-    flat = array[plane.slices]
+    """Return one plane of an array, ``(H, W)``; a view where the array allows, see `Plane.over`."""
+    flat = array[plane.over(array.ndim).slices]
     return flat.T if plane.flipped else flat
 
 

@@ -17,6 +17,7 @@ from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.layers.labels import (
     LabelledPlane,
     TargetError,
+    can_be_target,
     paint_mask,
     replace_object,
     revert,
@@ -189,7 +190,7 @@ class Painter:
         if picture is None or prompts is None:
             return fit_masks(None, masks)
         layer = self.labels.layer
-        fits = layer is not None and tuple(layer.data.shape) == picture.shape
+        fits = layer is not None and can_be_target(layer, picture)
         correction = prompts.correction_on(plane)
         if correction is not None and correction.layer is not layer:
             prompts = replace(prompts, corrections=())
