@@ -2,9 +2,10 @@
 
 import logging
 
+import numpy as np
 import pytest
 
-from napari_sam_onnx.automatic import ParameterError
+from napari_sam_onnx.automatic import ParameterError, make_parameters
 from napari_sam_onnx.compare import CompareError
 from napari_sam_onnx.errors import UserError, explain, log_fault
 from napari_sam_onnx.evaluate import EvaluationError
@@ -31,6 +32,12 @@ def test_a_mistake_is_its_own_sentence_and_no_fault(kind, caplog):
     assert issubclass(kind, UserError)
     assert explain(kind("Do this.")) == "Do this."
     assert not caplog.records
+
+
+def test_a_value_of_many_lines_is_told_on_one():
+    with pytest.raises(ParameterError, match="min_area") as caught:
+        make_parameters("objects", min_area=np.zeros((3, 4)))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 120
 
 
 def test_a_fault_is_one_sentence_and_a_traceback_in_the_log(caplog):

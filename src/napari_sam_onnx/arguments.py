@@ -35,6 +35,12 @@ def require(
         raise error(f"{wanted}; got {type(value).__name__}.")
 
 
+def tell(value: object) -> str:
+    """Write a value in a sentence: a number or a word as it is, of others the kind."""
+    plain = value is None or isinstance(value, (bool, int, float, str, tuple, np.number, np.bool_))
+    return repr(value) if plain else type(value).__name__
+
+
 def as_numbers(
     value: object, wanted: str, error: type[UserError], dtype: DTypeLike | None = None
 ) -> NDArray[Any]:

@@ -21,6 +21,9 @@ class Notice(RuntimeWarning):
 class UserError(Exception):
     """Something that the user can put right; its message is one sentence that says what to do."""
 
+    def __str__(self) -> str:
+        return re.sub(r"\s*\n\s*", " ", super().__str__())  # a value that is quoted may have lines
+
 
 def explain(error: BaseException) -> str:
     """Say in one sentence what went wrong.

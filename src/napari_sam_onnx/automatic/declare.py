@@ -9,6 +9,7 @@ from dataclasses import Field, field, fields
 from numbers import Real
 from typing import Any
 
+from napari_sam_onnx.arguments import tell
 from napari_sam_onnx.errors import UserError
 
 
@@ -66,16 +67,18 @@ def check_fields(parameters: Any) -> None:
         value, rule = getattr(parameters, f.name), f.metadata
         number = isinstance(value, Real) and not isinstance(value, bool)
         if f.type in (int, float) and not number:
-            raise ParameterError(f"{f.name} is a number; got {value!r}.")
+            raise ParameterError(f"{f.name} is a number; got {tell(value)}.")
         if f.type is int and not float(value).is_integer():
-            raise ParameterError(f"{f.name} is a whole number; got {value!r}.")
+            raise ParameterError(f"{f.name} is a whole number; got {tell(value)}.")
         if number and not (
             (rule["min"] is None or value >= rule["min"])
             and (rule["max"] is None or value <= rule["max"])
         ):
-            raise ParameterError(f"{f.name} lies {_describe_range(rule)}; got {value!r}.")
+            raise ParameterError(f"{f.name} lies {_describe_range(rule)}; got {tell(value)}.")
         if rule["choices"] and value not in rule["choices"]:
-            raise ParameterError(f"{f.name} is one of {', '.join(rule['choices'])}; got {value!r}.")
+            raise ParameterError(
+                f"{f.name} is one of {', '.join(rule['choices'])}; got {tell(value)}."
+            )
 
 
 def _describe_range(rule: Mapping[str, Any]) -> str:

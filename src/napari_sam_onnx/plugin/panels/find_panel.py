@@ -1,4 +1,4 @@
-"""Find by text: a word, what looks for it, and a button."""
+"""Find: a word or boxes, what looks for it, and a button."""
 
 from __future__ import annotations
 

@@ -327,6 +327,6 @@ def _describe(shelf: ModelShelf, entry: ShelfEntry, red: str) -> str:
     if failure:
         lines.append(f"<span style='color:{red}'>{escape(failure)}</span>")
     if not answers_clicks(card):
-        lines.append("Finds objects, most by a word: choose it in the section “Find by text”.")
+        lines.append("Finds objects, most by a word: choose it in the section “Find”.")
     lines += [f"{heading}: {escape(text)}" for heading, text in describe_model(entry)]
     return "<br>".join(lines)

@@ -295,7 +295,7 @@ class ModelShelf:
             self._after(self.failures[card.id], failed=True)
 
     def _on_added(self, card: ModelCard) -> None:
-        use = "answers clicks" if answers_clicks(card) else "finds objects: see “Find by text”"
+        use = "answers clicks" if answers_clicks(card) else "finds objects: see “Find”"
         self._after(f"{card.name} is added as “{card.id}”; it {use}.")
         self.added.emit(card)
 
