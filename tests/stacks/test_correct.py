@@ -5,7 +5,9 @@ from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.stacks.correct import (
     cut_object,
     delete_object,
+    drop_parents,
     join_objects,
+    join_parents,
     mark_division,
     split_object,
 )
@@ -75,3 +77,19 @@ def test_a_division_of_three_tracks_changes_no_label(labels):
         mark_division(labels, 2, (2, 1), 9, {})
     with pytest.raises(LabelError, match="two daughters"):
         mark_division(labels, 1, (2, 2), 9, {})
+
+
+def test_divisions_follow_what_is_joined_and_deleted():
+    parents = {2: 1, 3: 1, 5: 4}
+    assert join_parents(parents, 4, 1) == {2: 4, 3: 4, 5: 4}
+    assert join_parents(parents, 6, 5) == {2: 1, 3: 1, 6: 4}
+    assert join_parents(parents, 1, 2) == {3: 1, 5: 4}  # it never divided there
+    assert drop_parents(parents, 1) == {5: 4} and drop_parents(parents, 3) == {2: 1, 5: 4}
+
+
+def test_labels_on_disk(tmp_path, labels):
+    zarr = pytest.importorskip("zarr")
+    stored = zarr.open_array(str(tmp_path / "a.zarr"), mode="w", shape=labels.shape, dtype="u4")
+    stored[:] = labels
+    for there, here in zip(delete_object(stored, 1).places, np.nonzero(labels == 1), strict=True):
+        np.testing.assert_array_equal(there, here)

@@ -20,8 +20,9 @@ from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
+from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
 from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
-from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue
+from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.finder import Finder
@@ -67,7 +68,9 @@ class SamDock(QWidget):
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
         self.finder = Finder(self.session)
-        self.reviewer = Reviewer(self.session, ReviewQueue())
+        queue = ReviewQueue()
+        self.reviewer = Reviewer(self.session, queue)
+        self.edits = StackEdits(self.session, self.commits, self.axes, queue)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._closed = self._reviewing = False
@@ -81,6 +84,7 @@ class SamDock(QWidget):
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.review_panel = ReviewPanel(self.reviewer)
+        self.stack_panel = StackPanel(self.edits)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -91,6 +95,7 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
+            ("Whole objects of stacks", self.stack_panel, True),
             ("Review", self.review_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
@@ -113,6 +118,7 @@ class SamDock(QWidget):
         self.hands = Hands(self, self._is_awake)
 
         self.session.picture_changed.connect(self._bind)
+        self.axes.changed.connect(self._show_stack)
         self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
         self.stacks.made.connect(self._take_made)
@@ -123,6 +129,7 @@ class SamDock(QWidget):
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
         self._bind()
+        self._show_stack()
         self._show_status()
         self.shelf.reload()
 
@@ -160,6 +167,8 @@ class SamDock(QWidget):
         self.comparison.close()
         self.finder.close()
         self.model_panel.shut()
+        self.stack_panel.shut()
+        self.edits.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()
@@ -174,7 +183,8 @@ class SamDock(QWidget):
         layers = self.session.layers
         if not self._closed and layers is not self._bound_to:
             self._release()
-            self._release, self._bound_to = bind(self.session, self.commits, self.reviewer), layers
+            made = bind(self.session, self.commits, self.reviewer, self.edits)
+            self._release, self._bound_to = made, layers
 
     def _show_status(self) -> None:
         if self._closed:
@@ -186,6 +196,12 @@ class SamDock(QWidget):
         )
         if status.kind == "error":
             show_warning(status.text)
+
+    def _show_stack(self) -> None:
+        """Offer what is for stacks where there is one."""
+        if not self._closed:
+            section = next(s for s in self.sections if s.body is self.stack_panel)
+            section.setVisible(bool(self.axes.long))
 
     def _unfold_review(self) -> None:
         """Show the list where there is the first thing to review."""

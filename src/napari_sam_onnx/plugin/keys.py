@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-    from napari_sam_onnx.plugin.review import Reviewer
+    from napari_sam_onnx.plugin.review import Reviewer, StackEdits
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -59,12 +59,19 @@ BINDINGS = (
     Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
+    Binding(("Shift-M",), "Shift+M", "join two whole objects: on the one, then on the other"),
+    Binding(("Shift-X",), "Shift+X", "split the object: a new number from this plane on"),
+    Binding(("Shift-Left",), "Shift+Left", "cut off what is of the object before this plane"),
+    Binding(("Shift-Right",), "Shift+Right", "cut off what is of it after this plane"),
+    Binding(("Shift-D",), "Shift+D", "a division: on the mother, then on both daughters"),
     Binding(("U",), "U", "the place before in the list to review"),
     Binding(("J",), "J", "the next place in the list to review"),
 )
 
 
-def bind(session: Session, commits: Commits, reviewer: Reviewer) -> Callable[[], None]:
+def bind(
+    session: Session, commits: Commits, reviewer: Reviewer, edits: StackEdits
+) -> Callable[[], None]:
     """Bind mouse and keys to the session's prompt layers.
 
     Returns
@@ -83,10 +90,22 @@ def bind(session: Session, commits: Commits, reviewer: Reviewer) -> Callable[[],
         yield
         layers.preview.layer.visible = before
 
+    def leave() -> None:
+        if not edits.leave():
+            commits.discard()
+
+    def under(act: Callable[[int], None]) -> Callable[[Any], None]:
+        def pick(_: Any) -> None:
+            label = edits.pick(session.viewer.cursor.position)
+            if label is not None:
+                act(label)
+
+        return pick
+
     actions: dict[str, Callable[[Any], Any]] = {
         "N": lambda _: commits.accept(),
         "Enter": lambda _: commits.accept(),
-        "Escape": lambda _: commits.discard(),
+        "Escape": lambda _: leave(),
         "Control-Z": lambda _: commits.undo(),
         "Control-Shift-Z": lambda _: commits.redo(),
         "W": lambda _: session.dialogue.cycle(),
@@ -96,6 +115,11 @@ def bind(session: Session, commits: Commits, reviewer: Reviewer) -> Callable[[],
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
         "Shift-K": lambda _: commits.delete_at(session.viewer.cursor.position, whole=True),
         "Shift-N": lambda _: commits.accept(replacing=True),
+        "Shift-M": under(edits.join),
+        "Shift-X": under(edits.split),
+        "Shift-Left": under(lambda label: edits.cut(after=False, label=label)),
+        "Shift-Right": under(lambda label: edits.cut(after=True, label=label)),
+        "Shift-D": under(edits.divide),
         "U": lambda _: reviewer.previous(),
         "J": lambda _: reviewer.next(),
     }

@@ -1,13 +1,14 @@
 """Corrections of a stack's labels: what changes, for the caller to write in its own undoable way.
 
 The labels of a stack are an array whose one axis is z or time and whose objects have one number in
-all planes. Nothing is written here.
+all planes. They may lie on disk: one position of the first axis is read at a time. Nothing is
+written here. `parents` are the divisions of tracks, the track that each daughter came of.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,24 +39,22 @@ class Change:
         return len(self.places[0]) if self.places else 0
 
 
-def join_objects(labels: NDArray[np.integer], kept: int, other: int) -> Change:
+def join_objects(labels: Any, kept: int, other: int) -> Change:
     """Make two objects or tracks one.
 
     Parameters
     ----------
-    labels : integer array
+    labels : integer array, in memory or on disk
     kept, other : int
         The number that stays, and the one that goes.
     """
     if kept == other:
         raise LabelError(f"Two objects are joined; {kept} is one.")
-    _check_there(labels, kept)
-    return _change(_check_there(labels, other), check_label(kept))
+    find_object(labels, kept)
+    return Change(find_object(labels, other), check_label(kept))
 
 
-def split_object(
-    labels: NDArray[np.integer], label: int, plane: int, new: int, axis: int = 0
-) -> Change:
+def split_object(labels: Any, label: int, plane: int, new: int, axis: int = 0) -> Change:
     """Make an object two: from a plane or frame on it gets a new number.
 
     Parameters
@@ -74,18 +73,16 @@ def split_object(
     LabelError
         If the object does not lie on both sides of the plane's beginning, or ``new`` is taken.
     """
-    mask = _check_there(labels, label)
-    if (labels == new).any():
+    places = find_object(labels, label)
+    if _is_held(labels, new):
         raise LabelError(f"The number {new} is taken; choose one that is free.")
-    change = _change(mask & _from_plane(labels, plane, axis), check_label(new))
-    if not 0 < len(change) < np.count_nonzero(mask):
+    change = _take(places, places[axis] >= plane, check_label(new))
+    if not 0 < len(change) < len(places[0]):
         raise LabelError(f"Object {label} does not lie on both sides of plane {plane}.")
     return change
 
 
-def cut_object(
-    labels: NDArray[np.integer], label: int, plane: int, *, after: bool, axis: int = 0
-) -> Change:
+def cut_object(labels: Any, label: int, plane: int, *, after: bool, axis: int = 0) -> Change:
     """Remove an object beyond a plane or frame, which keeps it.
 
     Parameters
@@ -99,18 +96,17 @@ def cut_object(
     axis : int
         Of the planes.
     """
-    mask = _check_there(labels, label)
-    beyond = _from_plane(labels, plane + 1, axis) if after else ~_from_plane(labels, plane, axis)
-    return _change(mask & beyond, 0)
+    places = find_object(labels, label)
+    return _take(places, places[axis] > plane if after else places[axis] < plane, 0)
 
 
-def delete_object(labels: NDArray[np.integer], label: int) -> Change:
+def delete_object(labels: Any, label: int) -> Change:
     """Remove an object from all planes."""
-    return _change(_check_there(labels, label), 0)
+    return Change(find_object(labels, label), 0)
 
 
 def mark_division(
-    labels: NDArray[np.integer],
+    labels: Any,
     mother: int,
     daughters: tuple[int, int],
     new: int,
@@ -155,7 +151,7 @@ def mark_division(
         if begins[other] <= begins[mother]:
             raise LabelError(f"Track {other} begins before or with its mother {mother}.")
         change = split_object(labels, mother, begins[other], new, axis)
-        made = {**_pass_on(parents, mother, new), new: mother, other: mother}
+        made = {**pass_on(parents, mother, new), new: mother, other: mother}
         return change, made
     for daughter in daughters:
         if begins[daughter] <= begins[mother]:
@@ -163,29 +159,51 @@ def mark_division(
     return None, {**parents, first: mother, second: mother}
 
 
-def _pass_on(parents: Mapping[int, int], mother: int, new: int) -> dict[int, int]:
-    """Divisions of what had the mother's number are those of the daughter that goes on with it."""
-    return {child: new if parent == mother else parent for child, parent in parents.items()}
+def pass_on(parents: Mapping[int, int], label: int, new: int) -> dict[int, int]:
+    """Divisions where a track was split: what it divided into came of the later part."""
+    return {child: new if parent == label else parent for child, parent in parents.items()}
 
 
-def _span(labels: NDArray[np.integer], label: int, axis: int) -> tuple[int, int]:
-    mask = _check_there(labels, label)
-    planes = np.flatnonzero(np.moveaxis(mask, axis, 0).reshape(mask.shape[axis], -1).any(axis=1))
-    return int(planes[0]), int(planes[-1])
+def join_parents(parents: Mapping[int, int], kept: int, other: int) -> dict[int, int]:
+    """Divisions where two tracks were joined: what one of them was to others both are."""
+    made = pass_on(parents, other, kept)
+    came_of = made.pop(other, None)
+    if came_of is not None:
+        made.setdefault(kept, came_of)
+    return {child: parent for child, parent in made.items() if child != parent}
 
 
-def _check_there(labels: NDArray[np.integer], label: int) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = labels == label
-    if label == 0 or not mask.any():
+def drop_parents(parents: Mapping[int, int], label: int) -> dict[int, int]:
+    """Divisions without a track that is gone."""
+    return {child: parent for child, parent in parents.items() if label not in (child, parent)}
+
+
+def find_object(labels: Any, label: int) -> tuple[NDArray[np.intp], ...]:
+    """List the voxels of an object, one array for each axis.
+
+    Raises
+    ------
+    LabelError
+        If there are none.
+    """
+    parts: list[tuple[NDArray[np.intp], ...]] = []
+    for first in range(labels.shape[0]) if label else ():
+        found = np.nonzero(np.asarray(labels[first]) == label)
+        if len(found[0]):
+            parts.append((np.full(found[0].shape, first, np.intp), *found))
+    if not parts:
         raise LabelError(f"There is no object {label}.")
-    return mask
+    return tuple(np.concatenate(along) for along in zip(*parts, strict=True))
 
 
-def _from_plane(labels: NDArray[np.integer], plane: int, axis: int) -> NDArray[np.bool_]:
-    shape = [1] * labels.ndim
-    shape[axis] = labels.shape[axis]
-    return np.arange(labels.shape[axis]).reshape(shape) >= plane
+def _span(labels: Any, label: int, axis: int) -> tuple[int, int]:
+    planes = find_object(labels, label)[axis]
+    return int(planes.min()), int(planes.max())
 
 
-def _change(mask: NDArray[np.bool_], label: int) -> Change:
-    return Change(tuple(np.nonzero(mask)), label)
+def _is_held(labels: Any, number: int) -> bool:
+    return any((np.asarray(labels[first]) == number).any() for first in range(labels.shape[0]))
+
+
+def _take(places: tuple[NDArray[np.intp], ...], chosen: NDArray[np.bool_], label: int) -> Change:
+    return Change(tuple(along[chosen] for along in places), label)

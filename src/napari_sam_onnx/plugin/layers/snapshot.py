@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
@@ -90,3 +92,19 @@ class Paint:
     indices: tuple[NDArray[np.intp], ...]
     before: NDArray[np.integer[Any]]
     after: NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lineage:
+    """Divisions of a label image's tracks that an action changed.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    before, after : mapping of int to int
+        The track that each daughter came of.
+    """
+
+    layer: Any
+    before: Mapping[int, int]
+    after: Mapping[int, int]

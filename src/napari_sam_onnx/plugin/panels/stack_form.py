@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 NAMES = {
-    "volume": "One volume: objects in 3-D",
-    "tracks": "Tracks: objects through time",
-    "planes": "Planes, one by one",
+    "volume": "Volume (3-D)",
+    "tracks": "Tracks (in time)",
+    "planes": "Planes one by one",
 }
 
 
@@ -68,7 +68,7 @@ class StackForm(QWidget):
         self._form.addRow("As", self.method)
         self._form.addRow("Objects", self.objects)
         self._form.addRow("Link", self.link)
-        self._form.addRow("Plane distance", self.distance)
+        self._form.addRow("Spacing", self.distance)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -110,8 +110,8 @@ class StackForm(QWidget):
         fill_combo(self.link, [*links, ("No", None)], first if new else self.link.currentData())
         if self.link.currentIndex() < 0:
             self.link.setCurrentIndex(len(links))
-        found: list[tuple[str, object]] = [("Found by the model", None)]
-        found += [(f"Labels “{layer.name}”", layer) for layer in self._labels()]
+        found: list[tuple[str, object]] = [("New ones", None)]
+        found += [(f"Of “{layer.name}”", layer) for layer in self._labels()]
         fill_combo(self.objects, found, self.objects.currentData())
         if self.objects.currentIndex() < 0:
             self.objects.setCurrentIndex(0)

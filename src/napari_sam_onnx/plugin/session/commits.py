@@ -42,9 +42,12 @@ class Commits:
     ----------
     changed : Signal
         There is something else to undo or redo, or `turbo` or `overwrite` is another.
+    walked : Signal
+        A step was undone or done again: the step, and whether it was undone.
     """
 
     changed = Signal()
+    walked = Signal(object, bool)
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -146,6 +149,7 @@ class Commits:
             self.painter.settle(step, cancelled=True)
             self.history.drop(step)
         walk(self.session, self.labels, step, back=True)
+        self.walked.emit(step, True)
         self.changed.emit()
 
     def redo(self) -> None:
@@ -155,6 +159,7 @@ class Commits:
             self.session.say("There is nothing to redo.")
             return
         walk(self.session, self.labels, step, back=False)
+        self.walked.emit(step, False)
         self.changed.emit()
 
     def toggle_turbo(self) -> None:
@@ -220,6 +225,10 @@ class Commits:
         if session.plane is not None and session.prompts is not None:
             prompts = session.prompts
             self._do(Step(session.plane, prompts, prompts, made=layer, target=before))
+
+    def record(self, step: Step) -> None:
+        """Take what was done elsewhere as a step that can be undone."""
+        self._do(step)
 
     def close(self) -> None:
         """Let go of all label images; what still waits is not written."""

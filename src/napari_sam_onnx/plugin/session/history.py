@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Paint, Snapshot
+    from napari_sam_onnx.plugin.layers.snapshot import Lineage, Paint, Snapshot
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.label_target import Home
 
@@ -32,6 +32,8 @@ class Step:
     paints : tuple of Paint
         The labels it changed, one per object; they arrive later where the model has still to
         answer.
+    lineage : Lineage or None
+        The divisions that it changed.
     made : napari Labels layer or None
         The layer that a run made.
     target : napari Labels layer or None
@@ -54,6 +56,7 @@ class Step:
     before: Snapshot
     after: Snapshot
     paints: tuple[Paint, ...] = ()
+    lineage: Lineage | None = None
     made: Labels | None = None
     target: Labels | None = None
     home: Home | None = None
