@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.automatic.lanes import cut_pieces, find_lanes, work_ahead
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
@@ -98,24 +100,36 @@ def iterate_prompts(
     """
     masks: list[Mask] = []
     yield Progress(0, len(prompts), "objects")
-    for start in range(0, len(prompts), batch):
-        asked = prompts[start : start + batch]
-        answer = model.decode(embedding, asked)
-        known = len(masks)
-        for index, prompt in enumerate(asked):
-            best = int(answer.best[index])
-            iou = answer.predicted_iou[index, best]
-            if accept.min_iou > 0 and not iou >= accept.min_iou:
-                continue
-            mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
-            if accept.accepts(mask):
-                point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
-                label = 0 if numbers is None else int(numbers[start + index])
-                masks.append(
-                    replace(mask, low_res=None, point=point, rating=float(iou), label=label)
-                )
-        done = min(start + batch, len(prompts))
-        yield Progress(done, len(prompts), "objects", tuple(masks[known:]))
+    asked, lanes = find_lanes(model)
+    pieces = cut_pieces(len(prompts), batch, lanes)
+    look = partial(_look, asked, embedding, prompts, accept, numbers)
+    for piece, found in zip(pieces, work_ahead(look, pieces, lanes), strict=True):
+        masks += found
+        yield Progress(piece.stop, len(prompts), "objects", tuple(found))
+    return masks
+
+
+def _look(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    accept: Filter,
+    numbers: NDArray[np.int64] | None,
+    piece: slice,
+) -> list[Mask]:
+    """Decode some prompts and keep the answers that pass."""
+    masks = []
+    answer = model.decode(embedding, prompts[piece])
+    for index, prompt in enumerate(prompts[piece]):
+        best = int(answer.best[index])
+        iou = answer.predicted_iou[index, best]
+        if accept.min_iou > 0 and not iou >= accept.min_iou:
+            continue
+        mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
+        if accept.accepts(mask):
+            point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
+            label = 0 if numbers is None else int(numbers[piece.start + index])
+            masks.append(replace(mask, low_res=None, point=point, rating=float(iou), label=label))
     return masks
 
 

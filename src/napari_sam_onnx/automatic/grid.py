@@ -9,12 +9,15 @@ inside its own box alone.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from threading import local
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops
+from napari_sam_onnx.automatic.lanes import cut_pieces, find_lanes, work_ahead
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.packed import PackedMask, pack
 from napari_sam_onnx.automatic.progress import Progress
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.grid_parameters import GridParameters
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.embedding import LowResMasks
+    from napari_sam_onnx.embedding import Embedding, LowResMasks
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
 
@@ -95,17 +98,17 @@ def iterate_grid(
     grids = [place_points(crop, parameters) for crop in crops]
     total = sum(len(grid) for grid in grids)
     masks: list[Mask] = []
-    scratch = Scratch()
+    asked, lanes = find_lanes(model)
     done = 0
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
         found: list[PackedMask] = []
         embedding = encode_through(cut_region(rgb, crop), model, cache)
-        for start in range(0, len(grid), parameters.points_per_batch):
-            points = grid[start : start + parameters.points_per_batch]
-            answer = model.decode(embedding, [_click(point) for point in points])
-            found += _filter_answer(answer, points, crop.shape, parameters, scratch)
-            done += len(points)
+        pieces = cut_pieces(len(grid), parameters.points_per_batch, lanes)
+        look = partial(_look, asked, embedding, grid, crop.shape, parameters, local())
+        for piece, masks_there in zip(pieces, work_ahead(look, pieces, lanes), strict=True):
+            found += masks_there
+            done += piece.stop - piece.start
             yield Progress(done, total, "points")
         moved = [move_mask(mask.outline, crop, shape) for mask in found]
         inside = [i for i, mask in enumerate(moved) if not _ends_at_crop(mask, crop, shape)]
@@ -122,6 +125,22 @@ def iterate_grid(
 
 def _click(point: NDArray[np.float64]) -> Prompts:
     return Prompts(point[None], np.array([POSITIVE]))
+
+
+def _look(
+    model: Model,
+    embedding: Embedding,
+    grid: NDArray[np.float64],
+    shape: tuple[int, int],
+    parameters: GridParameters,
+    own: local,
+    piece: slice,
+) -> list[PackedMask]:
+    """Click on some points of a crop; `own` keeps memory for each thread."""
+    answer = model.decode(embedding, [_click(point) for point in grid[piece]])
+    if not hasattr(own, "scratch"):
+        own.scratch = Scratch()
+    return _filter_answer(answer, grid[piece], shape, parameters, own.scratch)
 
 
 def _filter_answer(

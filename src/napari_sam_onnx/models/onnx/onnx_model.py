@@ -240,6 +240,24 @@ class OnnxModel:
             return None
         return find_proposals(embedding, self._frame(embedding))
 
+    def split(self) -> tuple[OnnxModel, int]:
+        """Give a model that answers as this one does, and how many threads may ask it at once.
+
+        A graph whose parts are small is run best by one thread, and another run beside it.
+        """
+        if not isinstance(self._decoder, CompiledDecoder) or self._decoder.threads == 1:
+            return self, 1
+        alone = self._decoder.run_alone()
+        twin = OnnxModel(
+            self._encoder,
+            alone,
+            self.contract,
+            model_id=self._id,
+            name=self.name,
+            findings=self.findings,
+        )
+        return twin, self._decoder.threads
+
     def warm_up(self) -> None:
         """Run once on an empty picture, so that the first real one does not wait."""
         from napari_sam_onnx.prompts import make_prompts

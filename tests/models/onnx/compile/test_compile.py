@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import onnx
 import pytest
 
+from napari_sam_onnx.automatic import generate_masks
+from napari_sam_onnx.masks import measure_iou
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.models.check import check_model
 from napari_sam_onnx.models.onnx.compile import compiler, verify
@@ -165,6 +169,47 @@ def test_what_prompts_share_is_computed_once_per_picture(pair, monkeypatch):
     assert_alike(model.decode(embeddings[0], prompts()[:2]), answers[0])
     assert len(runs) == 4
     assert third.nbytes
+
+
+def test_threads_that_ask_at_once_share_the_picture_and_get_the_same_answers(pair, monkeypatch):
+    model = load_model(pair(), threads=2)
+    embedding = model.encode(picture())
+    expected = model.decode(embedding, prompts())
+    twin, lanes = model.split()
+    assert lanes == 2
+    assert twin is not model
+    assert twin.split()[0].decode(embedding, prompts()[:1]).predicted_iou.shape == (1, 4)
+    pictures = []
+    share = CompiledDecoder._share
+
+    def count(self, given):
+        before = len(self._kept)
+        shared = share(self, given)
+        pictures.append(len(self._kept) - before)
+        return shared
+
+    monkeypatch.setattr(CompiledDecoder, "_share", count)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: twin.decode(embedding, prompts()), range(4)))
+    assert set(pictures) == {0}
+    for answer in answers:
+        assert_alike(answer, expected)
+    assert load_model(pair(), threads=1).split()[1] == 1
+    model.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        twin.decode(embedding, prompts())
+
+
+def test_a_grid_is_the_same_whether_graphs_are_asked_at_once_or_not(pair):
+    masks = []
+    for threads in (1, 2):
+        model = load_model(pair(), threads=threads)
+        settings = {"points_per_side": 5, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+        masks.append(generate_masks(picture(), model, "grid", box_nms_thresh=1.0, **settings))
+    assert len(masks[0]) > 10
+    for one, other in zip(*masks, strict=True):
+        assert (one.bbox, one.point) == (other.bbox, other.point)
+        assert measure_iou(one, other) > 0.999
 
 
 def open_decoder(path):

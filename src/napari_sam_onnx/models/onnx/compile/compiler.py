@@ -110,19 +110,22 @@ def _try(
 
 
 def _open(original: Session, contents: Contents, row: DecoderContract) -> CompiledDecoder:
-    graphs = [
-        Session(
+    def open_one(content: bytes, threads: int) -> Session:
+        return Session(
             original.path,
             provider="cpu",
-            threads=original.threads,
+            threads=threads,
             content=content,
             time_limit=original.time_limit,
         )
-        for content in contents
-    ]
+
+    def open_alone() -> tuple[Session, Session]:
+        return open_one(contents[1], 1), open_one(contents[2], 1)
+
+    picture, tokens, masks = (open_one(content, original.threads) for content in contents)
     sides = [int(s.shape[-1] or 0) for s in original.inputs if s.name in row.embeddings]
     side = _UPSCALING * min(sides)  # other tensors of an embedding are finer than the first
-    return CompiledDecoder(original, (graphs[0], graphs[1], graphs[2]), row, side)
+    return CompiledDecoder(original, (picture, tokens, masks), row, side, open_alone)
 
 
 def _write_graphs(original: Session, row: DecoderContract) -> Contents:

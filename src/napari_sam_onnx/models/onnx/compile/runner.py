@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -50,6 +51,8 @@ class CompiledDecoder:
     row : DecoderContract
     side : int
         Of its masks.
+    open_alone : callable, optional
+        Opens the graphs of tokens and masks once more, for one thread.
 
     Attributes
     ----------
@@ -59,22 +62,26 @@ class CompiledDecoder:
 
     def __init__(
         self,
-        original: Session,
+        original: Session | CompiledDecoder,
         graphs: tuple[Session, Session, Session],
         row: DecoderContract,
         side: int,
+        open_alone: Callable[[], tuple[Session, Session]] | None = None,
     ) -> None:
         self._picture, self._tokens, self._masks = graphs
         self._row = row
         self._side = side
-        self.path = original.path
+        self.path: Path = original.path
         self.inputs: tuple[TensorSpec, ...] = original.inputs
         self.outputs: tuple[TensorSpec, ...] = original.outputs
-        self.metadata = original.metadata
-        self.threads, self.time_limit = original.threads, original.time_limit
+        self.metadata: Mapping[str, str] = original.metadata
+        self.threads: int = original.threads
+        self.time_limit: float | None = original.time_limit
         self.takes_batches = True
         self._kept: list[tuple[tuple[weakref.ref[NDArray[Any]], ...], Arrays]] = []
         self._lock = threading.Lock()
+        self._open_alone = open_alone
+        self._alone: CompiledDecoder | None = None
 
     @property
     def provider(self) -> str:
@@ -91,9 +98,27 @@ class CompiledDecoder:
         """Sides (h, w) of its masks."""
         return self._side, self._side
 
+    def run_alone(self) -> CompiledDecoder:
+        """Give a decoder that several threads may ask at once, as each run takes one alone.
+
+        It is opened when it is first asked for, shares what is known of pictures, and is closed
+        with this one.
+        """
+        with self._lock:
+            if self._alone is None:
+                if self.threads == 1 or self._open_alone is None:
+                    return self
+                graphs = (self._picture, *self._open_alone())
+                self._alone = CompiledDecoder(self, graphs, self._row, self._side)
+                self._alone.takes_batches = self.takes_batches
+                self._alone._kept, self._alone._lock = self._kept, self._lock
+            return self._alone
+
     def close(self) -> None:
-        """Free the memory of the three graphs."""
+        """Free the memory of the graphs."""
         self._kept.clear()
+        if self._alone is not None:
+            self._alone.close()
         for session in (self._picture, self._tokens, self._masks):
             session.close()
 
@@ -165,7 +190,7 @@ class CompiledDecoder:
                 feeds[spec.name] = np.zeros([side or 1 for side in spec.shape], np.float32)
         shared = self._picture.run(_take(self._picture, feeds))
         with self._lock:
-            self._kept = [
+            self._kept[:] = [
                 ((*map(weakref.ref, arrays),), shared),
                 *[entry for entry in self._kept if all(r() is not None for r in entry[0])],
             ][:_PICTURES]
