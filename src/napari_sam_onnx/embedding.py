@@ -126,6 +126,30 @@ class LowResMasks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """An object as it was found on one plane.
+
+    Parameters
+    ----------
+    low_res : LowResMask
+        Its logits; nowhere above 0 where it is not on the plane.
+    predicted_iou : float
+        The model's own estimate, 0 to 1.
+    presence : float
+        Logit that the object is on the plane.
+    """
+
+    low_res: LowResMask
+    predicted_iou: float
+    presence: float
+
+    @property
+    def present(self) -> bool:
+        """Whether the model holds the object to be on the plane."""
+        return self.presence > 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Proposals:
     """Objects that a model sees without being asked, most certain first.
 

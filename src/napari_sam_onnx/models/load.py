@@ -14,6 +14,7 @@ from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
 from napari_sam_onnx.models.store.fingerprint import fingerprint
+from napari_sam_onnx.models.store.integrity import sha256_of
 from napari_sam_onnx.models.store.places import compiled_dir
 
 if TYPE_CHECKING:
@@ -23,11 +24,18 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
+    from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
     from napari_sam_onnx.models.onnx.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
-_GRAPHS = ("encoder", "decoder", "model", "flows")  # roles in a card that are run
+_GRAPHS = ("encoder", "decoder", "model", "flows", "memory_encoder", "memory_attention", "times")
+"""Roles in a card that are run."""
+
+_MOST_GRAPHS = 5  # of a model that remembers
+
+_NUMBERS = ("constants", "parameters")
+"""Roles in a card that hold what is learned and in no graph."""
 
 
 def load_model(
@@ -38,15 +46,15 @@ def load_model(
     overrides: Mapping[str, object] | None = None,
     compiled: bool = True,
     time_limit: float | None = None,
-) -> OnnxModel | FlowModel:
+) -> OnnxModel | FlowModel | MemoryModel:
     """Open a model.
 
     Parameters
     ----------
     source : str, ModelCard, path or sequence of paths
         The id of a model in the catalogue, a card, or the files of a model: its encoder and
-        its decoder, in any order, or the one file that is both. Text that ends in ".onnx" is
-        a path.
+        its decoder, in any order, or the one file that is both; of one that remembers, all its
+        graphs and the JSON files beside them. Text that ends in ".onnx" is a path.
     provider : str
         Where to run: "auto", "cpu", "cuda", "tensorrt", "rocm", "migraphx", "directml",
         "openvino" or "coreml". One that fails is replaced by the CPU, with a warning.
@@ -65,7 +73,7 @@ def load_model(
 
     Returns
     -------
-    OnnxModel or FlowModel
+    OnnxModel, FlowModel or MemoryModel
         Close it to free its memory.
 
     Raises
@@ -83,10 +91,11 @@ def load_model(
     # ONNX Runtime is imported only here, so that commands which open no model start at once
     from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
+    from napari_sam_onnx.models.onnx.memory.layouts import has_memory
     from napari_sam_onnx.models.onnx.probes import probe_decoder
     from napari_sam_onnx.models.onnx.runtime import Session
 
-    name, paths, stated = _resolve(source)
+    name, paths, numbers, stated = _resolve(source)
     changes = {**stated, **(overrides or {})}
     sessions: list[Session] = []
     faster: CompiledDecoder | None = None
@@ -97,6 +106,14 @@ def load_model(
         if len(sessions) == 1 and is_flow_network(sessions[0]):
             key = fingerprint(paths, FLOWS_CONTRACT)
             return FlowModel(sessions[0], model_id=f"{name}@{key}", name=name)
+        if has_memory(sessions):
+            return _open_memory(name, sessions, numbers)
+        if len(sessions) > 2 or numbers:
+            raise ModelError(
+                f"A model is an encoder and a decoder, or one file that is both; got "
+                f"{len(paths) + len(numbers)} files, and none recalls what was seen on other "
+                "planes."
+            )
         encoder, decoder = _tell_apart(sessions)
         contract = detect_contract(
             None if encoder is None else (encoder.inputs, encoder.outputs),
@@ -128,23 +145,43 @@ def load_model(
     )
 
 
-def _resolve(source: ModelCard | Paths) -> tuple[str, list[Path], Mapping[str, object]]:
-    """Find name, files and overrides of a source."""
+def _open_memory(name: str, sessions: Sequence[Session], numbers: Sequence[Path]) -> MemoryModel:
+    """Open a model that follows objects through planes."""
+    from napari_sam_onnx.models.onnx.memory.constants import read_constants
+    from napari_sam_onnx.models.onnx.memory.layouts import sort_graphs
+    from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
+
+    layout, graphs = sort_graphs(sessions)
+    constants = read_constants(numbers)
+    paths = [graphs[role].path for role in sorted(graphs)]
+    stated = "".join(sha256_of(path, write_down=False) for path in numbers)
+    key = fingerprint(paths, layout.name + stated)
+    return MemoryModel(layout, graphs, constants, model_id=f"{name}@{key}", name=name)
+
+
+def _resolve(
+    source: ModelCard | Paths,
+) -> tuple[str, list[Path], list[Path], Mapping[str, object]]:
+    """Find name, graphs, files of numbers and overrides of a source."""
     if isinstance(source, str) and not source.lower().endswith(".onnx"):
         source = find_card(source)
     if isinstance(source, ModelCard):
-        graphs = [path for role, path in locate(source).items() if role in _GRAPHS]
+        found = locate(source)
+        graphs = [path for role, path in found.items() if role in _GRAPHS]
+        numbers = [path for role, path in found.items() if role in _NUMBERS]
         if not graphs:
             raise ModelError(f"The card of {source.id} names no encoder and no decoder.")
-        return source.id, graphs, source.overrides
+        return source.id, graphs, numbers, source.overrides
     wanted = "A model is an id, a card, or the paths of its encoder and decoder"
     paths = as_paths(source, wanted, ModelError)
-    if len(paths) not in (1, 2):
+    numbers = [path for path in paths if path.suffix.lower() == ".json"]
+    graphs = [path for path in paths if path not in numbers]
+    if not graphs or len(graphs) > _MOST_GRAPHS:
         raise ModelError(
             f"A model is an encoder and a decoder, or one file that is both; got {len(paths)} "
             "files."
         )
-    return paths[-1].stem, paths, {}
+    return graphs[-1].stem, graphs, numbers, {}
 
 
 def _tell_apart(sessions: Sequence[Session]) -> tuple[Session | None, Session]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.embedding import Embedding, LowResMasks, Proposals
+    from napari_sam_onnx.embedding import Embedding, LowResMasks, Proposals, Sighting
     from napari_sam_onnx.prompts import Prompts
 
 
@@ -56,3 +56,27 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free the model's memory; it cannot be used any more."""
+
+
+class ObjectTrack(Protocol):
+    """The memory of one object that is followed through planes; positions number them."""
+
+    def point(
+        self, position: int, embedding: Embedding, prompts: Prompts, *, reverse: bool = False
+    ) -> Sighting:
+        """Answer prompts on a plane, and remember the answer for all others.
+
+        On a plane to which the object was followed already (towards lower positions if
+        ``reverse``), they correct what is remembered.
+        """
+
+    def follow(self, position: int, embedding: Embedding, *, reverse: bool = False) -> Sighting:
+        """Find the object on the next plane, and remember how it looks there."""
+
+
+@runtime_checkable
+class MemorisingModel(Model, Protocol):
+    """A model that remembers objects, and finds them again on other planes."""
+
+    def start_track(self, planes: int) -> ObjectTrack:
+        """Begin to follow an object through so many planes; several tracks share embeddings."""

@@ -1,0 +1,1 @@
+"""Models that remember an object while it is followed through planes."""
