@@ -1,9 +1,9 @@
 """Objects followed through planes: our runner beside SAM 2's own video predictor.
 
-Random weights in a small SAM 2.1 (128 or 256 pixels, a shallow Hiera), exported in both layouts of
-`memory_graphs`, two objects through twenty planes of a drawn stack: forwards, both ways from the middle,
-and with a correction on a plane that was reached. The predictor sees the planes that we see, so
-that nothing but the graphs and the memory is compared.
+SAM 2.1 tiny with random weights at 128 pixels, exported in both layouts of `memory_graphs`; two
+objects through twenty planes of a drawn stack: forwards, both ways from the middle, and with a
+correction on a plane that was reached. The predictor sees the planes that we see, so that nothing
+but the graphs and the memory is compared.
 
     python -m benchmarks.exporters.memory
 """
@@ -152,7 +152,7 @@ def draw_planes(count: int, seed: int = 5) -> list[NDArray[np.uint8]]:
 
 
 def objects(at: int) -> dict[int, Prompts]:
-    """A click, and a box with two clicks, on the plane where they are given."""
+    """Point at both objects of a plane: by a click, and by a box with two clicks."""
     y, x = 60 + 2 * at, 90 + 3 * at
     v, u = 100 - at, 150 - 2 * at
     box = (v - 21, u - 21, v + 21, u + 21)
@@ -163,7 +163,7 @@ def objects(at: int) -> dict[int, Prompts]:
 
 
 def correction(at: int) -> Prompts:
-    """Two clicks on the first object."""
+    """Correct the first object of a plane by two clicks."""
     y, x = 60 + 2 * at, 90 + 3 * at
     return make_prompts([(y + 8, x), (y - 30, x - 40)], [1, 0], plane_shape=SHAPE)
 

@@ -342,4 +342,4 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
             f"{projection}.bias": layer.bias.detach().tolist(),
         }
     (folder / "constants.json").write_text(json.dumps(constants))
-    return sorted(folder.glob("*.onnx")) + [folder / "constants.json"]
+    return [*sorted(folder.glob("*.onnx")), folder / "constants.json"]
