@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load_text_model,
     )
     from napari_sam_onnx.prompts import PromptError
+    from napari_sam_onnx.propagate import propagate
     from napari_sam_onnx.recipes import Recipe
     from napari_sam_onnx.segmenter import Segmenter
     from napari_sam_onnx.stacks import automask_stack
@@ -49,6 +50,7 @@ _HOMES = {
     "load_detector": "models",
     "load_model": "models",
     "load_text_model": "models",
+    "propagate": "propagate",
     "to_rgb": "image",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "load_detector",
     "load_model",
     "load_text_model",
+    "propagate",
     "to_rgb",
 ]
 

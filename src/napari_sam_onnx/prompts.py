@@ -71,6 +71,7 @@ def make_prompts(
     mask: LowResMask | None = None,
     *,
     plane_shape: tuple[int, int],
+    alone: bool = True,
 ) -> Prompts:
     """Build prompts and check that they can be answered.
 
@@ -86,6 +87,9 @@ def make_prompts(
         An earlier answer of the same model on the same plane, to refine.
     plane_shape : (H, W)
         The plane that the prompts refer to.
+    alone : bool
+        Whether the prompts are all that is known of the object. False for a correction of what a
+        model remembers, which may be a background point and nothing else.
 
     Returns
     -------
@@ -118,7 +122,9 @@ def make_prompts(
             "pixels; move it inside."
         )
     corners = None if box is None else _check_box(box, plane_shape)
-    if corners is None and mask is None and not (signs == POSITIVE).any():
+    if not alone and corners is None and mask is None and not len(yx):
+        raise PromptError("A correction needs a point or a box.")
+    if alone and corners is None and mask is None and not (signs == POSITIVE).any():
         raise PromptError(
             "Add a point on the object or a box: background points alone say nothing."
         )

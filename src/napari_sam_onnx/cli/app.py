@@ -20,6 +20,7 @@ from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
 from napari_sam_onnx.cli.paths import check_words
+from napari_sam_onnx.cli.propagate import propagate
 from napari_sam_onnx.cli.replay import replay
 from napari_sam_onnx.cli.segment import segment
 from napari_sam_onnx.cli.similar import similar
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command(short_help="Find the objects in pictures and stacks.")(expand_settings(segment))
 app.command(short_help="Follow the objects of a time series.")(track)
+app.command(short_help="Follow objects that you point at through planes.")(propagate)
 app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Search the settings that reproduce labels.")(fit)

@@ -17,6 +17,8 @@ from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
 from napari_sam_onnx.models.store.shared_files import read_shared
 
+MOST_FILES = 7  # of a model that remembers: five graphs and two files of numbers
+
 models_app = typer.Typer(
     no_args_is_help=True,
     help="List, download, add, remove and check models.\n\n"
@@ -131,6 +133,12 @@ def add(
         Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
         typer.Argument(metavar="DECODER", help="The decoder's .onnx."),
     ] = None,
+    more: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(
+            metavar="MORE", help="Of a model that remembers: its other graphs and JSON files."
+        ),
+    ] = None,
     model_id: Annotated[str, typer.Option("--id", help="The id to give to the model.")] = "",
     name: Annotated[str, typer.Option(help="A name to show; the id where omitted.")] = "",
     licence: Annotated[str, typer.Option(help="The licence of the weights.")] = "",
@@ -150,6 +158,7 @@ def add(
         encoder,
         decoder,
         chosen,
+        more=more or (),
         name=name,
         licence=licence,
         copy=not in_place,
@@ -199,7 +208,7 @@ def clean(
 def check(
     model: Annotated[
         list[str],
-        typer.Argument(metavar="ID | ENCODER DECODER", help="An id, or one or two files."),
+        typer.Argument(metavar="ID | ENCODER DECODER", help="An id, or the files of a model."),
     ],
     image: Annotated[
         Optional[Path],  # noqa: UP045
@@ -211,9 +220,10 @@ def check(
     ] = 300.0,
 ) -> None:
     """Run one picture through a model: contract, shapes, times, and traps."""
-    from napari_sam_onnx.models.check import BATCH, check_flows, check_model
+    from napari_sam_onnx.models.check import BATCH, check_flows, check_memory, check_model
     from napari_sam_onnx.models.load import load_model
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
+    from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
 
     plane = None if image is None else _read_plane(image)
     opened = load_model(_pick_source(model), provider=provider, time_limit=time_limit)
@@ -229,6 +239,7 @@ def check(
             ]
             return _print_pairs(rows)
         report = check_model(opened, plane)
+        memory = check_memory(opened) if isinstance(opened, MemoryModel) else None
     finally:
         opened.close()
     count, height, width = report.candidates
@@ -248,6 +259,10 @@ def check(
     ]
     if report.disc_iou is not None:
         rows.append(("IoU with the disc", f"{report.disc_iou:.3f}"))
+    if memory is not None:
+        there = "present" if memory.presence > 0 else "absent"
+        rows.append(("followed to a plane", f"{memory.seconds * 1000:.0f} ms per object"))
+        rows.append(("IoU with a moved disc", f"{memory.iou:.3f}, {there}"))
     _print_pairs(rows)
     for finding in report.findings:
         typer.echo(f"! {finding}")
@@ -263,8 +278,8 @@ def _pick_source(words: Sequence[str]) -> str | list[Path]:
     """Tell an id from files: one word that is no existing file is an id."""
     if len(words) == 1 and not Path(words[0]).is_file() and not words[0].endswith(".onnx"):
         return words[0]
-    if len(words) > 2:
-        raise ModelError(f"Give an id, or an encoder and a decoder; got {len(words)} words.")
+    if len(words) > MOST_FILES:
+        raise ModelError(f"Give an id, or the files of one model; got {len(words)} words.")
     return [Path(word) for word in words]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam_onnx.models.load import load_model
-    from napari_sam_onnx.models.model import Model, ModelError
+    from napari_sam_onnx.models.model import MemorisingModel, Model, ModelError
     from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
     from napari_sam_onnx.models.store.cards import ModelCard
     from napari_sam_onnx.models.store.catalog import find_card, list_models
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxProposer",
+    "MemorisingModel",
     "Model",
     "ModelCard",
     "ModelError",
@@ -30,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "BoxProposer": "text.detectors",
+    "MemorisingModel": "model",
     "Model": "model",
     "ModelCard": "store.cards",
     "ModelError": "model",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
-from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import ensure_space, explain_write_error
 from napari_sam_onnx.models.store.external_data import find_external_data
@@ -40,6 +40,7 @@ def add_local(
     decoder: Path | None,
     model_id: str,
     *,
+    more: Sequence[Path] = (),
     name: str = "",
     licence: str = "",
     copy: bool = True,
@@ -56,6 +57,9 @@ def add_local(
         The decoder.
     model_id : str
         The id to give; lower-case letters, digits, ``.``, ``-``, ``_``.
+    more : sequence of Path
+        Of a model that remembers: its other graphs and the JSON files beside them, in any order
+        with the first two.
     name, licence : str, optional
         For the list; the id and "unknown" where omitted.
     copy : bool
@@ -80,13 +84,15 @@ def add_local(
     """
     _refuse_id(model_id)
     graphs = {"encoder": encoder, "decoder": decoder} if decoder else {"model": encoder}
+    if decoder is not None and more:
+        graphs = tell_roles([encoder, decoder, *more])
     sources: dict[str, Path] = {}
     for role, path in graphs.items():
         graph = Path(path).expanduser().absolute()
         if not graph.is_file():
             raise ModelError(f"There is no file {path}.")
         sources[role] = graph
-        for i, beside in enumerate(find_external_data(graph)):
+        for i, beside in enumerate([] if role in NUMBERS else find_external_data(graph)):
             sources[f"{role}_data{i + 1 if i else ''}"] = beside
     stated = dict(overrides or {})
     contract = (check or open_pair)([sources[role] for role in graphs], stated)
@@ -173,6 +179,35 @@ def open_pair(paths: Sequence[Path], overrides: Mapping[str, Any]) -> str:
         return model.contract_name
     finally:
         model.close()
+
+
+def tell_roles(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name the files of a model that remembers by what they are for, as cards name them.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, or they are no such model.
+    """
+    from napari_sam_onnx.models.onnx.memory.layouts import ROLES, sort_graphs
+    from napari_sam_onnx.models.onnx.runtime import Session
+
+    beside = [path for path in paths if path.suffix.lower() == ".json"]
+    if len(beside) > len(NUMBERS):
+        raise ModelError(f"A model has {len(NUMBERS)} JSON files at most; got {len(beside)}.")
+    sessions: list[Session] = []
+    try:
+        sessions += [
+            Session(path, provider="cpu", time_limit=TIME_LIMIT)
+            for path in paths
+            if path not in beside
+        ]
+        _, graphs = sort_graphs(sessions)
+        roles = {ROLES[what]: session.path for what, session in graphs.items()}
+    finally:
+        for session in sessions:
+            session.close()
+    return roles | dict(zip(NUMBERS, beside, strict=False))
 
 
 def _refuse_id(model_id: str) -> None:

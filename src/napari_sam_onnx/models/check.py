@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
+    from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
     from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
     from napari_sam_onnx.prompts import Prompts
 
@@ -34,6 +35,7 @@ BATCH = 16
 
 _PLANE = (420, 640)
 _CENTER, _RADIUS = (150.0, 440.0), 70.0
+_MOVED = 24  # pixels from plane to plane
 _SOUND = 0.5  # IoU with the disc below which something is read wrongly
 
 
@@ -90,6 +92,45 @@ class ModelReport:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryReport:
+    """What a model that remembers made of a disc that moved.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for one more plane of one object, the encoder's included.
+    iou : float
+        Overlap with the disc on the plane to which it was followed.
+    presence : float
+        Logit that the disc is there.
+    """
+
+    seconds: float
+    iou: float
+    presence: float
+
+
+def check_memory(model: MemoryModel) -> MemoryReport:
+    """Show a disc to a model that remembers, move it, and look for it on the next plane.
+
+    Raises
+    ------
+    ModelError
+        If one of the graphs fails.
+    """
+    moved = np.roll(draw_disc(), _MOVED, axis=1)
+    track = model.start_track(2)
+    prompts = make_prompts([_CENTER], plane_shape=_PLANE)
+    track.point(0, model.encode(draw_disc()), prompts)
+    started = time.perf_counter()
+    seen = track.follow(1, model.encode(moved))
+    seconds = time.perf_counter() - started
+    mask = mask_from_low_res(seen.low_res, _PLANE, seen.predicted_iou)
+    truth = Mask.from_array(np.roll(draw_disc_truth(), _MOVED, axis=1))
+    return MemoryReport(seconds, measure_iou(mask, truth), seen.presence)
+
+
+@dataclass(frozen=True, slots=True)
 class FlowReport:
     """What a check of a network without prompts saw.
 
@@ -136,12 +177,14 @@ def check_flows(model: FlowModel, image: NDArray[np.uint8] | None = None) -> Flo
     return FlowReport(model.description, picture, seconds, int((field.cell > 0).sum()))
 
 
-def check_model(model: OnnxModel, image: NDArray[np.uint8] | None = None) -> ModelReport:
+def check_model(
+    model: OnnxModel | MemoryModel, image: NDArray[np.uint8] | None = None
+) -> ModelReport:
     """Encode one picture, ask for the object in its middle, and report.
 
     Parameters
     ----------
-    model : OnnxModel
+    model : OnnxModel or MemoryModel
     image : (H, W, 3) uint8, optional
         RGB; a drawn disc where omitted.
 
@@ -176,7 +219,7 @@ def check_model(model: OnnxModel, image: NDArray[np.uint8] | None = None) -> Mod
     disc_iou = None if truth is None else measure_iou(mask, Mask.from_array(truth))
     row = model.contract
     return ModelReport(
-        contract=row.name,
+        contract=model.contract_name,
         exports=f"encoder: {row.encoder.summary}; decoder: {row.decoder.summary}",
         runs_on=model.description,
         picture="a drawn disc" if image is None else "your picture",
@@ -206,7 +249,9 @@ def draw_disc_truth() -> NDArray[np.bool_]:
     return inside
 
 
-def _make_prompt(model: OnnxModel, shape: tuple[int, int], where: Sequence[float]) -> Prompts:
+def _make_prompt(
+    model: OnnxModel | MemoryModel, shape: tuple[int, int], where: Sequence[float]
+) -> Prompts:
     """Make a click, or the box around it for models that take nothing else."""
     if model.contract.decoder.points:
         return make_prompts([where], plane_shape=shape)
@@ -216,7 +261,7 @@ def _make_prompt(model: OnnxModel, shape: tuple[int, int], where: Sequence[float
 
 
 def _find(
-    model: OnnxModel,
+    model: OnnxModel | MemoryModel,
     embedding: Embedding,
     prompt: Prompts,
     mask: Mask,
@@ -252,7 +297,7 @@ def _find(
     return found
 
 
-def _try_box(model: OnnxModel, embedding: Embedding, prompt: Prompts) -> list[str]:
+def _try_box(model: OnnxModel | MemoryModel, embedding: Embedding, prompt: Prompts) -> list[str]:
     """Ask once with a box, since some graphs refuse one that their inputs promise."""
     if not len(prompt.points):
         return []

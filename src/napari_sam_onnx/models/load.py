@@ -10,7 +10,7 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
-from napari_sam_onnx.models.store.cards import ModelCard
+from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
 from napari_sam_onnx.models.store.fingerprint import fingerprint
@@ -33,9 +33,6 @@ _GRAPHS = ("encoder", "decoder", "model", "flows", "memory_encoder", "memory_att
 """Roles in a card that are run."""
 
 _MOST_GRAPHS = 5  # of a model that remembers
-
-_NUMBERS = ("constants", "parameters")
-"""Roles in a card that hold what is learned and in no graph."""
 
 
 def load_model(
@@ -168,7 +165,7 @@ def _resolve(
     if isinstance(source, ModelCard):
         found = locate(source)
         graphs = [path for role, path in found.items() if role in _GRAPHS]
-        numbers = [path for role, path in found.items() if role in _NUMBERS]
+        numbers = [path for role, path in found.items() if role in NUMBERS]
         if not graphs:
             raise ModelError(f"The card of {source.id} names no encoder and no decoder.")
         return source.id, graphs, numbers, source.overrides

@@ -20,8 +20,12 @@ PURPOSES = {
     "tissue": "For tissue",
     "anything": "For anything",
     "words": "By words or by itself",
+    "time": "Through planes and time",
 }
 """What models are made for, and how a list says it."""
+
+NUMBERS = ("constants", "parameters")
+"""Roles of files that hold what is learned and in no graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ class ModelCard:
         if self.made_for:
             return self.made_for
         roles = {file.role for file in self.files}
+        if "memory_attention" in roles:
+            return "time"
         return "words" if roles & {"language_encoder", "detector", "flows"} else "anything"
 
     @property

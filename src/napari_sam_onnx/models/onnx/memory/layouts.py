@@ -26,6 +26,16 @@ ENCODER, DECODER, REMEMBER, RECALL, TIMES = "encoder", "decoder", "remember", "r
 encode how long ago something was seen."""
 
 
+ROLES = {
+    ENCODER: "encoder",
+    DECODER: "decoder",
+    REMEMBER: "memory_encoder",
+    RECALL: "memory_attention",
+    TIMES: "times",
+}
+"""What cards call them."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryLayout:
     """The names of inputs and outputs in one layout.
