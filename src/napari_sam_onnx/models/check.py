@@ -219,7 +219,7 @@ def check_model(
     disc_iou = None if truth is None else measure_iou(mask, Mask.from_array(truth))
     row = model.contract
     return ModelReport(
-        contract=model.contract_name,
+        contract=row.name,
         exports=f"encoder: {row.encoder.summary}; decoder: {row.decoder.summary}",
         runs_on=model.description,
         picture="a drawn disc" if image is None else "your picture",

@@ -48,7 +48,9 @@ class Contract:
 
     @property
     def name(self) -> str:
-        """The two letters, such as "E1 + A"."""
+        """The two letters, such as "E1 + A"; one where the files have one row together."""
+        if self.encoder.name == self.decoder.name:
+            return self.encoder.name
         return f"{self.encoder.name} + {self.decoder.name}"
 
 
