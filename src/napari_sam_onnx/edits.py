@@ -203,7 +203,7 @@ def keep_largest(mask: Mask) -> Mask:
     return crop_to_object(replace(mask, crop=pieces == largest))
 
 
-def smooth(mask: Mask, radius: float) -> Mask:
+def smooth(mask: Mask, radius: float, labels: Readable | None = None) -> Mask:
     """Round an outline: corners and notches narrower than about `radius` pixels go.
 
     A Gaussian of that width, at the level of a half; what lies beyond the plane counts as its
@@ -211,7 +211,7 @@ def smooth(mask: Mask, radius: float) -> Mask:
     """
     framed = _frame(mask, int(np.ceil(2 * radius)) + 1)
     blurred = ndimage.gaussian_filter(framed.crop.astype(np.float32), radius, mode="nearest")
-    rounded = blurred > 0.5
+    rounded = (blurred > 0.5) & (framed.crop | _free(labels, framed))
     return crop_to_object(replace(framed, crop=rounded)) if rounded.any() else mask
 
 
@@ -264,6 +264,11 @@ def split_by_stroke(mask: Mask, stroke: ArrayLike) -> list[Mask]:
         if parts.max() > 1:
             return _take_parts(mask, parts)
     raise LabelError("The stroke does not divide the object; draw it from side to side.")
+
+
+def differ(a: Mask, b: Mask) -> bool:
+    """Whether two masks of one plane differ in any pixel."""
+    return a.bbox != b.bbox or not np.array_equal(a.crop, b.crop)
 
 
 def is_background(mask: Mask) -> bool:

@@ -6,7 +6,7 @@ declared rule; the background is never an owner.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,21 @@ def check_label(label: int) -> int:
     if not 1 <= label <= LARGEST_LABEL:
         raise LabelError(
             f"The label {label} does not fit: a label image holds 1 to {LARGEST_LABEL}."
+        )
+    return int(label)
+
+
+def check_fits(label: int, dtype: np.dtype[Any]) -> int:
+    """Refuse a number that a label image of a type cannot hold.
+
+    Raises
+    ------
+    LabelError
+    """
+    check_label(label)
+    if label > np.iinfo(dtype).max:
+        raise LabelError(
+            f"The label {label} does not fit a label image of type {dtype}; convert it to uint32."
         )
     return int(label)
 
@@ -148,12 +163,7 @@ def commit_mask(
     LabelError
         If the shapes differ or the number does not fit.
     """
-    check_label(label)
-    if label > np.iinfo(labels.dtype).max:
-        raise LabelError(
-            f"The label {label} does not fit a label image of type {labels.dtype}; convert it to "
-            "uint32."
-        )
+    check_fits(label, labels.dtype)
     if labels.shape != tuple(mask.shape):
         raise LabelError(
             f"The mask belongs to a plane of {mask.shape[0]} × {mask.shape[1]} pixels and the "

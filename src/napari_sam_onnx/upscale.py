@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
@@ -147,6 +148,15 @@ class CandidateMasks(Sequence[Mask]):
         Pixels of the plane.
     region : Region, optional
         The part of the plane that was looked at, where it was not all of it.
+
+    Attributes
+    ----------
+    own : int
+        The candidate that the model's family shows first.
+    best : int
+        The one that is shown first here.
+    threshold : float
+        The objects are where the logits exceed it.
     """
 
     def __init__(
@@ -162,7 +172,8 @@ class CandidateMasks(Sequence[Mask]):
         self._low_res = [answer.mask(prompt, c) for c in range(answer.logits.shape[1])]
         self._plane_shape = plane_shape
         self._masks: dict[int, Mask] = {}
-        self.best = int(answer.best[prompt])
+        self.own = self.best = int(answer.best[prompt])
+        self.threshold = MASK_THRESHOLD
         self.scores = tuple(float(score) for score in answer.predicted_iou[prompt])
 
     def __len__(self) -> int:
@@ -185,9 +196,32 @@ class CandidateMasks(Sequence[Mask]):
     def _upscale(self, number: int) -> Mask:
         """Upscale a candidate inside what was looked at, and no further."""
         low_res, score, region = self._low_res[number], self.scores[number], self._region
+        shape = self._plane_shape if region is None else region.shape
+        mask = mask_from_low_res(low_res, shape, score, threshold=self.threshold)
+        return mask if region is None else move_mask(mask, region, self._plane_shape)
+
+    def logits(self, index: int) -> LowResMask:
+        """Return what a candidate is made of, its window in the plane."""
+        low_res, region = self._low_res[index], self._region
         if region is None:
-            return mask_from_low_res(low_res, self._plane_shape, score)
-        return move_mask(mask_from_low_res(low_res, region.shape, score), region, self._plane_shape)
+            return low_res
+        corner = np.array([*region.box[:2], *region.box[:2]], np.float32)
+        return replace(low_res, window=low_res.window + corner)
+
+    def restyle(self, best: int | None, threshold: float) -> CandidateMasks:
+        """Return the same candidates at another threshold, another one of them shown first.
+
+        Parameters
+        ----------
+        best : int or None
+            None, and one that there is not: the model's own choice.
+        threshold : float
+        """
+        made = copy(self)
+        made.best = best if best is not None and best < len(self) else self.own
+        made.threshold = threshold
+        made._masks = dict(self._masks) if threshold == self.threshold else {}
+        return made
 
     def is_upscaled(self, index: int) -> bool:
         """Whether a candidate has been looked at, so that it costs nothing now."""

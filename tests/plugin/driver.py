@@ -118,5 +118,9 @@ class Driver:
         return int(np.count_nonzero(layer.data)) if layer.visible else 0
 
     @property
+    def gestures_idle(self) -> bool:
+        return self.dock.gestures.current is None and self.points.mode == "add"
+
+    @property
     def points(self) -> Any:
         return self.session.layers.points

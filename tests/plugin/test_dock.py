@@ -47,6 +47,12 @@ def disc(center: tuple[float, float]) -> Any:
     return draw_discs((100, 120), [center], RADIUS) > 0
 
 
+def choose_overlap(panel: Any, policy: str) -> None:
+    """Choose a policy as a user does in the list."""
+    panel.overlap.setCurrentIndex(panel.overlap.findData(policy))
+    panel.overlap.activated.emit(panel.overlap.currentIndex())
+
+
 def test_click_accept_undo_redo(drive: Callable[..., Driver]) -> None:
     d = drive()
     d.click(*A)
@@ -226,7 +232,7 @@ def test_buttons_hands_and_closing(drive: Callable[..., Driver], qtbot: Any) -> 
     d.press(Qt.Key.Key_N)
     assert "labelled already" in d.said and d.ids == [1]
     assert len(d.points.data) == 1  # the prompts are not lost
-    panel.overwrite.setChecked(True)
+    choose_overlap(panel, "overwrite")
     d.press(Qt.Key.Key_N)
     assert d.ids == [2]
     target = d.commits.labels.layer
@@ -378,7 +384,7 @@ def test_a_dock_opened_again_goes_on_with_its_labels(drive: Callable[..., Driver
     d.click(*A)
     d.press(Qt.Key.Key_N)
     target = d.commits.labels.layer
-    d.dock.prompt_panel.overwrite.setChecked(True)
+    choose_overlap(d.dock.prompt_panel, "overwrite")
     d.viewer.window.remove_dock_widget(d.dock)
     d.dock.deleteLater()
     d.dock = SamDock(d.viewer, Engine(d.models.__getitem__))
@@ -387,7 +393,7 @@ def test_a_dock_opened_again_goes_on_with_its_labels(drive: Callable[..., Driver
     d.until(lambda: d.session.status.kind == "ready")
     assert d.commits.labels.layer is target
     assert d.dock.prompt_panel.target.currentText() == "cells labels"
-    assert not d.dock.prompt_panel.overwrite.isChecked()
+    assert d.dock.prompt_panel.overlap.currentData() == "keep"
     d.click(*B)
     d.press(Qt.Key.Key_N)
     assert d.ids == [1, 2] and d.commits.labels.layer is target
@@ -395,10 +401,13 @@ def test_a_dock_opened_again_goes_on_with_its_labels(drive: Callable[..., Driver
 
 def test_overwrite_is_for_one_picture(drive: Callable[..., Driver]) -> None:
     d = drive()
-    d.dock.prompt_panel.overwrite.setChecked(True)
+    choose_overlap(d.dock.prompt_panel, "overwrite")
     other = d.viewer.add_image(draw_discs((100, 120), [B], RADIUS), name="other")
     d.session.choose_layer(other)
-    assert not d.commits.overwrite and not d.dock.prompt_panel.overwrite.isChecked()
+    assert (
+        d.commits.rules.overlap == "keep"
+        and not d.dock.prompt_panel.overlap.currentData() == "overwrite"
+    )
 
 
 def test_undo_says_what_became_of_the_object(drive: Callable[..., Driver]) -> None:

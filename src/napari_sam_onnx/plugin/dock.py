@@ -14,10 +14,12 @@ from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
+from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
@@ -28,9 +30,12 @@ from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.commits import Commits
+from napari_sam_onnx.plugin.session.editing import Editor
+from napari_sam_onnx.plugin.session.gestures import Gestures
 from napari_sam_onnx.plugin.session.lanes import Calm
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
+from napari_sam_onnx.plugin.session.styles import Styles
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 if TYPE_CHECKING:
@@ -63,6 +68,9 @@ class SamDock(QWidget):
         self.session = Session(viewer, engine, calm=Calm)
         self.commits = Commits(self.session)
         self.axes = StackAxes(self.session)
+        self.gestures = Gestures(self.session)
+        self.editor = Editor(self.commits, self.gestures)
+        self.styles = Styles(self.commits)
         self.automatic = Automatic(self.session)
         self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
         self.shelf = ModelShelf(self.session.engine)
@@ -81,6 +89,8 @@ class SamDock(QWidget):
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
         self.automatic_panel = AutomaticPanel(self.session, self.automatic, self.stacks)
+        self.outline_panel = OutlinePanel(self.commits, self.styles)
+        self.edit_panel = EditPanel(self.session, self.gestures, self.editor)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.review_panel = ReviewPanel(self.reviewer)
@@ -95,7 +105,10 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
+            ("Automatic masks", self.automatic_panel, False),
             ("Whole objects of stacks", self.stack_panel, True),
+            ("Outlines", self.outline_panel, True),
+            ("Edit objects", self.edit_panel, True),
             ("Review", self.review_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
@@ -183,7 +196,14 @@ class SamDock(QWidget):
         layers = self.session.layers
         if not self._closed and layers is not self._bound_to:
             self._release()
-            made = bind(self.session, self.commits, self.reviewer, self.edits)
+            made = bind(
+                self.session,
+                self.commits,
+                self.reviewer,
+                self.edits,
+                self.gestures,
+                self.editor,
+            )
             self._release, self._bound_to = made, layers
 
     def _show_status(self) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.review import Reviewer, StackEdits
     from napari_sam_onnx.plugin.session.commits import Commits
+    from napari_sam_onnx.plugin.session.editing import Editor
+    from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.session import Session
 
 # Shorter movements between press and release are a click; napari's own points use the same.
@@ -53,12 +55,18 @@ BINDINGS = (
     Binding(("Control-Z",), "Ctrl+Z", "undo the last prompt or object"),
     Binding(("Control-Shift-Z",), "Ctrl+Shift+Z", "redo"),
     Binding(("W",), "W", "next candidate mask"),
+    Binding(("I",), "I", "invert the mask, where it is the background"),
     Binding(("Q",), "Q", "turbo: each click commits an object"),
     Binding(("B",), "B", "several: each click is an object of its own; N accepts all"),
     Binding(("H",), "H (hold)", "hide the preview"),
     Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
+    Binding(("M",), "M", "join: drag from one object to another, or click both"),
+    Binding(("X",), "X", "split: draw a stroke across an object, or click two of its parts"),
+    Binding(("=", "-"), "=, -", "grow or shrink the object under the cursor by a pixel"),
+    Binding(("F",), "F", "fill the holes of the object under the cursor"),
+    Binding(("Shift-F",), "Shift+F", "keep its largest piece alone"),
     Binding(("Shift-M",), "Shift+M", "join two whole objects: on the one, then on the other"),
     Binding(("Shift-X",), "Shift+X", "split the object: a new number from this plane on"),
     Binding(("Shift-Left",), "Shift+Left", "cut off what is of the object before this plane"),
@@ -70,7 +78,12 @@ BINDINGS = (
 
 
 def bind(
-    session: Session, commits: Commits, reviewer: Reviewer, edits: StackEdits
+    session: Session,
+    commits: Commits,
+    reviewer: Reviewer,
+    edits: StackEdits,
+    gestures: Gestures,
+    editor: Editor,
 ) -> Callable[[], None]:
     """Bind mouse and keys to the session's prompt layers.
 
@@ -91,7 +104,7 @@ def bind(
         layers.preview.layer.visible = before
 
     def leave() -> None:
-        if not edits.leave():
+        if not (gestures.end() or edits.leave()):
             commits.discard()
 
     def under(act: Callable[[int], None]) -> Callable[[Any], None]:
@@ -127,17 +140,31 @@ def bind(
     for layer in bound:
         for key, action in actions.items():
             layer.bind_key(key, action, overwrite=True)
-    # On the boxes it is napari's own, for ellipses.
-    layers.points.bind_key("E", lambda _: commits.correct_at(session.viewer.cursor.position))
+    # On the boxes some of these are napari's own.
+    on_points: dict[str, Callable[[Any], Any]] = {
+        "E": lambda _: commits.correct_at(session.viewer.cursor.position),
+        "I": lambda _: session.dialogue.invert(),
+        "M": lambda _: editor.ask("join"),
+        "X": lambda _: editor.ask("split"),
+        "=": lambda _: editor.change_under("grow", session.viewer.cursor.position),
+        "-": lambda _: editor.change_under("shrink", session.viewer.cursor.position),
+        "F": lambda _: editor.change_under("fill", session.viewer.cursor.position),
+        "Shift-F": lambda _: editor.change_under("largest", session.viewer.cursor.position),
+    }
+    for key, action in on_points.items():
+        layers.points.bind_key(key, action, overwrite=True)
 
     def on_press(layer: Layer, event: Any) -> Generator[None, None, None] | None:
+        if gestures.current is not None:
+            return _follow(session, gestures, event)
         return _drag(session, layer, event)
 
     # Ahead of napari's own callback, which adds the point with the sign decided here.
     layers.points.mouse_drag_callbacks.insert(0, on_press)
 
     def release() -> None:
-        layers.points.bind_key("E", None)
+        for key in on_points:
+            layers.points.bind_key(key, None)
         for layer in bound:
             for key in actions:
                 layer.bind_key(key, None)
@@ -145,6 +172,31 @@ def bind(
             layers.points.mouse_drag_callbacks.remove(on_press)
 
     return release
+
+
+def _follow(session: Session, gestures: Gestures, event: Any) -> Generator[None, None, None]:
+    """Take a click or a stroke of the left button for a gesture."""
+    gesture, start = gestures.current, session.to_plane(event.position)
+    if gesture is None or start is None or event.button != 1:
+        return
+    pressed, places, moved = np.array(event.pos), [start], False
+    yield
+    while event.type == "mouse_move":
+        event.handled = True  # the camera stays where it is
+        place = session.to_plane(event.position)
+        moved = moved or bool(np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS)
+        if place is not None and moved:
+            places.append(place)
+            session.draft_stroke(places, gesture.closed)
+        yield
+    if gestures.current is not gesture:
+        return
+    moved = moved or bool(np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS)
+    if moved:
+        last = session.to_plane(event.position)
+        gestures.stroke(places if last is None else [*places, last])
+    else:
+        gestures.click(start)
 
 
 def _drag(session: Session, layer: Any, event: Any) -> Generator[None, None, None]:

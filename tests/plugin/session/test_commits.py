@@ -9,6 +9,7 @@ import pytest
 
 from napari_sam_onnx.label_store import find_largest
 from napari_sam_onnx.plugin.session import numbers
+from napari_sam_onnx.plugin.session.rules import Rules
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench
 
@@ -69,9 +70,9 @@ def test_the_preview_is_what_is_written(bench: Bench) -> None:
     np.testing.assert_array_equal(layer.data == 5, shown)
     assert not (layer.data[:, 26] == 5).any()  # the sliver
     bench.commits.undo()
-    bench.commits.overwrite = True
+    bench.commits.rules = Rules("overwrite")
     assert bench.shown == DISC
-    bench.commits.overwrite = False
+    bench.commits.rules = Rules()
     assert bench.shown == shown.sum()
     bench.commits.labels.choose(None)
     assert bench.shown == DISC

@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.plugin.session.fit import fit_masks
+from napari_sam_onnx.plugin.session.rules import Rules
 
 SHAPE = (40, 40)
 
@@ -48,7 +49,7 @@ def test_crumbs_alone_are_refused_and_the_label_is_named() -> None:
     assert "only 27 of its 100 pixels" in fitted.problem
     (fitted,) = fit_masks(label((7, block(0, 0, 20, 20))), [cell])
     assert "none of it is free" in fitted.problem
-    (fitted,) = fit_masks(labels, [cell], overwrite=True)
+    (fitted,) = fit_masks(labels, [cell], Rules("overwrite"))
     assert fitted.mask is cell and not fitted.problem
     (fitted,) = fit_masks(labels, [cell], mine=[7])  # it corrects object 7
     assert fitted.mask.area == 99 and not fitted.problem
@@ -61,3 +62,31 @@ def test_objects_that_are_accepted_together_share_no_pixel() -> None:
     assert not (np.asarray(fitted[0].mask) & np.asarray(fitted[1].mask)).any()
     assert "open objects" in fitted[2].problem and not fitted[2].under
     assert "empty" in fit_masks(None, [Mask.from_array(np.zeros(SHAPE))])[0].problem
+
+
+def test_shared_pixels_are_split_at_the_border() -> None:
+    labels = label((7, block(5, 0, 15, 14)))
+    (fitted,) = fit_masks(labels, [block(5, 6, 15, 22)], Rules("split"))
+    assert fitted.mask.bbox == (5, 10, 15, 22) and fitted.takes and fitted.overlaps == 7
+    (kept,) = fit_masks(labels, [block(5, 6, 15, 22)], Rules("keep"))
+    assert kept.mask.bbox == (5, 14, 15, 22) and not kept.takes and kept.overlaps == 7
+    (inside,) = fit_masks(labels, [block(7, 3, 12, 10)], Rules("split"))
+    assert "labelled already as object 7" in inside.problem
+    (around,) = fit_masks(labels, [block(2, 0, 38, 38)], Rules("split"))
+    assert not np.asarray(around.mask)[5:15, :14].any()  # what is wholly covered keeps its pixels
+    (own,) = fit_masks(labels, [block(5, 6, 15, 22)], Rules("split"), mine=[7])
+    assert own.mask.bbox == (5, 6, 15, 22)
+
+
+def test_masks_are_tidied_before_they_are_fitted() -> None:
+    plane = np.asarray(block(5, 5, 25, 25)).copy()
+    plane[10, 10] = False
+    plane[30:32, 30:32] = plane[30, 5] = True
+    mask = Mask.from_array(plane)
+    (filled,) = fit_masks(None, [mask], Rules(least=3))
+    assert np.asarray(filled.mask)[10, 10] and not np.asarray(filled.mask)[30, 5]
+    assert np.asarray(filled.mask)[30, 30]
+    (one,) = fit_masks(None, [mask], Rules(largest=True))
+    assert one.mask.bbox == (5, 5, 25, 25) and not np.asarray(one.mask)[10, 10]
+    (smooth,) = fit_masks(None, [mask], Rules(smoothing=2.0))
+    assert not np.asarray(smooth.mask)[5, 5] and np.asarray(smooth.mask)[15, 15]

@@ -14,6 +14,7 @@ from tifffile import imread
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.session.engine import Engine
+from napari_sam_onnx.plugin.session.rules import Rules
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.samples import open_nuclei, sample_path
 from tests.fakes import ComponentModel, draw_discs
@@ -184,7 +185,7 @@ def test_existing_labels_are_never_overwritten_unless_asked(bench: Bench) -> Non
     bench.commits.accept()
     assert (layer.data[:30] == 7).all() and (layer.data == 8).any()
     bench.commits.undo()
-    bench.commits.overwrite = True
+    bench.commits.rules = Rules("overwrite")
     bench.commits.accept()
     np.testing.assert_array_equal(layer.data == 8, draw_discs((100, 120), [A], RADIUS) > 0)
     bench.commits.undo()

@@ -15,12 +15,14 @@ from napari.layers import Labels
 
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.label_store import make_labels
-from napari_sam_onnx.labels import commit_mask
+from napari_sam_onnx.labels import check_fits, commit_mask
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
 from napari_sam_onnx.plugin.layers.plane import Plane, pixel_indices, plane_index, take_plane
 from napari_sam_onnx.plugin.layers.snapshot import Paint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
@@ -156,6 +158,53 @@ def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint
     before = labels[rows, columns].copy()
     after = np.where(wanted[rows, columns], label, 0).astype(labels.dtype)
     return _write(layer, pixel_indices(rows, columns, plane), before, after)
+
+
+def rewrite_objects(
+    layer: Labels, plane: Plane, old: Sequence[int], new: Mapping[int, Mask]
+) -> Paint:
+    """Write objects instead of others on a plane, as one step of the layer's history.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    plane : Plane
+    old : sequence of int
+        Objects that go.
+    new : mapping of int to Mask
+        Objects that come, by their numbers. They keep off the pixels of all other objects.
+
+    Raises
+    ------
+    TargetError
+        If nothing changes.
+    LabelError
+        If the layer's type cannot hold a number.
+    """
+    labels = np.asarray(take_plane(layer.data, plane))
+    for label in new:
+        check_fits(label, labels.dtype)
+    gone = np.isin(labels, list(old))
+    rows, columns = np.flatnonzero(gone.any(axis=1)), np.flatnonzero(gone.any(axis=0))
+    boxes = [mask.bbox for mask in new.values() if mask]
+    if rows.size:
+        boxes.append((int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1))
+    if not boxes:
+        raise TargetError("There is nothing to change.")
+    y0, x0 = np.min(boxes, axis=0)[:2]
+    y1, x1 = np.max(boxes, axis=0)[2:]
+    part = labels[y0:y1, x0:x1]
+    written = np.where(gone[y0:y1, x0:x1], 0, part)
+    for label, mask in new.items():
+        (top, left), (height, width) = mask.origin, mask.crop.shape
+        there = written[top - y0 : top - y0 + height, left - x0 : left - x0 + width]
+        there[mask.crop & (there == 0)] = label
+    inside_rows, inside_columns = np.nonzero(written != part)
+    if not inside_rows.size:
+        raise TargetError("There is nothing to change.")
+    before = part[inside_rows, inside_columns].copy()
+    after = written[inside_rows, inside_columns]
+    return _write(layer, pixel_indices(inside_rows + y0, inside_columns + x0, plane), before, after)
 
 
 def erase_object(layer: Labels, plane: Plane, label: int, whole: bool) -> tuple[Paint, bool]:

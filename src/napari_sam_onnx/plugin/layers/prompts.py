@@ -32,6 +32,7 @@ SIGN = "positive"
 POSITIVE_COLOR = "#2ee66b"
 NEGATIVE_COLOR = "#ff3b3b"
 BOX_COLOR = "#2ee66b"
+STROKE_COLOR = "#ffd500"
 
 
 class PromptLayers:
@@ -56,7 +57,7 @@ class PromptLayers:
         turned: Callable[[], None],
     ) -> None:
         self._viewer, self._picture, self._edited, self._turned = viewer, picture, edited, turned
-        self._quiet = False
+        self._quiet = self._held = False
         geometry, ndim = geometry_of(picture), picture.main.ndim
         self.preview = Preview(picture)
         self.boxes = Shapes(
@@ -115,6 +116,13 @@ class PromptLayers:
         self._viewer.layers.selection.active = self.points
         self.points.mode = "add"
 
+    def hold(self, on: bool) -> None:
+        """Let clicks add no points for a while: they mean something else."""
+        if on != self._held:
+            self._held = on
+            self.points.mode = "pan_zoom" if on else "add"
+            self.points.mouse_pan = not on  # a stroke does not move the picture
+
     def explain_sleep(self) -> str:
         """Say why clicks and keys do not come here; "" where they do."""
         again = "press “Click objects” to go on"
@@ -127,7 +135,7 @@ class PromptLayers:
             return f"“{active.name}” is selected, so clicks and keys go to it; {again}."
         if not active.visible:
             return f"“{active.name}” is hidden, so clicks do nothing; {again}."
-        if not str(active.mode).startswith("add"):
+        if not str(active.mode).startswith("add") and not (self._held and active is self.points):
             return f"“{active.name}” is in {active.mode} mode, so clicks add nothing; {again}."
         if not self.preview_seen:
             return f"“{self.preview.layer.name}” is hidden, so masks are not seen; {again}."
@@ -185,6 +193,18 @@ class PromptLayers:
         """Show a box that is being drawn, beside the boxes of a snapshot."""
         with self.quiet():
             self._write_boxes((*kept.boxes, vertices))
+
+    def draft_stroke(self, vertices: NDArray[np.float64], kept: Snapshot, closed: bool) -> None:
+        """Show a stroke that is being drawn, beside the boxes of a snapshot."""
+        with self.quiet():
+            self._write_boxes(kept.boxes)
+            self.boxes.add(
+                [vertices],
+                shape_type="polygon" if closed and len(vertices) > 2 else "path",
+                edge_width=_line_width(self._picture),
+                edge_color=STROKE_COLOR,
+                face_color="transparent",
+            )
 
     def refit(self, picture: Picture) -> None:
         """Follow the picture where the user moved, turned or scaled it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
@@ -9,6 +10,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -23,9 +25,11 @@ from napari_sam_onnx.plugin.panels.widgets import (
     narrow_combo,
     narrow_form,
 )
+from napari_sam_onnx.plugin.session.rules import OVERLAPS
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.commits import Commits
+    from napari_sam_onnx.plugin.session.rules import Overlap
     from napari_sam_onnx.plugin.session.session import Session
 
 HIGHEST_SPIN = 2**31 - 1
@@ -44,8 +48,8 @@ class PromptPanel(QWidget):
         self.label.setToolTip("The number of the next object")
         self.label.setKeyboardTracking(False)
         ignore_wheel(self.label)
-        self.overwrite = QCheckBox("Overwrite")
-        self.overwrite.setToolTip("Let a new object take pixels of objects that exist")
+        self.overlap = narrow_combo()
+        fill_combo(self.overlap, [(text, name) for name, (text, _) in OVERLAPS.items()], "keep")
         self.turbo = QCheckBox("Turbo")
         self.turbo.setToolTip("Each click commits an object (Q)")
         self.each = QCheckBox("Several")
@@ -68,11 +72,10 @@ class PromptPanel(QWidget):
         form.addRow("Labels", self.target)
         form.addRow("Next label", self.label)
         ticks = QHBoxLayout()
-        ticks.setSpacing(12)
-        ticks.addWidget(self.overwrite)
+        ticks.setSpacing(8)
+        ticks.addWidget(self.overlap, 1)
         ticks.addWidget(self.turbo)
         ticks.addWidget(self.each)
-        ticks.addStretch(1)
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         for button in (self.accept, self.discard, self.undo, self.redo):
@@ -89,7 +92,7 @@ class PromptPanel(QWidget):
 
         self.target.activated.connect(self._choose_target)
         self.label.valueChanged.connect(self._choose_label)
-        self.overwrite.toggled.connect(self._choose_overwrite)
+        self.overlap.activated.connect(self._choose_overlap)
         self.turbo.clicked.connect(lambda: commits.toggle_turbo())
         self.each.clicked.connect(session.choose_each_click)
         self.click.clicked.connect(session.renew_layers)
@@ -106,6 +109,7 @@ class PromptPanel(QWidget):
             commits.changed,
         ):
             signal.connect(self.refresh)
+        commits.ask_overlap = self._ask_overlap
         self.refresh_target()
         self.refresh()
 
@@ -122,7 +126,9 @@ class PromptPanel(QWidget):
     def refresh(self) -> None:
         """Show what can be done with the prompts."""
         session, commits = self.session, self.commits
-        self.overwrite.setChecked(commits.overwrite)
+        overlap = commits.rules.overlap
+        self.overlap.setCurrentIndex(list(OVERLAPS).index(overlap))
+        self.overlap.setToolTip(f"Where a new object overlaps: {OVERLAPS[overlap][1]}")
         self.turbo.setChecked(commits.turbo)
         self.each.setChecked(session.each_click)
         ready = session.picture is not None
@@ -158,8 +164,22 @@ class PromptPanel(QWidget):
     def _choose_label(self, label: int) -> None:
         self.commits.labels.next_label = label
 
-    def _choose_overwrite(self, on: bool) -> None:
-        self.commits.overwrite = on
+    def _choose_overlap(self, index: int) -> None:
+        self.commits.rules = replace(self.commits.rules, overlap=self.overlap.itemData(index))
+
+    def _ask_overlap(self, sentence: str) -> Overlap | None:
+        """Ask what becomes of pixels that are labelled already."""
+        box = QMessageBox(self)
+        box.setWindowTitle("Overlap")
+        box.setText(f"{sentence} What becomes of the pixels of both?")
+        buttons = {
+            box.addButton(text, QMessageBox.ButtonRole.AcceptRole): name
+            for name, (text, _) in OVERLAPS.items()
+            if name != "ask"
+        }
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.exec()
+        return next((name for b, name in buttons.items() if b is box.clickedButton()), None)
 
 
 def make_key_help() -> QWidget:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.edits import is_background
 from napari_sam_onnx.plugin.layers.objects import has_points
 from napari_sam_onnx.plugin.layers.placing import explain_no_plane
 from napari_sam_onnx.plugin.status import Status
@@ -55,6 +56,8 @@ def _describe_answers(session: Asked) -> Status:
         (mask,) = masks
         if problems and problems[0]:
             return Status(problems[0])
+        if is_background(mask):
+            return Status("This mask is the background: I takes what it leaves, inverted.")
         if is_doubtful(mask):
             return Status(
                 f"A doubtful mask (score {_percent(mask)}): look at it, correct it by clicks, or "

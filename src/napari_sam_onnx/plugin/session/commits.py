@@ -7,6 +7,7 @@ comes, where they were accepted for, and their prompts leave the canvas at once 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,11 @@ from napari_sam_onnx.plugin.session.picking import open_object, pick
 from napari_sam_onnx.plugin.session.walking import walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Labels
 
+    from napari_sam_onnx.plugin.session.rules import Overlap, Rules
     from napari_sam_onnx.plugin.session.session import Session
 
 NOTHING = "There is nothing to accept; click on an object first."
@@ -41,19 +45,26 @@ class Commits:
     Attributes
     ----------
     changed : Signal
-        There is something else to undo or redo, or `turbo` or `overwrite` is another.
+        There is something else to undo or redo, or `turbo` or `rules` are others.
     walked : Signal
         A step was undone or done again: the step, and whether it was undone.
+    accepted : Signal
+        The user looked at masks and accepted them: the request about them, and the masks.
+    ask_overlap : callable
+        Asked what to do where a new object overlaps one that exists, as the rules may say: takes a
+        sentence and returns an overlap policy, or None to write nothing.
     """
 
     changed = Signal()
     walked = Signal(object, bool)
+    accepted = Signal(object, object)
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.history = History()
         self.labels = LabelTarget(session)
         self.turbo = False
+        self.ask_overlap: Callable[[str], Overlap | None] = lambda _: None
         self.painter = Painter(session, self.labels, self.history)
         self.painter.changed.connect(self.changed.emit)
         session.dialogue.fit = self.painter.fit_here
@@ -62,14 +73,14 @@ class Commits:
         self.labels.changed.connect(session.dialogue.fit_again)
 
     @property
-    def overwrite(self) -> bool:
-        """Whether new objects take pixels of objects that exist."""
-        return self.painter.overwrite
+    def rules(self) -> Rules:
+        """How new objects are written."""
+        return self.painter.rules
 
-    @overwrite.setter
-    def overwrite(self, on: bool) -> None:
-        if on != self.painter.overwrite:
-            self.painter.overwrite = on
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        if rules != self.painter.rules:
+            self.painter.rules = rules
             self.session.dialogue.fit_again()
             self.changed.emit()
 
@@ -96,13 +107,15 @@ class Commits:
             return
         step.replacing = replacing
         if len(session.answers) < len(request.prompts) or not session.dialogue.answered:
-            self._do(step)
+            self.record(step)
             session.replace_prompts(step.after)
             self.painter.ask(step)
             return
         session.dialogue.fit_again()
         masks = [answer.mask for answer in session.answers]
-        fitted = session.fitted
+        if self.rules.overlap == "ask" and not replacing and not self._ask_overlap(step):
+            return
+        fitted = self.painter.fit_here(masks, request.plane, step.rules)
         done = [i for i, fit in enumerate(fitted) if not fit.problem or (replacing and fit.under)]
         refused = [fit.problem for i, fit in enumerate(fitted) if i not in done]
         if not done:
@@ -120,7 +133,8 @@ class Commits:
         step.after = without_objects(prompts, request.plane, session.each_click, done)
         if not refused:
             step.after = without_plane(prompts, request.plane)
-        self._do(step)
+        self.record(step)
+        self.accepted.emit(step.request, [masks[i] for i in done])
         session.replace_prompts(step.after)
         self.painter.paint_when_numbered(step, [masks[i] for i in done])
         if refused and not step.cancelled:
@@ -136,7 +150,7 @@ class Commits:
         if after.equals(session.prompts):
             session.say("There is nothing to discard.")
             return
-        self._do(Step(session.plane, session.prompts, after))
+        self.record(Step(session.plane, session.prompts, after))
         session.replace_prompts(after)
 
     def undo(self) -> None:
@@ -189,7 +203,7 @@ class Commits:
             session.fail(error)
             return
         assert session.prompts is not None
-        self._do(Step(plane, session.prompts, session.prompts, paints=(paint,)))
+        self.record(Step(plane, session.prompts, session.prompts, paints=(paint,)))
         session.dialogue.fit_again()
         back = "Ctrl+Z brings it back"
         if whole:
@@ -224,11 +238,7 @@ class Commits:
         self.labels.choose(layer)
         if session.plane is not None and session.prompts is not None:
             prompts = session.prompts
-            self._do(Step(session.plane, prompts, prompts, made=layer, target=before))
-
-    def record(self, step: Step) -> None:
-        """Take what was done elsewhere as a step that can be undone."""
-        self._do(step)
+            self.record(Step(session.plane, prompts, prompts, made=layer, target=before))
 
     def close(self) -> None:
         """Let go of all label images; what still waits is not written."""
@@ -236,11 +246,26 @@ class Commits:
         self.history.clear()
         self.labels.close()
 
-    # Inside
-
-    def _do(self, step: Step) -> None:
+    def record(self, step: Step) -> None:
+        """Add what was done to what can be undone."""
         self.history.push(step)
         self.changed.emit()
+
+    # Inside
+
+    def _ask_overlap(self, step: Step) -> bool:
+        """Ask what becomes of pixels that are labelled already; whether to go on."""
+        overlapped = sorted({fit.overlaps for fit in self.session.fitted if fit.overlaps})
+        if not overlapped:
+            return True
+        names = " and ".join(str(label) for label in overlapped)
+        many = "s" * (len(overlapped) > 1)
+        reply = self.ask_overlap(f"This overlaps object{many} {names}.")
+        if reply is None:
+            self.session.say("Nothing was written; the object is still open.")
+            return False
+        step.rules = replace(self.rules, overlap=reply)
+        return True
 
     def _on_edited(self, before: Snapshot, after: Snapshot) -> None:
         """Record what the user did to the prompts; in turbo, commit it."""
@@ -248,7 +273,7 @@ class Commits:
         assert plane is not None
         at_once = self.turbo and after.correction_on(plane) is None
         if not (at_once and self._commit_new(before, after)):
-            self._do(Step(plane, before, after))
+            self.record(Step(plane, before, after))
 
     def _commit_new(self, before: Snapshot, after: Snapshot) -> bool:
         """Commit the click or the box that an edit added; whether it added one."""
@@ -267,14 +292,15 @@ class Commits:
             session.fail(error)
             return True
         step.after, step.asked = before, added
-        self._do(step)
+        self.record(step)
         self.painter.ask(step)
         return True
 
     def _on_detached(self) -> None:
         """Forget what belonged to the old picture; what was accepted on it is still written."""
         self.history.clear()
-        self.overwrite = False  # a choice for one picture, dangerous on the next
+        if self.rules.overlap == "overwrite":  # a choice for one picture, dangerous on the next
+            self.rules = replace(self.rules, overlap="keep")
         self.changed.emit()
 
 

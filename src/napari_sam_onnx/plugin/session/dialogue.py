@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
+from napari_sam_onnx.edits import invert
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.session.advice import is_doubtful
@@ -21,6 +22,7 @@ from napari_sam_onnx.plugin.session.engine import Request
 from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.prompts import PromptError
+from napari_sam_onnx.style import Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +53,8 @@ class Dialogue:
         Says what of masks would be written.
     fitted : tuple of Fitted
         What of the answers would be written.
+    style : Style
+        How answers are taken.
     changed : Signal
         `answers` are others, or another candidate is chosen.
     loaded : Signal
@@ -66,6 +70,7 @@ class Dialogue:
         self.answers: tuple[Answer, ...] = ()
         self.fit: Fit = fit_anywhere
         self.fitted: tuple[Fitted, ...] = ()
+        self.style = Style()
         self._current = 0
         self._book = AnswerBook()
         self._numbers = count(1)
@@ -166,12 +171,31 @@ class Dialogue:
         known = {answer.key: answer for answer in self.answers}
         self._show_known({**known, adopted.key: adopted})
 
+    def invert(self) -> None:
+        """Show what the mask of the object that was edited last leaves of the plane."""
+        answer = self.answer
+        if answer is None:
+            self.scene.say("There is no mask yet; click on an object first.", "error")
+            return
+        self.adopt(invert(answer.mask))
+
+    def find(self, request: Request, prompts: Prompts) -> Answer | None:
+        """Return what was answered lately to other prompts on the plane of a request, or None."""
+        return self._book.find(replace(request, prompts=(prompts,)).keys[0])
+
+    def answer_anew(self) -> None:
+        """Forget the answers, which were given in another style, and ask again."""
+        self.clear()
+        self.refresh()
+
     # Requests
 
     def make_request(self, plane: Plane, objects: tuple[Prompts, ...]) -> Request:
         """Build a request about some objects of a plane."""
         assert self.scene.reader is not None
-        return Request(next(self._numbers), self.scene.source, self.scene.reader, plane, objects)
+        return Request(
+            next(self._numbers), self.scene.source, self.scene.reader, plane, objects, self.style
+        )
 
     def ask(
         self,

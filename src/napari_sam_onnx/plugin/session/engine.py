@@ -7,7 +7,7 @@ plugin, one call at a time.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.looks import look_smaller
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
+from napari_sam_onnx.style import Style, apply_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,8 @@ class Request:
     prompts : tuple of Prompts
         One per object, in plane pixels, as the user drew them; none where the plane is only to
         be encoded.
+    style : Style
+        How answers are taken.
     """
 
     number: int
@@ -53,6 +56,7 @@ class Request:
     reader: Reader
     plane: Plane
     prompts: tuple[Prompts, ...] = ()
+    style: Style = field(default_factory=Style)
 
     @property
     def answerable(self) -> bool:
@@ -185,7 +189,11 @@ class Engine:
             ]
             masks = answer_prompts(model, embedding, prompts)
             read = partial(request.reader.read, request.plane)
-            return look_smaller(masks, prompts, model, embedding, read, self.cache)
+            masks = look_smaller(masks, prompts, model, embedding, read, self.cache)
+            return [
+                apply_style(mask, asked, request.style)
+                for mask, asked in zip(masks, prompts, strict=True)
+            ]
 
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""

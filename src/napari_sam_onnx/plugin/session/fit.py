@@ -1,6 +1,6 @@
 """What a mask becomes when it is accepted, beside the labels that exist. Pure: nothing is written.
 
-Labels that exist keep their pixels unless the user overwrites. What is left of a mask then is
+Labels that exist keep their pixels unless the rules say otherwise. What is left of a mask then is
 written only where it is one sensible object: crumbs between two labels are none.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam_onnx.masks import Mask, crop_to_object
+from napari_sam_onnx.plugin.session.rules import Rules, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,8 @@ LEAST_PART = 0.5
 
 LEAST_PIECE = 0.1
 """Pieces cut off by labels are left out unless they have more than this share of the mask."""
+
+PLAIN = Rules()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,17 +41,23 @@ class Fitted:
         Why nothing is written, in one sentence; "" where there is no problem.
     under : int
         The label that has most of the mask's pixels, where that is the problem; else 0.
+    takes : bool
+        Whether pixels of labels that exist are among those that are written.
+    overlaps : int
+        A label that the mask overlaps, whoever gets the pixels; 0 where none.
     """
 
     mask: Mask
     problem: str = ""
     under: int = 0
+    takes: bool = False
+    overlaps: int = 0
 
 
 def fit_masks(
     labels: NDArray[np.integer] | None,
     masks: Sequence[Mask],
-    overwrite: bool = False,
+    rules: Rules = PLAIN,
     mine: Sequence[int] = (),
 ) -> tuple[Fitted, ...]:
     """Say what is written when masks are accepted, one after the other.
@@ -58,8 +67,8 @@ def fit_masks(
     labels : (H, W) array of int or None
         The plane of the label image; None where there is none yet.
     masks : sequence of Mask
-    overwrite : bool
-        Whether masks take pixels of labels that exist.
+    rules : Rules
+        Whose pixels they may take, and how they are tidied up first.
     mine : sequence of int
         For each mask the label that it replaces, whose pixels count as free; 0 for none.
 
@@ -71,7 +80,7 @@ def fit_masks(
     for number, mask in enumerate(masks):
         own = mine[number] if number < len(mine) else 0
         earlier = [done.mask for done in fitted if not done.problem]
-        fitted.append(_fit(labels, mask, earlier, overwrite, own))
+        fitted.append(_fit(labels, tidy(mask, rules), earlier, rules, own))
     return tuple(fitted)
 
 
@@ -79,7 +88,7 @@ def _fit(
     labels: NDArray[np.integer] | None,
     mask: Mask,
     earlier: Sequence[Mask],
-    overwrite: bool,
+    rules: Rules,
     own: int,
 ) -> Fitted:
     if not mask:
@@ -87,21 +96,59 @@ def _fit(
     free = mask.crop.copy()
     for other in earlier:  # of one acceptance: the one that was begun first keeps its pixels
         _cut(free, mask, other)
-    there = None
-    if labels is not None and not overwrite:
+    there, others, takes = None, np.zeros(mask.crop.shape, bool), False
+    if labels is not None:
         there = np.asarray(labels[mask.slices])
-        free &= (there == 0) | (there == own) if own else there == 0
+        others = mask.crop & (there != 0) & (there != own)
+    overlaps = _most(there, others) if there is not None else 0
+    if overlaps and labels is not None and rules.overlap == "split":
+        free &= ~(others & ~_nearer(labels, mask, others))
+    elif rules.overlap != "overwrite":
+        free &= ~others
+    takes = bool((free & others).any())
     area = mask.area
     left = int(np.count_nonzero(free))
     if left == area:
-        return Fitted(mask)
+        return Fitted(mask, takes=takes, overlaps=overlaps)
     pieces, count = ndimage.label(free, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     largest = int(sizes.max(initial=0))
     if largest < LEAST_PART * area:
         return _refuse(mask, there, left, own)
     kept = np.concatenate([[False], (sizes > LEAST_PIECE * area) | (sizes == largest)])
-    return Fitted(crop_to_object(replace(mask, crop=kept[pieces])))
+    return Fitted(crop_to_object(replace(mask, crop=kept[pieces])), takes=takes, overlaps=overlaps)
+
+
+def _most(there: NDArray[np.integer], where: NDArray[np.bool_]) -> int:
+    """Return the label that has most of some pixels; 0 for no pixels."""
+    found, counts = np.unique(there[where], return_counts=True)
+    return int(found[np.argmax(counts)]) if found.size else 0
+
+
+def _nearer(
+    labels: NDArray[np.integer], mask: Mask, others: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which pixels of a mask that labels have lie nearer to the rest of the mask than to theirs."""
+    y0, x0, y1, x1 = mask.bbox
+    rim_y, rim_x = y1 - y0, x1 - x0  # a label's own pixels may all lie beside the mask
+    top, left = max(0, y0 - rim_y), max(0, x0 - rim_x)
+    bottom, right = min(mask.shape[0], y1 + rim_y), min(mask.shape[1], x1 + rim_x)
+    around = np.asarray(labels[top:bottom, left:right])
+    inside = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+    alone = np.zeros(around.shape, bool)
+    alone[inside] = mask.crop & ~others
+    if not alone.any():
+        return np.zeros(mask.crop.shape, bool)
+    shared = np.zeros(around.shape, bool)
+    shared[inside] = others
+    to_mask = ndimage.distance_transform_edt(~alone)[inside]
+    nearer = np.zeros(mask.crop.shape, bool)
+    for label in np.unique(around[shared]):
+        own = (around == label) & ~shared
+        if own.any():
+            here = others & (around[inside] == label)
+            nearer |= here & (to_mask < ndimage.distance_transform_edt(~own)[inside])
+    return nearer
 
 
 def _refuse(mask: Mask, there: NDArray[np.integer] | None, left: int, own: int) -> Fitted:
@@ -119,6 +166,7 @@ def _refuse(mask: Mask, there: NDArray[np.integer] | None, left: int, own: int) 
         f"This is labelled already as object {under} ({free}): Shift+N replaces object {under}, "
         "“Overwrite” takes its pixels.",
         under,
+        overlaps=under,
     )
 
 

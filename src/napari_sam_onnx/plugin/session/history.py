@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.layers.snapshot import Lineage, Paint, Snapshot
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.label_target import Home
+    from napari_sam_onnx.plugin.session.rules import Rules
 
 MAX_STEPS = 200
 
@@ -46,6 +47,10 @@ class Step:
         The prompts of what was accepted, which return where it cannot be written.
     replacing : bool
         Whether accepted objects take the place of the labels under them.
+    rules : Rules or None
+        How accepted objects are written.
+    what : str
+        What an edit of labels made, such as "objects 3 and 5 as one".
     pending : bool
         Accepted objects have still to be answered or numbered before they can be painted.
     cancelled : bool
@@ -63,6 +68,8 @@ class Step:
     request: Request | None = None
     asked: Snapshot | None = None
     replacing: bool = False
+    rules: Rules | None = None
+    what: str = ""
     pending: bool = False
     cancelled: bool = False
 

@@ -26,6 +26,7 @@ from napari_sam_onnx.plugin.layers.placing import is_empty, join, on_plane, with
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.history import Step
+from napari_sam_onnx.plugin.session.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +55,8 @@ class Painter:
 
     Attributes
     ----------
-    overwrite : bool
-        Whether new objects take pixels of objects that exist.
+    rules : Rules
+        How new objects are written.
     changed : Signal
         Objects were written, or could not be.
     """
@@ -66,7 +67,7 @@ class Painter:
         self.session = session
         self.labels = labels
         self.history = history
-        self.overwrite = False
+        self.rules = Rules()
         self._waiting: list[Step] = []
 
     @property
@@ -91,6 +92,7 @@ class Painter:
             )
         step.home, step.request = self.labels.home(), request
         step.asked = on_plane(prompts, request.plane)
+        step.rules = self.rules
         return step
 
     def _wait(self, step: Step) -> None:
@@ -141,7 +143,7 @@ class Painter:
                         paints.append(replace_object(layer, fit.mask, plane, own))
                         continue
                     label = numbers.find_free(plane)
-                    paints.append(paint_mask(layer, fit.mask, plane, label, self.overwrite))
+                    paints.append(paint_mask(layer, fit.mask, plane, label, fit.takes))
                     numbers.take(paints[-1:])
         except Exception as error:  # a lazy array refuses to be written in its own way
             if paints:
@@ -174,28 +176,31 @@ class Painter:
         if any(tuple(mask.shape) != shape for mask in masks):
             raise TargetError("The picture has another shape now; the object was not written.")
         labels = _read_labels(step.home.layer, step.plane)
-        fitted = fit_masks(labels, masks, self.overwrite, mine)
+        fitted = fit_masks(labels, masks, step.rules or self.rules, mine)
         if step.replacing and any(fit.under for fit in fitted):
             mine = [own or fit.under for own, fit in zip(mine, fitted, strict=True)]
-            fitted = fit_masks(labels, masks, self.overwrite, mine)
+            fitted = fit_masks(labels, masks, step.rules or self.rules, mine)
         problem = next((fit.problem for fit in fitted if fit.problem), "")
         if problem:
             raise TargetError(problem)
         return list(zip(fitted, mine, strict=True))
 
-    def fit_here(self, masks: Sequence[Mask], plane: Plane) -> tuple[Fitted, ...]:
-        """Say what accepting the open objects would write now."""
+    def fit_here(
+        self, masks: Sequence[Mask], plane: Plane, rules: Rules | None = None
+    ) -> tuple[Fitted, ...]:
+        """Say what accepting the open objects would write now, by other rules where given."""
+        rules = self.rules if rules is None else rules
         session = self.session
         picture, prompts = session.picture, session.prompts
         if picture is None or prompts is None:
-            return fit_masks(None, masks)
+            return fit_masks(None, masks, rules)
         layer = self.labels.layer
         fits = layer is not None and can_be_target(layer, picture)
         correction = prompts.correction_on(plane)
         if correction is not None and correction.layer is not layer:
             prompts = replace(prompts, corrections=())
         mine = [_corrected(prompts, plane, answer.prompts) for answer in session.answers]
-        return fit_masks(_read_labels(layer, plane) if fits else None, masks, self.overwrite, mine)
+        return fit_masks(_read_labels(layer, plane) if fits else None, masks, rules, mine)
 
     def _give_back(self, step: Step, error: Exception) -> None:
         """Forget a commit that failed and say why; its prompts return where their plane is free."""

@@ -44,9 +44,18 @@ def pick(
         If there is none.
     """
     pixel = session.to_plane(world)
-    if session.plane is None or session.prompts is None or pixel is None:
+    if pixel is None:
         raise TargetError("There is no picture under the cursor.")
-    y, x = (round_half_up(value) for value in pixel)
+    return pick_at(session, layers, pixel)
+
+
+def pick_at(
+    session: Session, layers: Sequence[Labels | None], place: tuple[float, float]
+) -> tuple[Labels, int, Plane]:
+    """Find the labelled object at a place ``(y, x)`` of the plane that is shown; see `pick`."""
+    if session.plane is None or session.prompts is None:
+        raise TargetError("There is no picture under the cursor.")
+    y, x = (round_half_up(value) for value in place)
     for layer in layers:
         if layer is None:
             raise TargetError("There are no labels yet; accept an object first.")

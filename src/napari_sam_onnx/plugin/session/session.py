@@ -22,7 +22,7 @@ from napari_sam_onnx.plugin.layers.placing import (
     move_sliders,
     without_plane,
 )
-from napari_sam_onnx.plugin.layers.plane import box_vertices, to_plane
+from napari_sam_onnx.plugin.layers.plane import box_vertices, from_plane, plane_shape, to_plane
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise
 from napari_sam_onnx.plugin.session.dialogue import Dialogue, fit_anywhere
@@ -32,7 +32,7 @@ from napari_sam_onnx.plugin.session.watching import Watcher
 from napari_sam_onnx.plugin.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image
@@ -227,8 +227,22 @@ class Session:
         if self.layers is not None and self.plane is not None and self._prompts is not None:
             self.layers.draft_box(box_vertices(corners, self.plane), self._prompts)
 
+    def draft_stroke(self, places: Sequence[tuple[float, float]], closed: bool = False) -> None:
+        """Show a stroke through places ``(y, x)`` of the plane while it is being drawn."""
+        if self.layers is not None and self.plane is not None and self._prompts is not None:
+            vertices = from_plane(places, self.plane)
+            self.layers.draft_stroke(vertices, self._prompts, closed)
+
+    def mark(self, place: tuple[float, float]) -> None:
+        """Show a place ``(y, x)`` of the plane that something else is waited for with."""
+        if self.picture is not None and self.plane is not None:
+            y, x = place
+            arm = max(1.0, max(plane_shape(self.picture.shape, self.plane)) / 150)
+            cross = [(y - arm, x - arm), (y + arm, x + arm), (y, x), (y - arm, x + arm)]
+            self.draft_stroke([*cross, (y + arm, x - arm)])
+
     def drop_draft(self) -> None:
-        """Take back a box that was begun and not drawn."""
+        """Take back what was begun and not drawn to its end."""
         if self.layers is not None and self._prompts is not None:
             self.layers.write(self._prompts)
 

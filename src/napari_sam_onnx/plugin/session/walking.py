@@ -54,6 +54,9 @@ def _walk_paints(session: Session, labels: LabelTarget, step: Step, back: bool) 
         numbers.give_back(held) if back else numbers.take(held)
     if len(held) < len(present):
         return "Those labels were changed by hand since; they stay."
+    if step.what:
+        other = "Ctrl+Shift+Z does it again" if back else "Ctrl+Z undoes it"
+        return f"{'Undone' if back else 'Done again'}: {step.what}; {other}."
     return _describe(held, back)
 
 
