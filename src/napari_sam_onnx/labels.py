@@ -62,6 +62,7 @@ def paint_masks(
     shape: tuple[int, int],
     overlap: Overlap = "smaller",
     start: int = 1,
+    numbers: Sequence[int] | None = None,
 ) -> NDArray[np.uint32]:
     """Paint masks into a label image.
 
@@ -79,6 +80,8 @@ def paint_masks(
         predicted IoU. ``"first"``: the first in the list.
     start : int
         The first label.
+    numbers : sequence of int, optional
+        The label of each mask, instead.
 
     Returns
     -------
@@ -93,7 +96,8 @@ def paint_masks(
     labels = np.zeros(shape, np.uint32)
     if not masks:
         return labels
-    numbers = [mask.label or start + index for index, mask in enumerate(masks)]
+    if numbers is None:
+        numbers = [mask.label or start + index for index, mask in enumerate(masks)]
     check_label(min(numbers))
     check_label(max(numbers))
     for index in _painting_order(masks, overlap):

@@ -275,6 +275,8 @@ class ArrayLabels:
         Takes assignment by index: in memory, mapped, zarr.
     axes : str
         One letter for each dimension, Y and X among them. One that is C has a single pixel.
+    any_type : bool
+        Whether labels may be of another integer type; numbers that it cannot hold are refused.
 
     Raises
     ------
@@ -282,10 +284,11 @@ class ArrayLabels:
         If the array is no label image with these axes.
     """
 
-    def __init__(self, array: Any, axes: str) -> None:
+    def __init__(self, array: Any, axes: str, *, any_type: bool = False) -> None:
         if len(axes) != array.ndim or not {"Y", "X"} <= set(axes):
             raise LabelError(f"Labels of the shape {tuple(array.shape)} do not have axes {axes!r}.")
-        if np.dtype(array.dtype) != np.uint32:
+        integer = np.dtype(array.dtype).kind in "ui"
+        if np.dtype(array.dtype) != np.uint32 and not (any_type and integer):
             raise LabelError(f"The labels are of the type {array.dtype}; they are to be uint32.")
         self.array, self.array_axes = array, axes
         sizes = dict(zip(axes, map(int, array.shape), strict=True))
@@ -296,12 +299,26 @@ class ArrayLabels:
     def read(self, index: tuple[int, ...], region: Region | None = None) -> NDArray[np.uint32]:
         """See `PlaneSink.read`."""
         plane: NDArray[np.uint32] = np.asarray(self.array[self._find(index, region)])
+        plane = plane.astype(np.uint32, copy=False)
         return plane if self._upright else plane.T
 
     def write(
         self, index: tuple[int, ...], labels: NDArray[np.uint32], region: Region | None = None
     ) -> None:
-        """See `PlaneSink.write`."""
+        """See `PlaneSink.write`.
+
+        Raises
+        ------
+        LabelError
+            If the type of the labels cannot hold a number.
+        """
+        kind = np.dtype(self.array.dtype)
+        largest = int(labels.max(initial=0))
+        if kind != np.uint32 and largest > np.iinfo(kind).max:
+            raise LabelError(
+                f"The label {largest} does not fit a label image of type {kind}; convert it to "
+                "uint32."
+            )
         self.array[self._find(index, region)] = labels if self._upright else labels.T
 
     @property

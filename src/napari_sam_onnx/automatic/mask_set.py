@@ -6,7 +6,7 @@ inference and no second look at the pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +102,11 @@ class MaskSet:
                 self._share(a, b)
         return features
 
+    def settle(self) -> MaskSet:
+        """Measure everything and let go of the picture, so that the masks can be kept for long."""
+        self.measure()
+        return replace(self, rgb=np.broadcast_to(np.uint8(0), self.rgb.shape))
+
     def indices(self, selection: Selection | None = None) -> NDArray[np.intp]:
         """Say which masks a selection keeps.
 
@@ -166,10 +171,17 @@ class MaskSet:
         (H, W) uint32
             Labels in the order of `choose`.
         """
-        masks = self.choose(selection, **limits)
-        if self.background:
-            masks = [mask for mask in masks if mask.bbox != (0, 0, *self.shape)]
+        wanted = (self.selection if selection is None else selection).change(**limits)
+        masks = [self.masks[i] for i in self.painted(wanted)]
         return paint_masks(masks, self.shape, overlap="smaller")
+
+    def painted(self, selection: Selection | None = None) -> NDArray[np.intp]:
+        """Say which masks `paint` paints: those of `indices` without the background, (K,)."""
+        kept = self.indices(selection)
+        if self.background:
+            whole = (0, 0, *self.shape)
+            kept = kept[[self.masks[i].bbox != whole for i in kept]]
+        return kept
 
     def _measure(self, name: str) -> dict[str, NDArray[np.float64]]:
         if name in _SHAPES:

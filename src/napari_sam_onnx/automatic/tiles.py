@@ -76,21 +76,31 @@ def iterate_tiles(
     """
     shape = (rgb.shape[0], rgb.shape[1])
     tiles = lay_tiles(shape, parameters.tile_side, parameters.tile_overlap)
-    whole: list[Mask] = []
-    cut: list[Mask] = []
+    # Whole and cut: what the limits let pass, and what they leave out, which changes nothing there.
+    passing: tuple[list[Mask], list[Mask]] = [], []
+    others: tuple[list[Mask], list[Mask]] = [], []
     yield Progress(0, len(tiles), "tiles")
     for number, tile in enumerate(tiles):
         steps = inside(cut_region(rgb, tile), partial(find_own, number, tiles, shape, wanted))
         now = Progress(number, len(tiles), "tiles")
         found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
         limits = found.selection
-        one_each = Selection(max_overlap=limits.max_overlap) if doubtful else limits
-        here = [move_mask(mask, tile, shape) for mask in found.choose(one_each)]
+        chosen = found.indices(limits)
+        here = [move_mask(found.masks[i], tile, shape) for i in chosen]
         for mask in here:
-            (cut if _ends_at_seam(mask, tile, shape) else whole).append(mask)
+            passing[_ends_at_seam(mask, tile, shape)].append(mask)
+        if doubtful:
+            one_each = found.indices(Selection(max_overlap=limits.max_overlap))
+            for i in one_each[~np.isin(one_each, chosen)]:
+                mask = move_mask(found.masks[i], tile, shape)
+                others[_ends_at_seam(mask, tile, shape)].append(mask)
         objects = (mask for mask in here if not found.background or mask.bbox != tile.box)
         yield Progress(number + 1, len(tiles), "tiles", tuple(objects))
-    merged = merge_masks(whole, cut, tiles, parameters.max_overlap)
+    merged = [
+        mask
+        for whole, cut in (passing, others)
+        for mask in merge_masks(whole, cut, tiles, parameters.max_overlap)
+    ]
     selection = limits.change(max_overlap=parameters.max_overlap)
     return MaskSet(rgb, tuple(merged), selection, background=found.background)
 

@@ -63,13 +63,13 @@ def stack_of(data: Any, attributes: Mapping[str, Any]) -> LabelStack:
     units = attributes.get("units") or ()
     sizes = {}
     for axis, size, unit in zip(axes, scale, units, strict=False):
-        factor = _MICROMETRES.get(str(unit).lower())
+        factor = MICROMETRES.get(str(unit).lower())
         if factor is not None and axis != "T":
             sizes[axis] = float(size) * factor
     return LabelStack(labels, axes, str(attributes.get("name", "")), sizes)
 
 
-_MICROMETRES = {
+MICROMETRES = {
     "um": 1.0,
     "µm": 1.0,
     "μm": 1.0,

@@ -27,6 +27,7 @@ from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
+from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.commits import Commits
@@ -71,7 +72,8 @@ class SamDock(QWidget):
         self.gestures = Gestures(self.session)
         self.editor = Editor(self.commits, self.gestures)
         self.styles = Styles(self.commits)
-        self.automatic = Automatic(self.session)
+        self.automatic = Automatic(self.session, labels=self.commits.labels)
+        self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
         self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
@@ -88,7 +90,9 @@ class SamDock(QWidget):
         self.image_panel = ImagePanel(self.session, self.axes)
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits)
-        self.automatic_panel = AutomaticPanel(self.session, self.automatic, self.stacks)
+        self.automatic_panel = AutomaticPanel(
+            self.session, self.automatic, self.stacks, self.filtering
+        )
         self.outline_panel = OutlinePanel(self.commits, self.styles)
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
@@ -134,6 +138,7 @@ class SamDock(QWidget):
         self.axes.changed.connect(self._show_stack)
         self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
+        self.automatic.filled.connect(self.commits.take_action)
         self.stacks.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
         self.reviewer.queue.changed.connect(self._unfold_review)
@@ -230,9 +235,9 @@ class SamDock(QWidget):
             next(s for s in self.sections if s.body is self.review_panel).header.setChecked(True)
         self._reviewing = places
 
-    def _take_made(self, layer: Any) -> None:
+    def _take_made(self, layer: Any, replaced: Any = None) -> None:
         """Correct what was made automatically from now on."""
-        self.commits.take_made(layer)
+        self.commits.take_made(layer, replaced)
 
 
 def _stop(running: tuple[Any, ...], *_: Any) -> None:

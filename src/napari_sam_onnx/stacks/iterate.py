@@ -6,7 +6,7 @@ plane by plane and never converted whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.generate import iterate_labels, load
+from napari_sam_onnx.automatic.generate import iterate_mask_set, load
 from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
@@ -24,12 +24,14 @@ from napari_sam_onnx.linking import link_labels, number_on
 from napari_sam_onnx.planes import ArrayPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
@@ -55,7 +57,11 @@ class StackUpdate:
     step : Progress or None
         How far the plane has come, while it is not.
     settings : Parameters or None
-        What the plane's labels were made with, where nothing was left open any more.
+        What the plane's labels are made with, where nothing was left open any more.
+    found : MaskSet or None
+        With `keep`: the finished plane's masks, the doubtful too, measured, without its picture.
+    numbers : (N,) uint32 or None
+        With `keep`: the label of each of these masks; 0 where it has none.
     """
 
     index: tuple[int, ...]
@@ -64,6 +70,8 @@ class StackUpdate:
     labels: NDArray[np.uint32] | None = None
     step: Progress | None = None
     settings: Parameters | None = None
+    found: MaskSet | None = None
+    numbers: NDArray[np.uint32] | None = None
 
 
 def iterate_stack(
@@ -76,6 +84,8 @@ def iterate_stack(
     channels: Sequence[Channel] | None = None,
     indices: Sequence[tuple[int, ...]] | None = None,
     cache: EmbeddingStore | None = None,
+    places: Callable[[tuple[int, ...]], Place | None] | None = None,
+    keep: bool = False,
     **parameters: Any,
 ) -> Generator[StackUpdate, None, None]:
     """Make the labels of a stack, step by step and plane by plane.
@@ -103,6 +113,12 @@ def iterate_stack(
         The planes to do; all where omitted.
     cache : EmbeddingStore, optional
         Where embeddings are kept.
+    places : callable, optional
+        Says by its index where on a plane objects are looked for, see
+        `napari_sam_onnx.automatic.where`; labels that are there already are not among the result.
+        A plane on which nothing is free is not looked at.
+    keep : bool
+        Whether the masks of each plane are handed over with its labels, to choose from again.
     **parameters
         Settings of the mode, and limits: the fields of `napari_sam_onnx.automatic.Selection`.
 
@@ -141,29 +157,39 @@ def iterate_stack(
     previous: NDArray[np.uint32] | None = None
     blank = 0
     for done, (index, starts) in enumerate(order):
+        place = None if places is None else places(index)
         try:
-            rgb = source.read(index)
+            rgb = None if place is not None and not place.free.any() else source.read(index)
         except BlankError:
             blank += 1
             if blank == len(order):
                 raise
+            rgb = None
+        if rgb is None:
             previous = None
             nothing = np.zeros(source.plane_shape, np.uint32)
             yield StackUpdate(index, done + 1, len(order), labels=nothing)
             continue
-        place = index, done, len(order)
         if settings is None:
             choice = iterate_choice(made, rgb, kept, values)
-            settings = yield from relay(choice, partial(_tell_step, *place))
-        steps = iterate_labels(rgb, made, settings, cache=kept, limits=limits)
-        labels = yield from relay(steps, partial(_tell_step, *place))
+            tell = partial(_tell_step, index, done, len(order), None)
+            settings = yield from relay(choice, tell)
+        steps = iterate_mask_set(rgb, made, settings, cache=kept, doubtful=keep, place=place)
+        tell = partial(_tell_step, index, done, len(order), settings)
+        found = yield from relay(steps, tell)
+        found = replace(found, selection=found.selection.change(**limits))
+        painted = found.paint()
         if link is None or previous is None or starts:
-            labels, next_label = number_on(labels, next_label)
+            labels, next_label = number_on(painted, next_label)
         else:
-            labels, next_label = link_labels(previous, labels, next_label)
+            labels, next_label = link_labels(previous, painted, next_label)
         if link is not None:
             previous = labels
-        yield StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
+        update = StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
+        if keep:
+            numbers = _number_masks(found, painted, labels)
+            update = replace(update, found=found.settle(), numbers=numbers)
+        yield update
 
 
 def as_planes(
@@ -189,8 +215,23 @@ def as_planes(
     return ArrayPlanes(stack, check_axes(axes, stack.ndim), channels)
 
 
-def _tell_step(index: tuple[int, ...], done: int, total: int, step: Progress) -> StackUpdate:
-    return StackUpdate(index, done, total, step=step)
+def _tell_step(
+    index: tuple[int, ...], done: int, total: int, settings: Parameters | None, step: Progress
+) -> StackUpdate:
+    return StackUpdate(index, done, total, step=step, settings=settings)
+
+
+def _number_masks(
+    found: MaskSet, painted: NDArray[np.uint32], labels: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
+    """Say which label each mask of a plane has got, 0 where none of its pixels has one."""
+    chosen = found.painted()
+    own = np.array([found.masks[i].label or n for n, i in enumerate(chosen, 1)], np.intp)
+    renamed = np.zeros(int(own.max(initial=0)) + 1, np.uint32)
+    renamed[painted] = labels
+    numbers = np.zeros(len(found), np.uint32)
+    numbers[chosen] = renamed[own]
+    return numbers
 
 
 def _order_planes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,48 +17,12 @@ from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.recipes import Recipe, open_planes, replay
 from tests.fakes import draw_discs
+from tests.plugin.runs.streams import StepStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from tests.plugin.conftest import Bench
 
 STACK = np.stack([draw_discs((40, 60), [(12 + z, 12), (25, 45)], 6) for z in range(4)])
-
-
-class StepStream:
-    """Runs a generator step by step, when told."""
-
-    def __init__(
-        self,
-        generator: Generator[Any, None, None],
-        step: Callable[[Any], None],
-        finished: Callable[[Exception | None], None],
-        title: str,
-    ) -> None:
-        self.generator, self.step, self.finished, self.title = generator, step, finished, title
-        self.reports: list[tuple[int, int]] = []
-        self.stopped = False
-
-    def report(self, done: int, total: int) -> None:
-        self.reports.append((done, total))
-
-    def stop(self) -> None:
-        self.stopped = True
-
-    def run(self, steps: int | None = None) -> None:
-        error: Exception | None = None
-        try:
-            for taken, value in enumerate(self.generator, 1):
-                self.step(value)
-                if self.stopped:
-                    break
-                if taken == steps:
-                    return
-        except Exception as raised:
-            error = raised
-        self.generator.close()
-        self.finished(error)
 
 
 @pytest.fixture

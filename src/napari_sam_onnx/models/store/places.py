@@ -45,6 +45,13 @@ def compiled_dir() -> Path:
     return Path(platformdirs.user_cache_dir(APP, appauthor=False)) / "compiled"
 
 
+def config_dir() -> Path:
+    """Where what the user has set and saved is kept."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "config"
+    return Path(platformdirs.user_config_dir(APP, appauthor=False))
+
+
 def log_dir() -> Path:
     """Where faults leave their tracebacks."""
     if home := os.environ.get(HOME_VARIABLE):

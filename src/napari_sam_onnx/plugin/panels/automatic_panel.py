@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam_onnx.automatic import MODES
+from napari_sam_onnx.automatic import MODES, ObjectsParameters, Selection, form_fields
+from napari_sam_onnx.plugin.layers.lengths import pixel_side
 from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.panels.filter_panel import FilterPanel
+from napari_sam_onnx.plugin.panels.preset_row import PresetRow
 from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.panels.settings_form import SettingsForm
 from napari_sam_onnx.plugin.panels.stack_form import StackForm
-from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.panels.where_form import WhereForm
+from napari_sam_onnx.plugin.panels.widgets import Section, fill_combo, narrow_combo, narrow_form
 from napari_sam_onnx.plugin.runs.automatic import Run, modes
+from napari_sam_onnx.plugin.runs.filtering import describe_filtered
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.runs.automatic import Automatic
+    from napari_sam_onnx.plugin.runs.filtering import Filtering
     from napari_sam_onnx.plugin.runs.stack import StackRuns
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.presets import Preset
 
 MODE_NAMES = {
     None: "What suits the model",
@@ -38,16 +45,26 @@ class AutomaticPanel(QWidget):
         Runs planes.
     stacks : StackRuns
         Runs volumes and tracks.
+    filtering : Filtering
+        Chooses again from what was found.
     """
 
-    def __init__(self, session: Session, automatic: Automatic, stacks: StackRuns) -> None:
+    def __init__(
+        self, session: Session, automatic: Automatic, stacks: StackRuns, filtering: Filtering
+    ) -> None:
         super().__init__()
         self.session, self.automatic, self.stacks = session, automatic, stacks
+        self.filtering = filtering
+        self._limits: dict[str, Any] = {}  # of the preset that is chosen
+        self._filtered = False
         self.mode = narrow_combo()
         self.mode.setToolTip("How objects are looked for")
         self.scope = narrow_combo()
         self.scope.setToolTip("The plane that is shown, or every plane of the picture")
         self.stack = StackForm(session, stacks.axes)
+        self.presets = PresetRow(session, self._collect)
+        self.where = WhereForm(session, automatic.labels)
+        self.filter = FilterPanel(filtering)
         self.row = RunRow(
             automatic.work,
             "Run",
@@ -56,12 +73,15 @@ class AutomaticPanel(QWidget):
         )
         self.run, self.cancel, self.progress = self.row.run, self.row.cancel, self.row.line
         self.settings = SettingsForm()
+        self._places = Section("Where", self.where, folded=True)
+        self.filters = Section("Filter what was found", self.filter, folded=True)
 
         for name in (None, *modes()):
             self.mode.addItem(MODE_NAMES.get(name, str(name)), name)
         head = QWidget()
         self._form = narrow_form(head)
         self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.addRow("Preset", self.presets)
         self._form.addRow("Planes", self.scope)
         self._form.addRow("Mode", self.mode)
         layout = QVBoxLayout(self)
@@ -70,7 +90,9 @@ class AutomaticPanel(QWidget):
         layout.addWidget(head)
         layout.addWidget(self.settings)
         layout.addWidget(self.stack)
+        layout.addWidget(self._places)
         layout.addWidget(self.row)
+        layout.addWidget(self.filters)
 
         self.mode.activated.connect(self._build_settings)
         self.scope.activated.connect(self.refresh)
@@ -78,8 +100,12 @@ class AutomaticPanel(QWidget):
         self.stack.objects.activated.connect(self.refresh)
         stacks.axes.changed.connect(self.refresh)
         self.run.clicked.connect(self.start)
+        self.presets.chosen.connect(self._take_preset)
         session.picture_changed.connect(self.refresh)
+        session.picture_changed.connect(self._show_units)
         automatic.work.changed.connect(self.refresh)
+        automatic.made.connect(self._show_filters)
+        automatic.filled.connect(self._show_filters)
         self._build_settings()
         self.refresh()
 
@@ -100,23 +126,96 @@ class AutomaticPanel(QWidget):
         # a volume is looked at as it is, and tracks may be those of labels that there are
         finds = not whole or (self.stack.chosen != "volume" and self.stack.finds)
         self._form.setRowVisible(self.mode, finds)
+        self._form.setRowVisible(self.presets, finds)
         self.settings.setVisible(finds)
+        planes = not whole or self.stack.chosen == "planes"
+        self._places.setVisible(planes)
+        self.filters.setVisible(planes or self.filtering.finding is not None)
         self.row.refresh(self.session.plane is not None)
 
     def start(self) -> None:
         """Run with what the form says."""
-        values, mode = self.settings.values, self.mode.currentData()
+        mode, values = self._read_settings()
+        values = {**self._limits, **values}
         whole = self.scope.isVisibleTo(self) and self.scope.currentData() is True
         if whole and self.stack.chosen != "planes":
             self.stacks.start(self.stack.make_run(mode, values))
             return
         link = self.stack.link.currentData() if whole else None
-        self.automatic.start(Run(mode, values, whole, link))
+        where = self.where
+        self.automatic.start(
+            Run(mode, values, whole, link, where.region, where.gaps, where.keep.isChecked())
+        )
+
+    def _read_settings(self) -> tuple[str | None, dict[str, Any]]:
+        """Return the mode and its settings as the form has them, lengths in pixels."""
+        mode, values = self.mode.currentData(), self.settings.values
+        if "diameter" in values:
+            values["diameter"] = round(values["diameter"] / (self.settings.side or 1.0), 3)
+        if mode is None and not values["diameter"]:
+            values = {}  # nothing is asked for
+        return mode, values
 
     def _build_settings(self, *_: Any) -> None:
         """Make the form of the chosen mode from its declaration."""
-        mode = self.mode.currentData()
-        self.settings.show_kind(None if mode is None else MODES[mode])
+        mode, side = self.mode.currentData(), self._find_side()
+        if mode is None:
+            self.settings.show_kind(ObjectsParameters, only=("diameter",), side=side)
+        else:
+            self.settings.show_kind(MODES[mode], side=side)
+
+    def _find_side(self) -> float | None:
+        """Return the side of a pixel in micrometres, where it is known."""
+        plane = self.session.plane
+        return None if plane is None else pixel_side(self.session.picture, plane.axes)
+
+    def _show_units(self) -> None:
+        """Show lengths in the units of the picture that there is now."""
+        if self.session.plane is not None and self._find_side() != self.settings.side:
+            kept = self.settings.values
+            self._build_settings()
+            for name, value in kept.items():
+                if name != "diameter":
+                    self.settings.fields[name].value = value
+
+    def _show_filters(self, *_: Any) -> None:
+        """Unfold the filter with the first result, so that it is found."""
+        self.filtering.changed.emit()
+        if not self._filtered:
+            self._filtered = True
+            self.filters.header.setChecked(True)
+
+    def _collect(self) -> tuple[str | None, dict[str, Any]]:
+        """Return what a preset keeps: the form, and the limits that the filter has now."""
+        mode, values = self._read_settings()
+        settings = {**self._limits, **values}
+        filtering = self.filtering
+        if filtering.finding is not None:
+            settings = describe_filtered(mode or "objects", settings, filtering.selection)
+            settings = {
+                name: value
+                for name, value in settings.items()
+                if name in values or value != getattr(Selection(), name, None)
+            }
+        return mode, settings
+
+    def _take_preset(self, preset: Preset | None) -> None:
+        """Set the form as a preset says, and filter what there is."""
+        self._limits = {}
+        if preset is None:
+            return
+        self.mode.setCurrentIndex(max(0, self.mode.findData(preset.mode)))
+        self._build_settings()
+        for name, value in preset.settings.items():
+            if name in self.settings.fields:
+                side = self.settings.side if name == "diameter" else None
+                self.settings.fields[name].value = value if side is None else value * side
+            else:
+                self._limits[name] = value
+        known = {f.name for f in form_fields(Selection)}
+        limits = {name: value for name, value in preset.settings.items() if name in known}
+        if self.filtering.finding is not None:
+            self.filtering.apply(self.filtering.selection.change(**limits))
 
 
 def _long_axes(picture: Any) -> list[int]:

@@ -12,24 +12,39 @@ from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import Section, narrow_form
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from dataclasses import Field
 
 
 class SettingsForm(QWidget):
-    """The settings of one kind at a time; rarely changed ones are folded away."""
+    """The settings of one kind at a time; rarely changed ones are folded away.
+
+    Attributes
+    ----------
+    side : float or None
+        Of a pixel in micrometres, where the diameter is shown in micrometres.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.fields: dict[str, Any] = {}
+        self.side: float | None = None
 
     @property
     def values(self) -> dict[str, Any]:
         """What the form says, by name."""
         return {name: widget.value for name, widget in self.fields.items()}
 
-    def show_kind(self, kind: type | None, *, folded: str = "") -> None:
+    def show_kind(
+        self,
+        kind: type | None,
+        *,
+        folded: str = "",
+        only: Collection[str] = (),
+        side: float | None = None,
+    ) -> None:
         """Make the form of a kind of settings from its declaration.
 
         Parameters
@@ -38,7 +53,12 @@ class SettingsForm(QWidget):
             A dataclass whose fields are declared; None: nothing to set.
         folded : str
             All settings are folded away under this title; "" shows those that are often changed.
+        only : collection of str
+            The settings that are shown; all where empty.
+        side : float or None
+            See `side`.
         """
+        self.side = side
         while (item := self._layout.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -46,11 +66,12 @@ class SettingsForm(QWidget):
                 widget.deleteLater()
         self.fields = {}
         declared = () if kind is None else form_fields(kind)
+        declared = tuple(f for f in declared if not only or f.name in only)
         for advanced in (False, True):
             chosen = [f for f in declared if bool(folded or f.metadata["advanced"]) is advanced]
             if not chosen:
                 continue
-            widgets = [make_field(f) for f in chosen]
+            widgets = [make_field(f, side) for f in chosen]
             # kept, since a widget without its owner is deleted
             self.fields.update({f.name: w for f, w in zip(chosen, widgets, strict=True)})
             page = QWidget()
@@ -63,9 +84,11 @@ class SettingsForm(QWidget):
             self._layout.addWidget(Section(title, page, folded=True) if advanced else page)
 
 
-def make_field(declared: Field[Any]) -> Any:
-    """Make the widget of one setting."""
-    rule = declared.metadata
+def make_field(declared: Field[Any], side: float | None = None) -> Any:
+    """Make the widget of one setting; a diameter in micrometres where a pixel's side is known."""
+    rule = dict(declared.metadata)
+    if declared.name == "diameter" and side is not None:
+        rule["unit"] = "µm"
     options: dict[str, Any] = {"tooltip": rule["help"]}
     if rule["choices"]:
         options["choices"] = list(rule["choices"])
@@ -79,6 +102,8 @@ def make_field(declared: Field[Any]) -> Any:
         label=f"{rule['label']}{unit}",
         options=options,
     )
+    if declared.name == "diameter":
+        made.native.setSpecialValueText("as the model sees it")
     if isinstance(made.native, (QAbstractSpinBox, QComboBox)):
         ignore_wheel(made.native)
         made.native.setMinimumWidth(70)

@@ -1,30 +1,37 @@
-"""Automatic masks from the dock: one plane or the whole stack, into a new label image.
+"""Automatic masks from the dock: one plane or the whole stack, into a new label image or gaps.
 
 Never writes over labels that exist. Objects appear as they are found and planes as they are
-finished; both stay when the run is cancelled.
+finished; both stay when the run is cancelled. What was found is kept, to be chosen from again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES, split_limits
+from napari_sam_onnx.automatic.finding import Finding
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.geometry import MARK
-from napari_sam_onnx.plugin.layers.labels import make_target, place_of
+from napari_sam_onnx.plugin.layers.labels import check_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.region import read_region
+from napari_sam_onnx.plugin.layers.writable import check_writable
 from napari_sam_onnx.plugin.runs.draft import Draft
+from napari_sam_onnx.plugin.runs.filling import Filling, find_places
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.plugin.session.label_target import Home, LabelTarget
 from napari_sam_onnx.recipes import Recipe, describe_settings
 from napari_sam_onnx.stacks import iterate_stack
 
@@ -32,12 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from threading import Event
 
-    from napari.layers import Labels
+    from napari.layers import Labels, Shapes
 
     from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.planes import PlaneSink, PlaneSource
+    from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.region import DrawnRegion
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
@@ -60,12 +68,21 @@ class Run:
         All planes, or the one that is shown.
     link : int or None
         The axis of the picture along which an object keeps its label.
+    region : napari Shapes layer or None
+        Where objects are looked for; None: everywhere.
+    fill : napari Labels layer or None
+        Whose gaps are filled; None: a new label image.
+    keep : bool
+        Whether the last result stays beside this one; else this one takes its place.
     """
 
     mode: str | None
     parameters: dict[str, Any]
     whole: bool = False
     link: int | None = None
+    region: Shapes | None = None
+    fill: Labels | None = None
+    keep: bool = False
 
 
 class Automatic:
@@ -83,14 +100,28 @@ class Automatic:
     work : Work
         The run itself: whether and how far it goes on.
     made : Signal
-        A label image is finished, or what there is of it.
+        A label image is finished, or what there is of it; and the one that it replaces or None.
+    filled : Signal
+        The gaps of a label image were filled: a `Filling`.
+    findings : mapping of napari Labels layer to Finding
+        What runs found, where it can be chosen from again.
     """
 
-    made = Signal(object)
+    made = Signal(object, object)
+    filled = Signal(object)
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        stream: Callable[..., Stream] | None = None,
+        labels: LabelTarget | None = None,
+    ) -> None:
         self.session = session
         self.work = Work(stream)
+        self.labels = LabelTarget(session) if labels is None else labels
+        self.findings: WeakKeyDictionary[Labels, Finding] = WeakKeyDictionary()
+        self._filling: Filling | None = None
+        self._last: WeakKeyDictionary[Any, ref[Labels]] = WeakKeyDictionary()
         self.layer: Labels | None = None
         self._reader: Reader | None = None
         self._axes = (0, 1)
@@ -115,10 +146,30 @@ class Automatic:
         if picture is None or reader is None or plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
             return
-        name = f"{picture.main.name} automatic"
         try:
             link = name_link(reader, plane, run.link if run.whole else None)
-            layer = make_target(picture, name)
+            region = None if run.region is None else read_region(run.region, picture)
+            if region is not None and not run.whole and not region.mask(plane).any():
+                raise ImageError(f"“{region.name}” covers nothing of this plane; draw there first.")
+            if run.fill is not None:
+                check_target(run.fill, picture)
+                check_writable(run.fill)
+        except ValueError as error:
+            session.fail(error)
+            return
+        begin = partial(self._begin, run, link, region)
+        if run.fill is None:
+            begin()
+        else:  # the first number that is free may have to be looked for
+            self.labels.when_numbered(Home(picture, run.fill), begin, session.fail)
+
+    def _begin(self, run: Run, link: str | None, region: DrawnRegion | None) -> None:
+        session = self.session
+        reader, plane, picture = session.reader, session.plane, session.picture
+        if picture is None or reader is None or plane is None or self.work.busy:
+            return
+        try:
+            layer = run.fill or make_target(picture, f"{picture.main.name} automatic")
         except ValueError as error:
             session.fail(error)
             return
@@ -126,23 +177,33 @@ class Automatic:
         self._link, self._run, self._source = link, run, session.source
         self._indices = None if run.whole else (reader.index_of(plane),)
         self._planes = self._found = 0
+        self._refused: Exception | None = None
         self.layer = layer
-        insert_under_prompts(session.viewer, session.layers, self.layer)
+        axes = name_axes(len(picture.shape), plane.axes, reader.channel_axis)
+        sink = ArrayLabels(layer.data, axes, any_type=run.fill is not None)
+        self._filling = self._draft = None
+        if run.fill is None:
+            insert_under_prompts(session.viewer, session.layers, layer)
+            self.findings[layer] = Finding(sink, plane.axes)
+            self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
+        else:
+            last = None if run.keep else self.findings.get(layer)
+            self._filling = Filling(layer, sink, plane.axes, self.labels, self.findings, last)
         self._started = self._refreshed = monotonic()
         self._pace = Pace()
-        axes = name_axes(len(picture.shape), plane.axes, reader.channel_axis)
+        old = None if self._filling is None else self._filling.read_ground
         settings = {
             "link": link,
             "mode": run.mode,
             "indices": self._indices,
+            "places": find_places(partial(reader.plane_at, plane.axes), region, old),
             **run.parameters,
         }
-        sink = ArrayLabels(layer.data, axes)
-        self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
         planes = reader.planes(plane.axes) if run.whole else reader.as_shown(plane)
         over = self.work.renew()
+        finding = None if self._filling is not None else self.findings[layer]
         steps = self._iterate(
-            session.engine, session.source, planes, sink, self._draft, over, settings
+            session.engine, session.source, planes, finding, self._draft, over, settings
         )
         title = f"Automatic masks: {picture.main.name}"
         session.say("Automatic masks are running …", "busy")
@@ -154,7 +215,7 @@ class Automatic:
         """Stop and show nothing more; a layer that holds nothing goes away."""
         layer, self.layer = self.layer, None
         self.work.close()
-        if layer is not None and not self._planes and not self._drafted:
+        if layer is not None and self._filling is None and not self._planes and not self._drafted:
             self._take_away(layer)
 
     @property
@@ -172,12 +233,12 @@ class Automatic:
         engine: Engine,
         source: Any,
         planes: PlaneSource,
-        labels: PlaneSink,
+        finding: Finding | None,
         draft: Draft | None,
         over: Event,
         settings: dict[str, Any],
     ) -> Generator[StackUpdate | None, None, None]:
-        """Run in the worker: lend the model while the run goes on, and write each plane.
+        """Run in the worker: lend the model while the run goes on, and write each new plane.
 
         None says that the model is opened first.
         """
@@ -188,17 +249,20 @@ class Automatic:
             self._fingerprint = model.id
             # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
             cache = None if settings["indices"] is None else engine.cache
-            for update in iterate_stack(planes, model, cache=cache, **settings):
+            for update in iterate_stack(planes, model, cache=cache, keep=True, **settings):
                 if over.is_set():  # the labels may be corrected already
                     return
-                if update.labels is not None:
-                    labels.write(update.index, update.labels)
+                if update.labels is not None and finding is not None:
+                    finding.labels.write(update.index, update.labels)
+                    if update.found is not None and update.numbers is not None:
+                        finding.add(update.index, update.found, update.numbers, update.labels)
                     last = max(last, int(update.labels.max(initial=0)))
                     if draft is not None:
                         draft.clear()
                 elif update.step is not None and draft is not None:
                     draft.begin(update.index, last)
-                    draft.add(update.step.masks)
+                    least = least_rating(update.settings)
+                    draft.add(mask for mask in update.step.masks if not mask.rating < least)
                 yield update
 
     def _on_update(self, update: StackUpdate | None) -> None:
@@ -210,7 +274,15 @@ class Automatic:
             return
         if update.labels is not None:
             self._planes = update.done
-            self._found = max(self._found, int(update.labels.max(initial=0)))
+            if self._filling is not None:
+                try:
+                    self._found = self._filling.write(update)
+                except ValueError as error:  # its type cannot hold the numbers
+                    self.work.cancel()
+                    self._refused = error
+                    return
+            else:
+                self._found = max(self._found, int(update.labels.max(initial=0)))
             if update.settings is not None:
                 self._keep_recipe(update.settings)
         if update.labels is not None or (update.step is not None and update.step.masks):
@@ -228,8 +300,13 @@ class Automatic:
         self.work.tell(_describe(update, left, self._drafted), fraction)
 
     def _keep_recipe(self, settings: Parameters) -> None:
-        """Keep with the layer how its labels were made, once nothing is left open any more."""
+        """Keep with the layer how its labels were made, once nothing is left open any more.
+
+        What was made in a region or in gaps cannot be made again without them: it has no recipe.
+        """
         assert self.layer is not None and self._reader is not None and self._run is not None
+        if self._run.region is not None or self._run.fill is not None:
+            return
         mark = self.layer.metadata[MARK]
         if "recipe" in mark:
             return
@@ -262,19 +339,44 @@ class Automatic:
 
     def _on_finished(self, error: Exception | None) -> None:
         """End a run; a layer in which no plane was finished goes away again."""
-        layer, viewer = self.layer, self.session.viewer
-        if layer is not None:
-            if not self._planes and not self._drafted:
+        layer, viewer, filling = self.layer, self.session.viewer, self._filling
+        error = error or self._refused
+        note = ""
+        if layer is None:
+            self.session.advise()
+        else:
+            if filling is not None:
+                if filling.indices and layer in viewer.layers:
+                    layer.refresh()
+                    self.filled.emit(filling)
+            elif not self._planes and not self._drafted:
                 self._take_away(layer)
             elif layer in viewer.layers:
                 layer.refresh()
-                self.made.emit(layer)
-            self._report(layer, error)
-        else:
-            self.session.advise()
-        self.layer = self._reader = None
+                replaced, note = self._find_replaced(layer, error)
+                self.made.emit(layer, replaced)
+            self._report(layer, error, note)
+        self.layer = self._reader = self._filling = None
 
-    def _report(self, layer: Labels, error: Exception | None) -> None:
+    def _find_replaced(self, layer: Labels, error: Exception | None) -> tuple[Labels | None, str]:
+        """Find the last result, which a whole new one takes the place of; what to say instead."""
+        picture, viewer = self.session.picture, self.session.viewer
+        assert self._run is not None
+        if picture is None or error is not None or self.work.stopped:
+            return None, ""
+        known = self._last.get(picture.main)
+        self._last[picture.main] = ref(layer)
+        last, new = None if known is None else known(), self.findings[layer]
+        old = None if last is None else self.findings.get(last)
+        if self._run.keep or last is None or old is None or last not in viewer.layers:
+            return None, ""
+        if old.view != new.view or not set(old.planes) <= set(new.planes):
+            return None, ""
+        if last.data is not getattr(old.labels, "array", None) or old.is_corrected():
+            return None, f" “{last.name}” was corrected since and stays."
+        return last, ""
+
+    def _report(self, layer: Labels, error: Exception | None, note: str) -> None:
         seconds = monotonic() - self._started
         if error is not None:
             self.session.say(explain(error), "error")
@@ -286,9 +388,10 @@ class Automatic:
         else:
             found, place = self._found, place_of(layer)
             where = "" if place is None else f" They are kept in {place}."
+            new = " new" if self._filling is not None else ""
             self.session.say(
-                f"{found} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s; "
-                "what you accept and correct goes there now." + where,
+                f"{found}{new} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s; "
+                "what you accept and correct goes there now." + where + note,
                 "ready",
             )
 
@@ -318,6 +421,12 @@ def name_link(reader: Reader, plane: Plane, link: int | None) -> str | None:
     if link not in plane.others or reader.shape[link] == 1:
         raise ImageError("The picture has one plane along the axis to link; choose another.")
     return name_axes(len(reader.shape), plane.axes, reader.channel_axis)[link].lower()
+
+
+def least_rating(settings: Parameters | None) -> float:
+    """Return what a mask must be rated for a run to show it, 0 where that is not known yet."""
+    inner = getattr(settings, "inner_parameters", None) or settings
+    return float(getattr(inner, "min_rating", getattr(inner, "pred_iou_thresh", 0.0)))
 
 
 def modes() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from napari_sam_onnx.plugin.layers.objects import split_objects, without_objects
 from napari_sam_onnx.plugin.layers.placing import on_plane, without_plane
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.plugin.layers.writable import check_writable
-from napari_sam_onnx.plugin.session.history import History, Step
+from napari_sam_onnx.plugin.session.history import Action, History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
 from napari_sam_onnx.plugin.session.painting import Painter
 from napari_sam_onnx.plugin.session.picking import open_object, pick
@@ -231,14 +231,33 @@ class Commits:
         else:
             open_object(self.session, self.labels, *found)
 
-    def take_made(self, layer: Labels) -> None:
-        """Make a run's result the target, as a step that can be undone."""
+    def take_made(self, layer: Labels, replaced: Labels | None = None) -> None:
+        """Make a run's result the target, as a step that can be undone.
+
+        Parameters
+        ----------
+        layer : napari Labels layer
+        replaced : napari Labels layer, optional
+            An earlier result that it takes the place of.
+        """
         session = self.session
         before = self.labels.layer
         self.labels.choose(layer)
+        if replaced is not None and replaced in session.viewer.layers:
+            session.viewer.layers.remove(replaced)
         if session.plane is not None and session.prompts is not None:
             prompts = session.prompts
-            self.record(Step(session.plane, prompts, prompts, made=layer, target=before))
+            self.record(
+                Step(session.plane, prompts, prompts, made=layer, target=before, replaced=replaced)
+            )
+
+    def take_action(self, action: Action) -> None:
+        """Record what a run did to a label image, which is the target from now on."""
+        session = self.session
+        self.labels.choose(action.layer)
+        if session.plane is not None and session.prompts is not None:
+            prompts = session.prompts
+            self.record(Step(session.plane, prompts, prompts, action=action))
 
     def close(self) -> None:
         """Let go of all label images; what still waits is not written."""

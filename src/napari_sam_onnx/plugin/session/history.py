@@ -6,7 +6,7 @@ Pure values and a stack; the session knows how to apply a step.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.rules import Rules
 
 MAX_STEPS = 200
+
+
+class Action(Protocol):
+    """Something that a run did to a label image and can take back."""
+
+    @property
+    def layer(self) -> Any:
+        """The label image."""
+        ...
+
+    def back(self) -> str:
+        """Take it back; what to say about it."""
+        ...
+
+    def again(self) -> str:
+        """Do it again; what to say about it."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +56,10 @@ class Step:
         The layer that a run made.
     target : napari Labels layer or None
         The target before that run's result became it.
+    replaced : napari Labels layer or None
+        The layer that went away for it.
+    action : Action or None
+        What a run did to a label image that was there.
     home : Home or None
         Where accepted objects are written.
     request : Request or None
@@ -64,6 +85,8 @@ class Step:
     lineage: Lineage | None = None
     made: Labels | None = None
     target: Labels | None = None
+    replaced: Labels | None = None
+    action: Action | None = None
     home: Home | None = None
     request: Request | None = None
     asked: Snapshot | None = None

@@ -224,3 +224,8 @@ class ThreadStream:
         with suppress(RuntimeError):
             self._bar.close()
         self._finished(self._error)
+
+
+def do_later(do: Callable[[], None]) -> None:
+    """Call a function when the interface has done what it has to do now."""
+    QTimer.singleShot(0, do)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.plugin.layers.snapshot import Paint
-    from napari_sam_onnx.plugin.session.history import Step
+    from napari_sam_onnx.plugin.session.history import Action, Step
     from napari_sam_onnx.plugin.session.label_target import LabelTarget
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -33,6 +33,8 @@ def walk(session: Session, labels: LabelTarget, step: Step, back: bool) -> None:
     said = _walk_paints(session, labels, step, back) if step.paints else ""
     if step.made is not None:
         said = _walk_made(session, labels, step, step.made, back)
+    if step.action is not None:
+        said = _walk_action(session, labels, step.action, back)
     session.go_to(step.plane)
     current = session.prompts
     if current is not None and not current.equals(prompts):
@@ -64,6 +66,8 @@ def _walk_made(session: Session, labels: LabelTarget, step: Step, layer: Labels,
     """Take a run's result out of the viewer, or put it back."""
     present = layer in session.viewer.layers
     if back and present:
+        if step.replaced is not None and step.replaced not in session.viewer.layers:
+            insert_under_prompts(session.viewer, session.layers, step.replaced)
         if step.target is not None and step.target in session.viewer.layers:
             labels.choose(step.target)
         session.viewer.layers.remove(layer)
@@ -71,8 +75,18 @@ def _walk_made(session: Session, labels: LabelTarget, step: Step, layer: Labels,
     if not back and not present:
         insert_under_prompts(session.viewer, session.layers, layer)
         labels.choose(layer)
+        if step.replaced is not None and step.replaced in session.viewer.layers:
+            session.viewer.layers.remove(step.replaced)
         return f"“{layer.name}” is back."
     return f"“{layer.name}” was removed already." if back else ""
+
+
+def _walk_action(session: Session, labels: LabelTarget, action: Action, back: bool) -> str:
+    """Take what a run did to a label image back, or do it again."""
+    if action.layer not in session.viewer.layers:
+        return "Its labels layer was removed."
+    with labels.writing(action.layer):
+        return action.back() if back else action.again()
 
 
 def _describe(paints: Sequence[Paint], back: bool) -> str:

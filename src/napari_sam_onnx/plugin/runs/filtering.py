@@ -1,0 +1,217 @@
+"""Limits on what a run found, applied while they move: repainted, counted, kept in the recipe."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam_onnx.automatic import MODES, Selection
+from napari_sam_onnx.plugin.layers.geometry import MARK
+from napari_sam_onnx.plugin.session.lanes import do_later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari.layers import Labels
+
+    from napari_sam_onnx.automatic.finding import Finding
+    from napari_sam_onnx.plugin.session.label_target import LabelTarget
+    from napari_sam_onnx.plugin.session.session import Session
+
+Index = tuple[int, ...]
+
+_SETTING_OF = {
+    "min_rating": ("min_rating", "pred_iou_thresh"),
+    "min_stability": ("stability_score_thresh",),
+    "min_area": ("min_area",),
+    "max_area": ("max_area",),
+    "max_overlap": ("max_overlap",),
+}
+"""Which setting of a mode does what a limit does, so that a loosened limit is loose there too."""
+
+
+class Filtering:
+    """Chooses again from what the last run found in the label image that is written to.
+
+    Parameters
+    ----------
+    session : Session
+    labels : LabelTarget
+        Says which label image that is.
+    findings : mapping of napari Labels layer to Finding
+    later : callable, optional
+        Calls a function when the interface has time.
+
+    Attributes
+    ----------
+    changed : Signal
+        There is something else to choose from, or something else was chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        session: Session,
+        labels: LabelTarget,
+        findings: Mapping[Labels, Finding],
+        later: Callable[[Callable[[], None]], None] = do_later,
+    ) -> None:
+        self.session, self.labels, self.findings = session, labels, findings
+        self._later = later
+        self._left: list[Index] = []
+        self._wanted: tuple[Labels, Finding, Selection] | None = None
+        self._ranges: tuple[Finding, int, dict[str, float]] | None = None
+        labels.changed.connect(self.changed.emit)
+        session.picture_changed.connect(self._on_picture)
+
+    @property
+    def layer(self) -> Labels | None:
+        """The label image that can be filtered, or None."""
+        layer = self.labels.layer
+        finding = None if layer is None else self.findings.get(layer)
+        if layer is None or finding is None or not finding.planes:
+            return None
+        return layer if getattr(finding.labels, "array", None) is layer.data else None
+
+    @property
+    def finding(self) -> Finding | None:
+        """What can be chosen from, or None."""
+        layer = self.layer
+        return None if layer is None else self.findings[layer]
+
+    @property
+    def index(self) -> Index | None:
+        """The plane that is shown, where something was found on it."""
+        finding, plane, reader = self.finding, self.session.plane, self.session.reader
+        if finding is None or plane is None or reader is None or plane.axes != finding.view:
+            return None
+        index = reader.index_of(plane)
+        return index if index in finding.planes else None
+
+    @property
+    def selection(self) -> Selection:
+        """The limits that hold for the plane that is shown, or for another one."""
+        finding, index = self.finding, self.index
+        if finding is None:
+            return Selection()
+        if self._wanted is not None and self._wanted[1] is finding:
+            return self._wanted[2]
+        return finding.planes[next(iter(finding.planes)) if index is None else index].selection
+
+    def count(self) -> tuple[int, int] | None:
+        """Count what is shown on this plane, and what could be; None where nothing was found."""
+        finding, index = self.finding, self.index
+        if finding is None or index is None:
+            return None
+        return finding.count(index, self.selection)
+
+    def ranges(self) -> dict[str, float]:
+        """Return the largest value of each feature that has no natural end, in pixels."""
+        finding = self.finding
+        if finding is None:
+            return {}
+        known = self._ranges
+        if known is None or known[0] is not finding or known[1] != len(finding.planes):
+            tops = dict.fromkeys(("area", "diameter", "border_distance"), 1.0)
+            for plane in finding.planes.values():
+                for name in tops:
+                    top = float(np.max(plane.found.feature(name), initial=0.0))
+                    tops[name] = max(tops[name], top)
+            self._ranges = known = (finding, len(finding.planes), tops)
+        return known[2]
+
+    def apply(self, selection: Selection) -> None:
+        """Show what a selection chooses: on this plane now, then on the others."""
+        layer, finding = self.layer, self.finding
+        if layer is None or finding is None:
+            return
+        self._wanted = layer, finding, selection
+        self._keep_recipe(layer, selection)
+        here = self.index
+        self._left = [index for index in finding.planes if index != here]
+        if here is not None:
+            self._repaint(here)
+        if self._left:
+            self._later(self._go_on)
+        self.changed.emit()
+
+    def _go_on(self) -> None:
+        """Repaint the next plane that is not up to date."""
+        while self._left and self._wanted is not None:
+            index = self._left.pop()
+            if self._wanted[1].planes[index].selection != self._wanted[2]:
+                self._repaint(index)
+                break
+        if self._left:
+            self._later(self._go_on)
+
+    def _repaint(self, index: Index) -> None:
+        assert self._wanted is not None
+        layer, finding, selection = self._wanted
+        numbers = self.labels.numbers_of(layer)
+        if layer not in self.session.viewer.layers or numbers.next is None:
+            return
+        try:
+            with self.labels.writing(layer):
+                following = finding.repaint(index, selection, numbers.next)
+        except ValueError as error:
+            self._left = []
+            self.session.fail(error)
+            return
+        if following != numbers.next:
+            numbers.choose(following)
+        if index == self.index or self.session.viewer.dims.ndisplay == 3:
+            layer.refresh()
+
+    def _on_picture(self) -> None:
+        """Bring the plane that is shown now up to date first."""
+        here = self.index
+        if here is not None and here in self._left:
+            self._left.remove(here)
+            self._repaint(here)
+        self.changed.emit()
+
+    def _keep_recipe(self, layer: Labels, selection: Selection) -> None:
+        """Let the recipe of a layer say how it is filtered now."""
+        recipe = layer.metadata.get(MARK, {}).get("recipe")
+        if recipe is not None:
+            recipe["settings"] = describe_filtered(recipe["mode"], recipe["settings"], selection)
+
+
+def describe_filtered(
+    mode: str, settings: Mapping[str, Any], selection: Selection
+) -> dict[str, Any]:
+    """Return settings of a run that give what a selection chooses of what it found.
+
+    Parameters
+    ----------
+    mode : str
+    settings : mapping of str to value
+        Of the run, limits among them.
+    selection : Selection
+
+    Returns
+    -------
+    dict
+        A setting of the mode is set where it does what a limit does; the limit itself remains
+        where none does. A ``grid`` is chosen from after its own rules.
+    """
+    made = dict(settings)
+    inner = settings.get("inner", mode) if mode == "tiled" else mode
+    known = {f.name: f for f in fields(MODES[inner])}
+    own = set(known) | {f.name for f in fields(MODES[mode])}
+    for limit in fields(Selection):
+        value = getattr(selection, limit.name)
+        names = () if inner in ("grid", "flows") else _SETTING_OF.get(limit.name, ())
+        replaced = next((name for name in names if name in known), None)
+        if replaced is not None:
+            made[replaced] = round(value) if known[replaced].type is int else value
+        elif limit.name not in own:
+            made.pop(limit.name, None)
+            if value != limit.default:
+                made[limit.name] = value
+    return made
