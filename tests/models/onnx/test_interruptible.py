@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, save
 
 from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx import runtime
+from napari_sam_onnx.models.onnx import interruptible, runtime
 from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
 from napari_sam_onnx.models.onnx.runtime import Session
 
@@ -146,3 +146,58 @@ def test_more_threads_than_cores_are_bounded_aloud():
 def test_what_is_no_number_of_threads_is_refused(threads):
     with pytest.raises(ModelError, match="at least 1 thread"):
         runtime.choose_threads(threads)
+
+
+def write_greedy(path):
+    """A graph that doubles its input until it is stopped, at most to 128 MB."""
+    info = helper.make_tensor_value_info
+    float_, int_, bool_ = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["again"]),
+            helper.make_node("Concat", ["value", "value"], ["twice"], axis=0),
+        ],
+        "body",
+        [info("round", int_, []), info("go_on", bool_, []), info("value", float_, None)],
+        [info("again", bool_, []), info("twice", float_, None)],
+    )
+    yes = helper.make_tensor("yes", bool_, [], [True])
+    rounds = helper.make_tensor("rounds", int_, [], [25])
+    # 128 MB are held while the second loop goes on for ever
+    loop = helper.make_node("Loop", ["rounds", "yes", "x"], ["large"], body=body)
+    still = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on2"], ["again2"]),
+            helper.make_node("Mul", ["value2", "value2"], ["squared2"]),
+        ],
+        "still",
+        [info("round2", int_, []), info("go_on2", bool_, []), info("value2", float_, None)],
+        [info("again2", bool_, []), info("squared2", float_, None)],
+    )
+    wait = helper.make_node("Loop", ["", "yes", "large"], ["y"], body=still)
+    graph = helper.make_graph(
+        [loop, wait],
+        "greedy",
+        [info("x", float_, [1])],
+        [info("y", float_, None)],
+        [yes, rounds],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("watched", [{"time_limit": 60.0}, {}])
+def test_a_graph_that_takes_the_last_memory_is_stopped(tmp_path, monkeypatch, watched):
+    monkeypatch.setattr(interruptible, "_GROWTH", 2**26)
+    monkeypatch.setattr(interruptible, "free_memory", lambda: 2**20)
+    session = Session(write_greedy(tmp_path / "greedy.onnx"), threads=1, **watched)
+    with pytest.raises(ModelError, match=r"greedy\.onnx took \d+ MB of memory and was stopped"):
+        session.run(ONE, release=not watched)
+    assert not session._runs
+
+
+def test_memory_that_others_take_stops_nothing(monkeypatch):
+    monkeypatch.setattr(interruptible, "free_memory", lambda: 0)
+    assert run_interruptibly(lambda: time.sleep(0.3) or 3, lambda: None, None, 2**30) == 3

@@ -20,8 +20,13 @@ import onnxruntime as ort
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.errors import Notice
+from napari_sam_onnx.memory import format_bytes
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
+from napari_sam_onnx.models.onnx.interruptible import (
+    TookTooLongError,
+    TookTooMuchError,
+    run_interruptibly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +58,9 @@ _DTYPES: Mapping[str, str] = {
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
 }
+
+SPARE = 2**28
+"""Bytes of memory that a run must leave free; it is stopped where it does not."""
 
 _ORT_ERRORS = (Exception,)  # onnxruntime's own errors share no narrower base
 
@@ -267,7 +275,8 @@ class Session:
         Raises
         ------
         ModelError
-            If the graph refuses the arrays, takes longer than it may, or the session was closed.
+            If the graph refuses the arrays, takes longer than it may or all memory, or the session
+            was closed.
             An exception that interrupts the wait, such as Ctrl+C, ends the run.
         """
         names = list(outputs) if outputs is not None else [spec.name for spec in self.outputs]
@@ -285,6 +294,11 @@ class Session:
             raise ModelError(
                 f"{self.path.name} ran for more than {self.time_limit:g} s and was stopped; it may "
                 "never end, or a model this slow needs a longer time limit."
+            ) from error
+        except TookTooMuchError as error:
+            raise ModelError(
+                f"{self.path.name} took {format_bytes(error.taken)} of memory and was stopped "
+                "before nothing was left; take a smaller model, or close other programs."
             ) from error
         except _ORT_ERRORS as error:
             if self._session is None:
@@ -319,13 +333,15 @@ class Session:
         def stop() -> None:
             options.terminate = True
 
+        # a prompt is answered too soon to be watched; pictures, and all while a model is tried, are
+        spare = SPARE if release or self.time_limit is not None else None
         self._runs.add(options)
         # DirectML forbids two runs of one session at once
         with self._lock if self.provider == "directml" else nullcontext():
             try:
                 return list(
                     run_interruptibly(
-                        lambda: session.run(names, feeds, options), stop, self.time_limit
+                        lambda: session.run(names, feeds, options), stop, self.time_limit, spare
                     )
                 )
             finally:
