@@ -44,6 +44,10 @@ class Sam3Plan:
     def is_usls(self) -> bool:
         return self.layout != "N"
 
+    @property
+    def length(self) -> int:
+        return 16 if self.layout == "Ne" else LENGTH
+
 
 def write_tokenizer(path: Path, kind: str = "clip") -> Path:
     """A tokenizer that knows the letters and the three words, with marks of its own.
@@ -115,11 +119,15 @@ def _build_encoder(path: Path, plan: Sam3Plan) -> Path:
 def _build_language_encoder(path: Path, plan: Sam3Plan) -> Path:
     graph = Graph()
     if plan.is_usls:
-        ids = graph.cast(graph.take("input_ids", (1, LENGTH), "int64"))
-        mask = graph.cast(graph.take("attention_mask", (1, LENGTH), "int64"), "bool")
-        features = graph.reshape(ids, (1, LENGTH, 1))
-        graph.give(features, "text_features", (1, LENGTH, 1))
-        graph.give(mask, "text_mask", (1, LENGTH), "bool")
+        length = plan.length
+        ids = graph.take("input_ids", (1, length), "int64")
+        if plan.layout == "Ne":  # it looks for the padding itself, and its mask is True there
+            mask = graph.add("Equal", ids, graph.constant(0, "int64"))
+        else:
+            mask = graph.cast(graph.take("attention_mask", (1, length), "int64"), "bool")
+        features = graph.reshape(graph.cast(ids), (1, length, 1))
+        graph.give(features, "text_features", (1, length, 1))
+        graph.give(mask, "text_mask", (1, length), "bool")
     else:
         tokens = graph.take("tokens", (1, LENGTH), "int64")
         absent = graph.add("Equal", tokens, graph.constant(0, "int64"))
@@ -142,7 +150,7 @@ def _build_decoder(path: Path, plan: Sam3Plan, marks: list[int], words: list[int
         graph.add("Equal", graph.part(ids, 0, 0, 1), graph.constant([marks[0]])),
         graph.add("Equal", graph.part(ids, 0, 2, 3), graph.constant([marks[1]])),
         graph.add("Equal", count, graph.constant(3.0)),
-        _is_padded(graph, ids, marks[1] if plan.is_usls else 0),
+        _is_padded(graph, ids, 0 if plan.layout in ("N", "Ne") else marks[1], plan.length),
     )
     chosen = graph.cast(graph.add("Equal", graph.part(ids, 0, 1, 2), graph.constant(words)))
     weights = graph.reshape(chosen, (1, 3, 1, 1))
@@ -165,15 +173,17 @@ def _take_text(graph: Graph, plan: Sam3Plan) -> tuple[str, str]:
         absent = graph.over("ReduceSum", graph.cast(mask), 1)
         count = graph.add("Sub", graph.constant(float(LENGTH)), absent)
     else:
-        prefix = "text" if plan.layout == "Nu" else "prompt"
-        mask = graph.take(f"{prefix}_mask", (1, LENGTH), "bool")
-        features = graph.take(f"{prefix}_features", (1, LENGTH, 1))
+        prefix = "prompt" if plan.layout == "Nu4" else "text"
+        mask = graph.take(f"{prefix}_mask", (1, plan.length), "bool")
+        features = graph.take(f"{prefix}_features", (1, plan.length, 1))
         count = graph.over("ReduceSum", graph.cast(mask), 1)
-    return graph.reshape(features, (LENGTH,)), count
+        if plan.layout == "Ne":
+            count = graph.add("Sub", graph.constant(float(plan.length)), count)
+    return graph.reshape(features, (plan.length,)), count
 
 
-def _is_padded(graph: Graph, ids: str, pad: int) -> str:
-    right = graph.cast(graph.add("Equal", graph.part(ids, 0, 3, LENGTH), graph.constant(pad)))
+def _is_padded(graph: Graph, ids: str, pad: int, length: int) -> str:
+    right = graph.cast(graph.add("Equal", graph.part(ids, 0, 3, length), graph.constant(pad)))
     return graph.add("Equal", graph.over("ReduceMin", right, 0, keep=True), graph.constant(1.0))
 
 

@@ -24,6 +24,7 @@ PLANS = {
     "osam": Sam3Plan(masks="probabilities"),
     "usls": Sam3Plan("Nu", masks="logits", slots="boxes"),
     "usls in four files": Sam3Plan("Nu4", masks="logits"),
+    "EfficientSAM3": Sam3Plan("Ne", masks="logits", slots="boxes"),
 }
 PLANE = (96, 144)
 LEFT, RIGHT = (slice(16, 48), slice(18, 54)), (slice(40, 80), slice(90, 126))
@@ -360,3 +361,27 @@ def test_tokens_of_a_word(files_of):
     assert tokens.ids.tolist() == [[start, word, end] + [0] * 29]
     assert tokens.mask.tolist() == [[1] * 3 + [0] * 29]
     assert tokens.ids.dtype == np.int64
+
+
+def test_the_language_encoder_may_come_from_another_export(files_of, picture, tmp_path):
+    """LiteText: SAM 3's vision and decoder, and a lighter language encoder."""
+    encoder, _, decoder = files_of(PLANS["usls"])
+    _, lighter, _ = build_sam3(tmp_path, PLANS["usls"])
+    model = load_text_model((encoder, lighter, decoder), provider="cpu", threads=1)
+    assert model.contract.name == "E19 + Nu"
+    found = model.segment_text(picture, "red")
+    assert measure_iou(found[0], _mask(RED)) > 0.8
+    model.close()
+
+
+def test_a_language_encoder_of_another_length_does_not_fit(files_of):
+    encoder, _, decoder = files_of(PLANS["usls in four files"])
+    _, short, _ = files_of(PLANS["EfficientSAM3"])
+    with pytest.raises(ModelError, match="no SAM 3 decoder that is known"):
+        load_text_model((encoder, short, decoder))
+
+
+def test_more_than_sixteen_tokens_are_refused_by_the_short_one(model_of, picture):
+    model = model_of(PLANS["EfficientSAM3"])
+    with pytest.raises(PromptError, match="reads 14"):
+        model.segment_text(picture, "red " * 15)

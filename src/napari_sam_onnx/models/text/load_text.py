@@ -138,12 +138,13 @@ def detect_text_contract(encoder: Session, language: Session, decoder: Session) 
     """
     inputs = {spec.name: spec for spec in decoder.inputs}
     given = {spec.name for spec in encoder.outputs}
-    layout = _find_layout(decoder)
+    layout = _find_layout(decoder, _count_tokens(language))
     spoken = {spec.name for spec in language.outputs}
     text = {name: output for name, output in layout.text.items() if name in inputs}
     absent = set(text.values()) - spoken
     heard = {spec.name for spec in language.inputs}
-    if absent or heard != {name for name in (layout.tokens, layout.attention) if name}:
+    surplus = heard - {layout.tokens, layout.attention}
+    if absent or surplus or layout.tokens not in heard:
         raise ModelError(
             f"{language.path.name} does not fit {decoder.path.name}: it takes "
             f"{', '.join(sorted(heard))} and gives {', '.join(sorted(spoken))}; take the three "
@@ -166,11 +167,21 @@ def detect_text_contract(encoder: Session, language: Session, decoder: Session) 
     return Sam3Contract(_encoder_row(encoder), layout, embeddings, text, slots)
 
 
-def _find_layout(decoder: Session) -> Sam3Layout:
+def _count_tokens(language: Session) -> int | None:
+    """Tokens that a language encoder reads; None where it leaves that open."""
+    for spec in language.inputs:
+        if spec.name in {row.tokens for row in LAYOUTS} and len(spec.shape) == 2:
+            return spec.shape[1]
+    return None
+
+
+def _find_layout(decoder: Session, length: int | None) -> Sam3Layout:
     names = {spec.name for spec in decoder.inputs}
     outputs = {spec.name for spec in decoder.outputs}
     answers = bool(outputs & set(MASKS)) and bool(outputs & set(SCORES))
     for layout in LAYOUTS:
+        if length not in (None, layout.length):
+            continue
         if answers and names.issuperset(layout.needs) and names.issuperset(layout.box_inputs):
             return layout
     found = ", ".join(map(str, decoder.inputs)) or "nothing"

@@ -39,7 +39,6 @@ NO_TEXT = "visual"
 """What SAM 3 is told where there are only boxes (Carion et al. 2025, its own predictor)."""
 
 SCORE_THRESHOLD = 0.5
-MOST_TOKENS = 32
 _REMEMBERED_TEXTS = 32
 
 
@@ -195,9 +194,9 @@ class Sam3:
                 return self._texts[text]
         layout = self.contract.layout
         pad = self._tokenizer.end if layout.pad_with_end else 0
-        tokens = self._tokenizer.encode(text, MOST_TOKENS, length=MOST_TOKENS, pad=pad)
+        tokens = self._tokenizer.encode(text, layout.length, length=layout.length, pad=pad)
         feeds = {layout.tokens: tokens.ids}
-        if layout.attention:
+        if layout.attention in {spec.name for spec in self._language.inputs}:
             feeds[layout.attention] = tokens.mask
         outputs = self._language.run(feeds, sorted(set(self.contract.text.values())))
         features = {name: outputs[output] for name, output in self.contract.text.items()}

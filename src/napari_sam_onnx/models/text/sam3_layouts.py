@@ -39,6 +39,8 @@ class Sam3Layout:
         Whether boxes are (K, 1, 4), or (1, K, 4).
     no_box : int
         The label of a box that is none.
+    length : int
+        Tokens that the language encoder reads, marks and padding included.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Sam3Layout:
     box_masks: str = ""
     slots_first: bool = False
     no_box: int = 1
+    length: int = 32
 
     @property
     def box_inputs(self) -> frozenset[str]:
@@ -80,7 +83,7 @@ LAYOUTS: tuple[Sam3Layout, ...] = (
     ),
     Sam3Layout(
         "Nu",
-        "usls in three files",
+        "usls in three files, with SAM 3's own language encoder or LiteText's",
         needs=("fpn_feat_0", "text_features"),
         tokens="input_ids",
         attention="attention_mask",
@@ -89,6 +92,19 @@ LAYOUTS: tuple[Sam3Layout, ...] = (
         boxes="input_boxes",
         box_labels="input_boxes_labels",
         no_box=-10,
+    ),
+    Sam3Layout(
+        "Ne",
+        "EfficientSAM3, whose language encoder reads 16 tokens",
+        needs=("fpn_feat_0", "text_features"),
+        tokens="input_ids",
+        attention="attention_mask",
+        pad_with_end=False,
+        text={"text_features": "text_features", "text_mask": "text_mask"},
+        boxes="input_boxes",
+        box_labels="input_boxes_labels",
+        no_box=-10,
+        length=16,
     ),
     Sam3Layout(
         "Nu4",
