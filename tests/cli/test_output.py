@@ -91,3 +91,37 @@ def test_a_word_without_an_end_is_cut_short(picture, tmp_path):
     )
     assert done.returncode == 2
     assert "99…99" in done.stderr and len(done.stderr) < 400
+
+
+INTERRUPTED = """
+import signal, sys, time
+from napari_sam_onnx.cli.logs import keep_logs
+
+class HalfMade:
+    def __del__(self):
+        if sys.argv[1] == "lost":
+            signal.raise_signal(signal.SIGINT)
+        raise AttributeError("it was never made")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with keep_logs():
+    try:
+        HalfMade()
+        time.sleep(sys.argv[1] == "lost")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(("how", "said"), [("lost", "interrupted\n"), ("none", "")])
+def test_an_interrupt_is_not_lost_in_what_python_cannot_raise(tmp_path, how, said):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, how],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NAPARI_SAM_ONNX_HOME": str(tmp_path)},
+        timeout=100,
+    )
+    assert (done.stdout, done.stderr) == (said, "")
+    log = tmp_path / "logs" / "napari-sam-onnx.log"
+    assert log.exists() == (how == "none")

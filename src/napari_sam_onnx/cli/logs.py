@@ -6,7 +6,11 @@ user's one sentence would stand below lines that are no user's.
 
 from __future__ import annotations
 
+import _thread
 import logging
+import signal
+import sys
+import threading
 from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
@@ -69,17 +73,36 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def keep_logs() -> Iterator[LogFile]:
-    """Send what is logged inside, by whichever library, to a file."""
+    """Send what is logged inside, by whichever library, to a file.
+
+    So is what Python could not raise: of an object that an interrupt left half-made, say. Where it
+    is the interrupt itself that was lost so, it is sent again.
+    """
     log, root, level = LogFile(), logging.getLogger(), logger.level
     root.addHandler(log)
+    hook, sys.unraisablehook = sys.unraisablehook, _keep_unraisable
     logger.setLevel(logging.INFO)  # with what decoders said of files that the user was told of
     try:
         yield log
     finally:
+        sys.unraisablehook = hook
         logger.setLevel(level)
         root.removeHandler(log)
         with suppress(OSError):
             log.close()
+
+
+def _keep_unraisable(lost: sys.UnraisableHookArgs) -> None:
+    """Log an exception that was raised where nobody can catch it; interrupt again if it was one."""
+    again = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}  # as our handlers raise
+    if lost.exc_type in again:
+        # a moment later: sent from here it would be lost like the first
+        timer = threading.Timer(0.05, _thread.interrupt_main, (again[lost.exc_type],))
+        timer.daemon = True
+        timer.start()
+    else:
+        error = lost.exc_value
+        logger.info("Lost in %r", lost.object, exc_info=error or True)
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
