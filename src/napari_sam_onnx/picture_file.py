@@ -1,9 +1,9 @@
 """A file -> an array whose axes have names, where the file names them.
 
-TIFF (OME-TIFF, ImageJ hyperstacks, LSM, plain), the ordinary picture formats, and the formats of
-microscopes for which bioio has a reader. What the file says about its axes and pixel sizes is
-taken; what it does not say is left open, never guessed. What a file claims is compared with what it
-holds before it is decoded.
+TIFF (OME-TIFF, ImageJ hyperstacks, LSM, plain), the ordinary picture formats, OME-Zarr, and the
+formats of microscopes for which bioio has a reader. What the file says about its axes and pixel
+sizes is taken; what it does not say is left open, never guessed. What a file claims is compared
+with what it holds before it is decoded.
 """
 
 from __future__ import annotations
@@ -15,18 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.contents import PictureFile, PictureFileError, check_room
 from napari_sam_onnx.errors import logger
+from napari_sam_onnx.zarr_file import ZARR_SUFFIX, read_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-__all__ = ["SUFFIXES", "TIFF_SUFFIXES", "PictureFile", "PictureFileError", "read_picture"]
+    from numpy.typing import NDArray
+
+__all__ = [
+    "SUFFIXES",
+    "TIFF_SUFFIXES",
+    "PictureFile",
+    "PictureFileError",
+    "is_folder",
+    "load_picture",
+    "read_picture",
+]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 LSM_SUFFIXES = (".lsm",)
 PLAIN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 BIO_SUFFIXES = (".czi", ".nd2", ".lif")
-SUFFIXES = TIFF_SUFFIXES + LSM_SUFFIXES + PLAIN_SUFFIXES + BIO_SUFFIXES
+SUFFIXES = TIFF_SUFFIXES + LSM_SUFFIXES + PLAIN_SUFFIXES + BIO_SUFFIXES + (ZARR_SUFFIX,)
 
 # What files of a kind begin with.
 _BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {
@@ -57,7 +68,7 @@ def read_picture(path: str | PathLike[str]) -> PictureFile:
         If the file is missing, is no picture that can be read, or is damaged.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         raise PictureFileError(f"{path} is a folder; name a picture in it.")
     if not path.exists():
         raise PictureFileError(f"There is no file {path}.")
@@ -74,6 +85,8 @@ def read_picture(path: str | PathLike[str]) -> PictureFile:
             from napari_sam_onnx.bio_file import read_bio
 
             return read_bio(path)
+        if path.suffix.lower() == ZARR_SUFFIX:
+            return read_zarr(path)
         return _read_plain(path)
     except (PictureFileError, MemoryError):
         raise
@@ -96,6 +109,8 @@ def _find_reason(path: Path, error: Exception) -> str:
     if isinstance(error, NotImplementedError) or "support" in str(error):
         return "it is written in a way that is not supported; save it in another one"
     kind = _KINDS.get(path.suffix.lower(), f"{path.suffix[1:].upper()} file")
+    if path.is_dir():
+        return "it is damaged, or was copied in part"
     with path.open("rb") as file:
         begun = file.read(8)
     if not begun:
@@ -105,12 +120,35 @@ def _find_reason(path: Path, error: Exception) -> str:
     return "it is damaged, or was copied in part"
 
 
+def load_picture(path: str | PathLike[str]) -> NDArray[Any]:
+    """Read all pixels of a picture, see `read_picture`.
+
+    Raises
+    ------
+    PictureFileError
+        If memory has no room for them, too.
+    """
+    import numpy as np
+
+    array = read_picture(path).array
+    if not isinstance(array, np.ndarray):
+        check_room(Path(path), array.shape, int(array.nbytes))
+    return np.asarray(array)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder of files, and not one that is a picture itself."""
+    return path.is_dir() and path.suffix.lower() != ZARR_SUFFIX
+
+
 def list_pictures(folder: Path) -> list[Path]:
     """List the files of a folder that `read_picture` may read, by name, hidden ones left out."""
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES
+        and (path.is_dir() if path.suffix.lower() == ZARR_SUFFIX else path.is_file())
+        and not path.name.startswith(".")
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.contents import MICROMETRES, PictureFile, PictureFileError
 from napari_sam_onnx.image import AXES
 from napari_sam_onnx.memory import format_bytes, free_memory
+from napari_sam_onnx.parts import EXTRA, open_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +47,7 @@ def read_tiff(path: Path) -> PictureFile:
         if series.dataoffset is not None and series.nbytes:
             array: Any = tifffile.memmap(path, series=0, mode="r")
         else:
-            _check_room(path, series)
-            array = series.asarray(out="memmap" if series.nbytes > MEMORY_BYTES else None)
+            array = _unpack(path, series)
         others = 0 if file.is_lsm else len(file.series) - 1  # the second of an LSM: thumbnails
         return PictureFile(
             array.reshape(squeezed), axes, _read_pixel_size(file), others, "S" in series.axes
@@ -113,18 +113,32 @@ def _name_missing(path: Path, file: tifffile.TiffFile) -> str:
     return f"; put {shown} into its folder"
 
 
-def _check_room(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a picture that neither memory nor the temporary folder has room for."""
+def _unpack(path: Path, series: tifffile.TiffPageSeries) -> Any:
+    """Read a compressed picture: into memory, into a temporary file, or part by part when asked.
+
+    Raises
+    ------
+    PictureFileError
+        If there is no room for it, and nothing that reads it part by part.
+    """
     if series.nbytes > MEMORY_BYTES:
         free, where = shutil.disk_usage(tempfile.gettempdir()).free, "for temporary files"
     else:
         free, where = free_memory(), "in memory"
-    if series.nbytes > free:
+    if series.nbytes <= free:
+        return series.asarray(out="memmap" if series.nbytes > MEMORY_BYTES else None)
+    try:
+        import tifffile
+        import zarr
+
+        store = tifffile.imread(path, aszarr=True, series=0, level=0)
+        return open_parts(zarr.open(store, mode="r"), path, store.close)
+    except (ImportError, ValueError) as error:  # none, or one that tifffile does not know
         raise PictureFileError(
             f"{path.name} unpacks to {format_bytes(series.nbytes)} "
             f"({' × '.join(map(str, series.shape))}), and {format_bytes(free)} are free {where}; "
-            "save a part of it, or save it uncompressed."
-        )
+            f"to read it in parts: {EXTRA}. Or save it uncompressed."
+        ) from error
 
 
 def _name_axes(axes: str, shape: tuple[int, ...]) -> tuple[str | None, tuple[int, ...]]:

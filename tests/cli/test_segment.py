@@ -307,3 +307,21 @@ def test_a_region_and_gaps_between_labels(run, tmp_path, picture, discs):
     tifffile.imwrite(stack, np.stack([discs] * 2))
     said = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", there, "--force")[2]
     assert "single plane" in said
+
+
+def test_ome_zarr_is_segmented_and_a_folder_with_it_goes_on(run, component_model, discs, tmp_path):
+    import zarr
+
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    zarr.save_array(str(folder / "discs.zarr"), discs)
+    tifffile.imwrite(folder / "other.tif", discs)
+    code, said, _ = run("segment", folder / "discs.zarr", "-o", tmp_path / "one.tif")
+    assert code == 0 and "discs.zarr: 3 objects" in said
+    for resume in ((), ("--resume",)):
+        code, said, _ = run("segment", folder, "-o", out, *resume)
+        assert code == 0
+    assert said.startswith("2 done already")
+    np.testing.assert_array_equal(
+        tifffile.imread(out / "discs_labels.tif") > 0, tifffile.imread(tmp_path / "one.tif") > 0
+    )

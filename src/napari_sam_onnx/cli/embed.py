@@ -16,7 +16,7 @@ from napari_sam_onnx.image import BlankError
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.places import cache_dir
-from napari_sam_onnx.picture_file import PictureFileError, list_pictures, read_picture
+from napari_sam_onnx.picture_file import PictureFileError, is_folder, list_pictures, read_picture
 
 cache_app = typer.Typer(no_args_is_help=True, help="See and clear the embeddings kept on disk.")
 
@@ -61,7 +61,7 @@ def embed(
     Embeddings are found again by what the model saw and by its content, on this computer or, once
     the folder of `cache info` is copied there, on another.
     """
-    pictures = list_pictures(source) if source.is_dir() else [source]
+    pictures = list_pictures(source) if is_folder(source) else [source]
     if not pictures:
         raise PictureFileError(f"The folder {source} holds no picture.")
     shown = _Shown(axes, None if channels is None else parse_channels(channels))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam_onnx.evaluate import THRESHOLDS, EvaluationError, evaluate_labels
 from napari_sam_onnx.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.picture_file import PictureFileError, list_pictures, read_picture
+from napari_sam_onnx.picture_file import PictureFileError, is_folder, list_pictures, load_picture
 from napari_sam_onnx.scores import Scores, pool_scores, score_labels
 from napari_sam_onnx.stacks.tracks import read_ctc
 
@@ -66,7 +66,7 @@ def evaluate(
     levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
     scores: dict[str, Scores] = {}
     for name, found, expected in pair_files(labels, truth):
-        ours, theirs = (np.asarray(read_picture(path).array) for path in (found, expected))
+        ours, theirs = (load_picture(path) for path in (found, expected))
         try:
             scores[name] = score_labels(ours, theirs, levels, boundary)
         except EvaluationError as error:
@@ -114,9 +114,9 @@ def pair_files(labels: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     PictureFileError
         If a truth has no labels, or nothing is there.
     """
-    if not labels.is_dir() and not truth.is_dir():
+    if not is_folder(labels) and not is_folder(truth):
         return [(labels.name, labels, truth)]
-    if not (labels.is_dir() and truth.is_dir()):
+    if not (is_folder(labels) and is_folder(truth)):
         raise PictureFileError("Compare two files or two folders, not a file and a folder.")
     found, expected = _by_name(labels), _by_name(truth)
     missing = sorted(expected.keys() - found.keys())
@@ -219,7 +219,7 @@ def print_tracks(labels: Path, truth: Path) -> None:
 
 def _read_series(path: Path) -> tuple[NDArray[Any], Mapping[int, int]]:
     """Read labels whose numbers are tracks, and the divisions where the format has them."""
-    if path.is_dir():
+    if is_folder(path):
         labels, tracks = read_ctc(path)
         return labels, tracks.parents
-    return np.asarray(read_picture(path).array), {}
+    return load_picture(path), {}

@@ -9,7 +9,7 @@ import typer
 from napari_sam_onnx.automatic.fit import fit_settings
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.picture_file import load_picture, read_picture
 
 
 def fit(
@@ -33,8 +33,8 @@ def fit(
     fitted = fit_settings(
         np.asarray(picture.array),
         load_model(model),
-        np.asarray(read_picture(labels).array),
-        None if inside is None else np.asarray(read_picture(inside).array),
+        load_picture(labels),
+        None if inside is None else load_picture(inside),
         axes=axes or picture.axes,
         channels=None if channels is None else parse_channels(channels),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.cli.paths import refuse_overlap
 from napari_sam_onnx.export.beside import refuse_existing
-from napari_sam_onnx.picture_file import SUFFIXES, PictureFileError, list_pictures
+from napari_sam_onnx.picture_file import SUFFIXES, PictureFileError, is_folder, list_pictures
 from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def plan_jobs(
     PictureFileError
         If there is nothing to read, or one path would have two roles.
     """
-    if not source.is_dir():
+    if not is_folder(source):
         jobs = [Job(source, out, preview)]
         if preview is not None and preview.suffix.lower() != ".png":
             raise PictureFileError(f"The preview {preview.name!r} is saved as .png; name it so.")

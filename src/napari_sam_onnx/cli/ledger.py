@@ -61,7 +61,7 @@ class Ledger:
             return {
                 "labels": job.labels.name,
                 "recipe": self._recipe,
-                "picture": hash_file(job.source),
+                "picture": _hash(job.source),
                 "labels_sha256": hash_file(job.labels),
                 "preview_sha256": None if job.preview is None else hash_file(job.preview),
             }
@@ -80,3 +80,12 @@ class Ledger:
                 entry = json.loads(line)
                 found[str(entry["labels"])] = entry
         return found
+
+
+def _hash(picture: Path) -> str:
+    """Hash a picture that is a file, or a folder of files."""
+    if not picture.is_dir():
+        return hash_file(picture)
+    files = sorted(path for path in picture.rglob("*") if path.is_file())
+    told = [(path.relative_to(picture).as_posix(), hash_file(path)) for path in files]
+    return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()

@@ -22,7 +22,7 @@ from napari_sam_onnx.cli.suggest import write_suggestions
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.models.store.integrity import hash_file
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.picture_file import PictureFileError, is_folder
 from napari_sam_onnx.stacks import METHODS
 from napari_sam_onnx.views import VIEWS
 
@@ -153,7 +153,7 @@ def segment(
     files = () if isinstance(named, str) else named
     given = [path for path in (boxes, inside, fill) if path is not None]
     jobs = plan_jobs(source, out, preview, [*files, *given])
-    if resume and not source.is_dir():
+    if resume and not is_folder(source):
         raise PictureFileError("--resume goes on with a folder; IN is a single picture.")
     if not resume:
         refuse_existing_outputs(jobs, force=force)  # before a model is opened
@@ -177,14 +177,14 @@ def segment(
     overrides = parse_contract(contract or ())
     opened = load_model(named, provider=provider, threads=threads, overrides=overrides)
     ledger = None
-    if source.is_dir():
+    if is_folder(source):
         ledger = Ledger(out, _tell_recipe(request, opened, overrides))
     done = [job for job in jobs if resume and ledger is not None and ledger.is_done(job)]
     left = [job for job in jobs if job not in done]
     refuse_existing_outputs(left, force=force)
     if not quiet:
         for remark in (
-            explain_names(jobs) if source.is_dir() else "",
+            explain_names(jobs) if is_folder(source) else "",
             f"{len(done)} done already" if done else "",
         ):
             if remark:

@@ -28,7 +28,7 @@ from napari_sam_onnx.image import BlankError, ImageError, check_axes, infer_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.overlay import arrange_montage, draw_overlay
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.picture_file import load_picture, read_picture
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks import (
     are_of_planes,
@@ -207,12 +207,10 @@ def _label_boxes(
     """Redraw the objects of a label image on a single plane, and count them."""
     if planes.axes:
         raise ParameterError(f"Boxes are for a single plane; the picture is {planes.array_axes}.")
-    given = read_picture(boxes).array
+    given = load_picture(boxes)
     settings, limits = split_limits("boxes", request.settings)
     parameters = make_parameters("boxes", **settings)
-    steps = iterate_labels(
-        planes.read(()), model, parameters, boxes=np.asarray(given), limits=limits
-    )
+    steps = iterate_labels(planes.read(()), model, parameters, boxes=given, limits=limits)
     with _make_bar(request, boxes.name) as bar:
         labels = drive(steps, lambda step: _move(bar, step.done, step.total, step.unit))
     sink.write((), labels)
@@ -228,8 +226,7 @@ def _label_place(
             f"--inside and --fill are for a single plane; the picture is {planes.array_axes}."
         )
     inside, fill = (
-        None if path is None else np.asarray(read_picture(path).array)
-        for path in (request.inside, request.fill)
+        None if path is None else load_picture(path) for path in (request.inside, request.fill)
     )
     with _make_bar(request, title) as bar:
         labels = automask(

@@ -13,7 +13,7 @@ from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.picture_file import load_picture, read_picture
 
 
 def similar(
@@ -52,7 +52,7 @@ def similar(
     """Find the objects that look like examples; the most similar has the label 1."""
     check_label_path(out, "YX")
     picture = read_picture(source)
-    examples = np.asarray(read_picture(labels).array)
+    examples = load_picture(labels)
     with write_beside(out, overwrite=force) as part:
         result = find_similar(
             np.asarray(picture.array),
@@ -62,7 +62,7 @@ def similar(
             () if unlike is None else _read_numbers(unlike),
             axes=axes or picture.axes,
             channels=None if channels is None else parse_channels(channels),
-            others=None if search is None else np.asarray(read_picture(search).array),
+            others=None if search is None else load_picture(search),
         )
         found = result.paint(similarity)
         write_labels(part, found, "YX", picture.pixel_size)
