@@ -1,11 +1,14 @@
 """The same SAM weights run by PyTorch, by a plain ONNX Runtime loop, and by this package.
 
     python -m benchmarks.exporters.make mobile-sam --cache FOLDER     # with torch and samexporter
-    python -m benchmarks.sam_speed FOLDER/mobile-sam --side 16
+    python -m benchmarks.sam_speed FOLDER/mobile-sam --save results/speed.json
 
 Each contestant lives in a process of its own, so that its memory is its own; they take turns
 task by task, so that a machine that is busy with something else slows all. Processor time is that
-of all threads. Without torch leave the first out: ``--contestants plain ours pebble``.
+of all threads.
+
+Long tasks can be run one after the other: ``--contestants official --tasks grid`` adds to what
+``--save`` holds, and ``--report`` prints all that it holds with ratios, and draws it.
 """
 
 from __future__ import annotations
@@ -15,27 +18,39 @@ import multiprocessing
 import time
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.timing import print_table
+from benchmarks.sam_speed_results import Record, Results, print_report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
 
-SHORT = {name.split(",")[0].split()[0].replace("this", "ours"): name for name in CONTESTANTS}
-CLICK_SIDES = (1024, 2048, 4096)
+TASKS = ("encode", "click", "box", "seeds", "planes", "few", "grid")
+SEES = (1024, 2048, 4096)
 GRID_SHAPE = (768, 1024)
-CLICKS = 7
+REPEATS = 7
+SEEDS, PLANES, PLANE_SIDE = 300, 100, 512
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 
 
-def draw_plane(shape: tuple[int, int]) -> np.ndarray:
+class Took(NamedTuple):
+    """What a task took: seconds by the clock and of processor time, MiB at most and after it."""
+
+    wall: float
+    processor: float
+    peak: float
+    kept: float
+    answer: Any
+
+
+def draw_plane(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
     """Discs of many sizes and colours on a grey ground, ``(H, W, 3)`` uint8."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     plane = np.full((*shape, 3), 50.0, np.float32)
     y, x = np.ogrid[: shape[0], : shape[1]]
     for _ in range(80):
@@ -63,100 +78,143 @@ def serve(pipe: Connection, name: str, folder: Path, threads: int) -> None:
         task, arguments = pipe.recv()
         if task == "end":
             return
-        if task == "draw":
-            contestant.see(draw_plane(arguments[0]))
-            pipe.send((0.0, 0.0, read_memory("VmRSS"), None))
-            continue
+        if task == "see":
+            arguments = (draw_plane(arguments[0], *arguments[1:]),)
         forget_peak()
         wall, processor = time.perf_counter(), time.process_time()
         answer = getattr(contestant, task)(*arguments)
         took = time.perf_counter() - wall, time.process_time() - processor
-        pack = (
-            [(begin, mask.shape, np.packbits(mask)) for begin, mask in answer]
-            if (task == "grid")
-            else None
+        peak = read_memory("VmHWM")
+        if task == "grid":
+            answer = [(begin, mask.shape, np.packbits(mask)) for begin, mask in answer]
+        elif task != "seeds":
+            answer = None
+        pipe.send(Took(*took, peak, read_memory("VmRSS"), answer))
+
+
+class Field:
+    """Contestants in their processes."""
+
+    def __init__(self, names: list[str], folder: Path, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipes: dict[str, Connection] = {}
+        self._processes = []
+        for name in names:
+            self.pipes[name], theirs = context.Pipe()
+            options = (theirs, CONTESTANTS_BY_SHORT[name], folder, threads)
+            self._processes.append(context.Process(target=serve, args=options, daemon=True))
+            self._processes[-1].start()
+
+    def ask(self, task: str, *arguments: Any) -> dict[str, Took]:
+        """Have all do a task, one after the other."""
+        took = {}
+        for name, pipe in self.pipes.items():
+            pipe.send((task, arguments))
+            took[name] = pipe.recv()
+        return took
+
+    def end(self) -> None:
+        """End all."""
+        for pipe, process in zip(self.pipes.values(), self._processes, strict=True):
+            pipe.send(("end", ()))
+            process.join(10)
+
+
+CONTESTANTS_BY_SHORT = {
+    name.split(",")[0].split()[0].replace("this", "ours"): name for name in CONTESTANTS
+}
+
+
+def run_tasks(field: Field, tasks: list[str], side: int, few: float) -> Iterator[Record]:
+    """Run tasks, and give a record for each and each contestant."""
+    if "encode" in tasks:
+        yield from _summarise("encode 1024²", _repeat(field, "see", [((1024, 1024), 0)] * 4))
+    for length in SEES if "click" in tasks else ():
+        field.ask("see", (length, length), 0)
+        places = [(length * (0.2 + 0.08 * turn), length * 0.4) for turn in range(REPEATS)]
+        yield from _summarise(f"click {length}²", _repeat(field, "click", places))
+    if "box" in tasks:
+        field.ask("see", (1024, 1024), 0)
+        places = [(200 + 80.0 * turn, 400.0) for turn in range(REPEATS)]
+        yield from _summarise("box 1024²", _repeat(field, "box", places))
+    if "seeds" in tasks:
+        field.ask("see", (1024, 1024), 0)
+        points = np.random.default_rng(0).uniform(20, 1000, (SEEDS, 2))
+        yield from _summarise(f"{SEEDS} given clicks 1024²", [field.ask("seeds", points)])
+    if "planes" in tasks:
+        yield from _run_planes(field)
+    limits = {"grid": ("all kept", 0.0), "few": ("few survive", few)}
+    for task, (title, iou) in limits.items():
+        if task in tasks:
+            field.ask("see", GRID_SHAPE, 0)
+            took = field.ask("grid", side, iou, 0.0)
+            yield from _summarise(f"grid {side}² {title}", [took], compare=True)
+
+
+def _repeat(field: Field, task: str, arguments: list[Any]) -> list[dict[str, Took]]:
+    """Do a task with several arguments; the first time does not count."""
+    return [field.ask(task, *given) for given in arguments][1:]
+
+
+def _summarise(task: str, runs: list[dict[str, Took]], compare: bool = False) -> Iterator[Record]:
+    for name in runs[0]:
+        wall, processor, peak, kept = (median(run[name][i] for run in runs) for i in range(4))
+        answer, note = runs[-1][name].answer, ""
+        if isinstance(answer, list):
+            note = f"{len(answer)} masks"
+        yield Record(name, task, wall, processor, peak, kept, note, answer if compare else None)
+
+
+def _run_planes(field: Field) -> Iterator[Record]:
+    """See planes one after the other, with 16 clicks each: whether the last take longer."""
+    steps = (np.arange(4) + 0.5) * PLANE_SIDE / 4
+    points = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    runs = []
+    for plane in range(PLANES):
+        seen = field.ask("see", (PLANE_SIDE, PLANE_SIDE), plane)
+        clicked = field.ask("seeds", points)
+        runs.append(
+            {
+                name: Took(
+                    *(seen[name][i] + clicked[name][i] for i in range(2)),
+                    *(max(seen[name][i], clicked[name][i]) for i in range(2, 4)),
+                    None,
+                )
+                for name in seen
+            }
         )
-        pipe.send((*took, read_memory("VmHWM"), pack))
-
-
-def ask(pipe: Connection, task: str, *arguments: Any) -> tuple[float, float, float, Any]:
-    """Have a task done: seconds by the clock and of processor time, MiB, masks."""
-    pipe.send((task, arguments))
-    result: tuple[float, float, float, Any] = pipe.recv()
-    return result
-
-
-def count_same(ours: list[Any], theirs: list[Any], shape: tuple[int, int]) -> tuple[int, float]:
-    """How many of their masks we have with an IoU of at least 0.99, and the smallest such IoU."""
-
-    def unpack(entry: Any) -> np.ndarray:
-        (y, x), (height, width), bits = entry
-        plane = np.zeros(shape, bool)
-        crop = np.unpackbits(bits, count=height * width).reshape(height, width)
-        plane[y : y + height, x : x + width] = crop
-        return plane
-
-    mine, same, least = [unpack(entry) for entry in ours], 0, 1.0
-    for entry in theirs:
-        other = unpack(entry)
-        best = max(
-            (np.count_nonzero(m & other) / max(1, np.count_nonzero(m | other)) for m in mine),
-            default=0.0,
+    for record in _summarise(f"a plane of {PLANES}, {PLANE_SIDE}², 16 clicks", runs):
+        first, last = (
+            median(run[record.contestant].processor for run in part)
+            for part in (runs[1:11], runs[-10:])
         )
-        if best >= 0.99:
-            same, least = same + 1, min(least, best)
-    return same, least
+        grown = runs[-1][record.contestant].kept - runs[10][record.contestant].kept
+        note = f"last ten {last / first - 1:+.1%} of the first, {grown:+.0f} MiB since the tenth"
+        yield record._replace(note=note)
 
 
 def main() -> None:
-    """Print a row for each task and contestant."""
+    """Run what is asked for, keep it, and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of encoder.onnx and decoder.onnx")
-    parser.add_argument("--contestants", nargs="+", choices=SHORT, default=list(SHORT))
+    names = list(CONTESTANTS_BY_SHORT)
+    parser.add_argument("--contestants", nargs="+", choices=names, default=names)
+    parser.add_argument("--tasks", nargs="*", choices=TASKS, default=list(TASKS))
     parser.add_argument("--side", type=int, default=32, help="clicks along a side of the grid")
     parser.add_argument("--few", type=float, default=0.88, help="predicted IoU for few survivors")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--save", type=Path, default=Path("results/speed.json"))
+    parser.add_argument("--report", action="store_true", help="print all that was saved")
+    parser.add_argument("--plot", type=Path, help="draw ratios into an SVG file; with --report")
     arguments = parser.parse_args()
-    names = [SHORT[short] for short in arguments.contestants]
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = {}, []
-    for name in names:
-        pipes[name], theirs = context.Pipe()
-        options = (theirs, name, arguments.folder, arguments.threads)
-        processes.append(context.Process(target=serve, args=options, daemon=True))
-        processes[-1].start()
-    rows = []
-    for side in CLICK_SIDES:
-        kept = {name: ask(pipe, "draw", (side, side))[2] for name, pipe in pipes.items()}
-        took: dict[str, list[tuple[float, float, float, Any]]] = {name: [] for name in names}
-        for turn in range(CLICKS):
-            for name, pipe in pipes.items():
-                took[name].append(ask(pipe, "click", side * (0.2 + 0.08 * turn), side * 0.4))
-        for name in names:
-            wall, processor, peak = (
-                median(run[part] for run in took[name][1:]) for part in range(3)
-            )
-            cells = [f"{1e3 * wall:.0f} ms", f"{1e3 * processor:.0f} ms", f"{peak:.0f}"]
-            row = [f"click, {side}²", name, *cells, f"{kept[name]:.0f} MiB before"]
-            rows.append(row)
-            print(*row, sep=" | ", flush=True)  # a run takes long: what was measured is not lost
-    for pipe in pipes.values():
-        ask(pipe, "draw", GRID_SHAPE)
-    for title, limits in (("all kept", (0.0, 0.0)), ("few survive", (arguments.few, 0.0))):
-        found = {name: ask(pipe, "grid", arguments.side, *limits) for name, pipe in pipes.items()}
-        for name, (wall, processor, peak, masks) in found.items():
-            note = f"{len(masks)} masks"
-            if name in list(CONTESTANTS)[:2] and SHORT["ours"] in found:
-                same, least = count_same(found[SHORT["ours"]][3], masks, GRID_SHAPE)
-                note += f", {same} of them ours (IoU ≥ {least:.5f})"
-            task = f"grid {arguments.side}², {title}"
-            row = [task, name, f"{wall:.1f} s", f"{processor:.1f} s", f"{peak:.0f}", note]
-            rows.append(row)
-            print(*row, sep=" | ", flush=True)
-    for pipe, process in zip(pipes.values(), processes, strict=True):
-        pipe.send(("end", ()))
-        process.join(10)
-    print_table(["task", "contestant", "clock", "processor", "peak MiB", ""], rows)
+    results = Results(arguments.save, arguments.folder.name)
+    if not arguments.report:
+        field = Field(arguments.contestants, arguments.folder, arguments.threads)
+        for record in run_tasks(field, arguments.tasks, arguments.side, arguments.few):
+            results.add(record)  # a run takes long: what was measured is not lost
+            print(*record[:7], sep=" | ", flush=True)
+        field.end()
+    print_report(results, GRID_SHAPE, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,13 @@ FAMILIES: Mapping[str, Family] = {
         "export_by_samexporter",
         {"mobile": True, "preprocess": True},
     ),
+    "sam-b": Family(
+        "E1 + A",
+        _SAMEXPORTER,
+        "sam1",
+        "export_by_samexporter",
+        {"preprocess": True, "whole": True},
+    ),
     "sam2-samexporter": Family("E12 + I", _SAMEXPORTER, "sam2_models", "export_by_samexporter"),
     "sam2-layout-j": Family("E13 + J", "a wrapper written here", "sam2_models", "export_layout_j"),
     "hq-sam": Family(

@@ -76,6 +76,19 @@ def build_sam(seed: int) -> Sam:
     return enliven_sam(sam)
 
 
+def build_sam_b(seed: int) -> Sam:
+    """SAM with its whole ViT-B encoder, for benchmarks."""
+    torch.manual_seed(seed)
+    return enliven_sam(
+        _build_sam(
+            encoder_embed_dim=768,
+            encoder_depth=12,
+            encoder_num_heads=12,
+            encoder_global_attn_indexes=[2, 5, 8, 11],
+        )
+    )
+
+
 def build_mobile_sam(seed: int) -> Sam:
     """MobileSAM as samexporter builds it, at full size."""
     torch.manual_seed(seed)
@@ -100,7 +113,12 @@ def enliven_sam(sam: Sam) -> Sam:
 
 
 def export_by_samexporter(
-    folder: Path, *, mobile: bool = False, preprocess: bool = False, single: bool = False
+    folder: Path,
+    *,
+    mobile: bool = False,
+    preprocess: bool = False,
+    single: bool = False,
+    whole: bool = False,
 ) -> Export:
     """Export with samexporter's own two functions.
 
@@ -109,7 +127,7 @@ def export_by_samexporter(
     samexporter forgets: it then runs the model once on noise before exporting it, which
     moves the means and variances of its batch normalisation by a tenth.
     """
-    sam = build_mobile_sam(seed=1) if mobile else build_sam(seed=0)
+    sam = build_mobile_sam(seed=1) if mobile else (build_sam_b if whole else build_sam)(seed=0)
     checkpoint = folder / "checkpoint.pt"
     torch.save(sam.state_dict(), checkpoint)
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
