@@ -90,6 +90,7 @@ def load_model(
     from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
     from napari_sam_onnx.models.onnx.memory.layouts import has_memory
     from napari_sam_onnx.models.onnx.probes import probe_decoder
+    from napari_sam_onnx.models.onnx.pruning import prune_session
     from napari_sam_onnx.models.onnx.runtime import Session
 
     name, paths, numbers, stated = _resolve(source)
@@ -124,6 +125,10 @@ def load_model(
             decoder.close()
             if "batch" not in stated_fields(changes):
                 row = replace(row, batch=faster.takes_batches)
+        else:
+            pruned = prune_session(decoder, row)
+            sessions.append(pruned)
+            decoder = pruned
         opened, row, findings = probe_decoder(faster or decoder, row, stated_fields(changes))
     except BaseException:
         for session in sessions:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.batching import open_axis
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
+from napari_sam_onnx.models.onnx.pruning import list_outputs_read, prune
 from napari_sam_onnx.models.onnx.runtime import Session
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ def _open_batch(session: Runs, decoder: DecoderContract) -> Session | None:
     axis = int(decoder.leading_axis)
     names = [n for n in (decoder.points, decoder.labels) if n] or [decoder.boxes]
     try:
-        content = open_axis(session.path.read_bytes(), dict.fromkeys(names, axis))
+        content = prune(session.path.read_bytes(), list_outputs_read(decoder))
+        content = open_axis(content, dict.fromkeys(names, axis))
         return Session(
             session.path,
             provider=session.provider,
