@@ -2,6 +2,8 @@
 
     python -m benchmarks.stacks volumes --data DATA
     python -m benchmarks.stacks volumes --data DATA --parts
+    python -m benchmarks.stacks stitch --data DATA
+    python -m benchmarks.stacks propagate --data DATA
     python -m benchmarks.stacks tracks --data DATA
     python -m benchmarks.stacks large --planes 100 --side 1024
 
@@ -10,7 +12,9 @@ TYX (``timelapse_…``); their ``README.json`` may say ``voxel_um_zyx`` of its f
 pictures and simulated volumes are measured too. F1 is that at a volume IoU of 0.5, over the whole
 stack and the middle planes (``--middle 24``). ``planes`` is each plane by itself, linked along z;
 ``watershed`` is the textbook: Gaussian, Otsu, maxima, watershed of the intensity in 3-D, with the
-sigma that suits the truth best.
+sigma that suits the truth best. ``stitch`` puts the same planes together by linking and by
+stitching. ``propagate`` carries objects of the truth from one click, or from the truth's mask, on
+their largest section through the volume.
 """
 
 from __future__ import annotations
@@ -30,10 +34,14 @@ import tifffile
 from benchmarks.simulated_volumes import SIMULATED, simulate_volume
 from benchmarks.timing import print_table
 from napari_sam_onnx import automask_stack, load_model
+from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.evaluate import evaluate_labels
 from napari_sam_onnx.evaluate_tracks import evaluate_tracks
+from napari_sam_onnx.linking import link_labels
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.samples import sample_path
+from napari_sam_onnx.stacks.carry import carry_object
+from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.tracks import TrackParameters, follow_objects
 from napari_sam_onnx.stacks.volumes import survey
 
@@ -53,6 +61,13 @@ PARTS: dict[str, dict[str, float | str]] = {
     "no outline": {"cut": 0.0},
     "no contrast": {"min_contrast": 0.0},
     "no agreement": {"min_center": 0.0},
+}
+
+
+STITCHED: dict[str, dict[str, float | int]] = {
+    "stitched": {},
+    "no gaps": {"max_gap": 0},
+    "no least extent": {"min_planes": 1},
 }
 
 
@@ -186,6 +201,66 @@ def measure_tracks(model: Model, data: Path | None) -> None:
     print_table(["series", "", "F1@0.5", "TRA", "DET", "SEG"], rows)
 
 
+def measure_stitch(model: Model, data: Path | None, middle: int) -> None:
+    """Print F1 of the same planes, linked as they come and stitched as a whole."""
+    rows = []
+    for stack in read_volumes(data, middle):
+        planes = automask_stack(stack.picture, model, "ZYX", method="planes")
+        linked, next_label = planes.copy(), int(planes[0].max()) + 1
+        for z in range(1, len(planes)):
+            linked[z], next_label = link_labels(linked[z - 1], planes[z], next_label)
+        scores = [f1(linked, stack.truth)]
+        for settings in STITCHED.values():
+            stitched = planes.copy()
+            sink = ArrayLabels(stitched, "ZYX")
+            stitch_planes(sink, StitchParameters(**settings))
+            scores.append(f1(stitched, stack.truth))
+        rows.append([stack.name, *(f"{score:.2f}" for score in scores)])
+        print(rows[-1], flush=True)
+    print_table(["stack", "linked", *STITCHED], rows)
+
+
+def measure_propagation(model: Model, data: Path | None, middle: int, objects: int) -> None:
+    """Print how well objects are carried from their largest section."""
+    rows = []
+    for stack in read_volumes(data, middle):
+        volumes = np.bincount(stack.truth.ravel())
+        volumes[0] = 0
+        usual = np.median(volumes[volumes > 0])
+        chosen = np.flatnonzero(volumes > usual / 2)
+        rng = np.random.default_rng(0)
+        chosen = rng.permutation(chosen)[:objects]
+        cache = EmbeddingCache()
+        for how in ("click", "mask"):
+            ious, planes = [], []
+            for label in chosen:
+                truth = stack.truth == label
+                start = int(truth.sum(axis=(1, 2)).argmax())
+                rows_, columns = np.nonzero(truth[start])
+                middle_of = (float(rows_.mean()), float(columns.mean()))
+                known = {start: truth[start] if how == "mask" else middle_of}
+                masks = carry_object(stack.picture, model, known, "ZYX", cache=cache)
+                found = np.zeros(truth.shape, bool)
+                for z, mask in masks.items():
+                    found[z] = np.asarray(mask)
+                ious.append((found & truth).sum() / (found | truth).sum())
+                planes.append(len(masks) / truth.any(axis=(1, 2)).sum())
+            hits = np.mean(np.array(ious) >= 0.5)
+            rows.append(
+                [
+                    stack.name,
+                    how,
+                    len(ious),
+                    f"{np.mean(ious):.2f}",
+                    f"{hits:.2f}",
+                    f"{np.median(planes):.2f}",
+                ]
+            )
+            print(rows[-1], flush=True)
+    names = ["stack", "from", "objects", "mean IoU", "IoU >= 0.5", "planes / true planes"]
+    print_table(names, rows)
+
+
 def measure_large(model: Model, planes: int, side: int, method: str) -> None:
     """Print time and peak memory of one method on a large volume."""
     picture, _ = simulate_volume(
@@ -213,11 +288,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("volumes", "tracks", "large"))
+    parser.add_argument("what", choices=("volumes", "stitch", "propagate", "tracks", "large"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model", default="pebble")
     parser.add_argument("--middle", type=int, default=24, help="also the middle planes; 0: no")
     parser.add_argument("--parts", action="store_true", help="switch each part off")
+    parser.add_argument("--objects", type=int, default=12, help="that are carried, per stack")
     parser.add_argument("--planes", type=int, default=100)
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--method", choices=("planes", "volume"), default="volume")
@@ -227,6 +303,10 @@ def main() -> None:
         measure_large(model, arguments.planes, arguments.side, arguments.method)
     elif arguments.what == "tracks":
         measure_tracks(model, arguments.data)
+    elif arguments.what == "stitch":
+        measure_stitch(model, arguments.data, arguments.middle)
+    elif arguments.what == "propagate":
+        measure_propagation(model, arguments.data, arguments.middle, arguments.objects)
     elif arguments.parts:
         measure_parts(model, arguments.data, arguments.middle)
     else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.recipes import Recipe
     from napari_sam_onnx.segmenter import Segmenter
     from napari_sam_onnx.stacks import automask_stack
+    from napari_sam_onnx.stacks.carry import carry_object
 
 _HOMES = {
     "Channel": "image",
@@ -40,6 +41,7 @@ _HOMES = {
     "Segmenter": "segmenter",
     "automask": "automatic",
     "automask_stack": "stacks",
+    "carry_object": "stacks.carry",
     "compare_models": "compare",
     "ensemble": "compare",
     "find_masks": "automatic",
@@ -65,6 +67,7 @@ __all__ = [
     "Segmenter",
     "automask",
     "automask_stack",
+    "carry_object",
     "compare_models",
     "ensemble",
     "find_masks",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_sam_onnx.cli.carry import carry
 from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command(short_help="Find the objects in pictures and stacks.")(expand_settings(segment))
 app.command(short_help="Follow the objects of a time series.")(track)
 app.command(short_help="Follow objects that you point at through planes.")(propagate)
+app.command(short_help="Carry one object through a stack, with any model.")(carry)
 app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Search the settings that reproduce labels.")(fit)

@@ -29,6 +29,7 @@ from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
@@ -80,6 +81,7 @@ class SamDock(QWidget):
         self.finder = Finder(self.session)
         queue = ReviewQueue()
         self.reviewer = Reviewer(self.session, queue)
+        self.propagation = Propagation(self.session, self.commits, self.axes, self.automatic.work)
         self.edits = StackEdits(self.session, self.commits, self.axes, queue)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
@@ -98,7 +100,7 @@ class SamDock(QWidget):
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.review_panel = ReviewPanel(self.reviewer)
-        self.stack_panel = StackPanel(self.edits)
+        self.stack_panel = StackPanel(self.edits, self.propagation)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -208,6 +210,7 @@ class SamDock(QWidget):
                 self.edits,
                 self.gestures,
                 self.editor,
+                self.propagation.start,
             )
             self._release, self._bound_to = made, layers
 

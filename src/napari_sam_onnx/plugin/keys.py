@@ -67,6 +67,7 @@ BINDINGS = (
     Binding(("=", "-"), "=, -", "grow or shrink the object under the cursor by a pixel"),
     Binding(("F",), "F", "fill the holes of the object under the cursor"),
     Binding(("Shift-F",), "Shift+F", "keep its largest piece alone"),
+    Binding(("Shift-G",), "Shift+G", "go through the stack with the object: all its planes"),
     Binding(("Shift-M",), "Shift+M", "join two whole objects: on the one, then on the other"),
     Binding(("Shift-X",), "Shift+X", "split the object: a new number from this plane on"),
     Binding(("Shift-Left",), "Shift+Left", "cut off what is of the object before this plane"),
@@ -84,8 +85,16 @@ def bind(
     edits: StackEdits,
     gestures: Gestures,
     editor: Editor,
+    carry: Callable[[Any], None],
 ) -> Callable[[], None]:
     """Bind mouse and keys to the session's prompt layers.
+
+    Parameters
+    ----------
+    session, commits, reviewer, edits
+        What the keys act on.
+    carry : callable
+        Takes an object through the stack: the open one, or that under a position.
 
     Returns
     -------
@@ -128,6 +137,7 @@ def bind(
         "K": lambda _: commits.delete_at(session.viewer.cursor.position),
         "Shift-K": lambda _: commits.delete_at(session.viewer.cursor.position, whole=True),
         "Shift-N": lambda _: commits.accept(replacing=True),
+        "Shift-G": lambda _: carry(session.viewer.cursor.position),
         "Shift-M": under(edits.join),
         "Shift-X": under(edits.split),
         "Shift-Left": under(lambda label: edits.cut(after=False, label=label)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from napari_sam_onnx.plugin.review import StackEdits
+    from napari_sam_onnx.plugin.runs.propagation import Propagation
 
 HIGHEST_SPIN = 2**31 - 1
 
@@ -24,11 +25,12 @@ class StackPanel(QWidget):
     Parameters
     ----------
     edits : StackEdits
+    propagation : Propagation
     """
 
-    def __init__(self, edits: StackEdits) -> None:
+    def __init__(self, edits: StackEdits, propagation: Propagation) -> None:
         super().__init__()
-        self.edits = edits
+        self.edits, self.propagation = edits, propagation
         self._watched: Any = None
         self.label = QSpinBox()
         self.label.setRange(0, HIGHEST_SPIN)
@@ -41,6 +43,9 @@ class StackPanel(QWidget):
         form.addRow("Object", self.label)
         grid = QGridLayout()
         grid.setSpacing(4)
+        self.carry = QPushButton("Carry the object through the stack")
+        self.carry.setToolTip("The open object, or the selected one, on all its planes (Shift+G)")
+        self.carry.clicked.connect(lambda: propagation.start(None))
         self.buttons: dict[str, QPushButton] = {}
         actions: tuple[tuple[str, str, str, Callable[[], None]], ...] = (
             ("join", "Join …", "Make it one with another object (Shift+M)", edits.join),
@@ -68,6 +73,7 @@ class StackPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(head)
         layout.addLayout(grid)
+        layout.addWidget(self.carry)
         self.label.valueChanged.connect(self._select)
         edits.changed.connect(self.refresh)
         edits.axes.changed.connect(self.refresh)
@@ -86,6 +92,7 @@ class StackPanel(QWidget):
         self.label.setValue(0 if layer is None else min(int(layer.selected_label), HIGHEST_SPIN))
         self.label.blockSignals(False)
         able = layer is not None and bool(self.edits.axes.long)
+        self.carry.setEnabled(bool(self.edits.axes.long))
         for widget in (self.label, *self.buttons.values()):
             widget.setEnabled(able)
         waiting = self.edits.waiting

@@ -1,0 +1,128 @@
+"""``carry``: one object of a stack, from where it is pointed at through the other planes."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from napari_sam_onnx.automatic import ParameterError
+from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli.output import say
+from napari_sam_onnx.export.beside import write_beside
+from napari_sam_onnx.export.images import check_label_path, write_labels
+from napari_sam_onnx.image import ImageError, check_axes, infer_axes
+from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.stacks.carry import CarryParameters, carry_object, write_object
+
+_DEFAULT = CarryParameters()
+
+
+def carry(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A stack: ZYX, TYX …")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="Labels: the object is 1, .tif.")
+    ],
+    point: Annotated[
+        Optional[list[str]],  # noqa: UP045 - read at run time, also by older Typer
+        typer.Option(help="A point on it, PLANE,Y,X in pixels; on several planes: repeat it."),
+    ] = None,
+    box: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A box around it, PLANE,Y0,X0,Y1,X1; may be repeated."),
+    ] = None,
+    along: Annotated[str, typer.Option(help="The axis through which it is carried.")] = "z",
+    first: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Stop at this plane on the way down."),
+    ] = None,
+    last: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Stop at this plane on the way up."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
+    axes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The stack's axes, one letter of TZCYX per dimension, e.g. ZYX."),
+    ] = None,
+    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    min_iou: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Ends where it overlaps less.")
+    ] = _DEFAULT.min_iou,
+    max_change: Annotated[
+        float, typer.Option(min=1.05, max=100.0, help="Ends where its size jumps by this factor.")
+    ] = _DEFAULT.max_change,
+    min_size: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Ends below this part of its largest known section."),
+    ] = _DEFAULT.min_size,
+    min_contrast: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Ends where its contrast has faded to this part."),
+    ] = _DEFAULT.min_contrast,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Carry one object through the planes or frames of a stack."""
+    began = time.perf_counter()
+    known = _parse(point or (), "--point", 2) | _parse(box or (), "--box", 4)
+    if not known:
+        raise ParameterError("Say where the object is: --point PLANE,Y,X or --box.")
+    picture = read_picture(source)
+    shape = picture.array.shape
+    named = check_axes(axes or picture.axes or infer_axes(shape), len(shape))
+    outer = [axis for axis in named if axis not in "YXC"]
+    if outer != [along.upper()]:
+        raise ImageError(
+            f"An object is carried along {along!r} alone; the stack runs along "
+            f"{''.join(outer) or 'no axis'!r}."
+        )
+    count = shape[named.index(along.upper())]
+    span = (0 if first is None else first, count - 1 if last is None else last)
+    label_axes = named.replace("C", "")
+    check_label_path(out, label_axes)
+    with write_beside(out, overwrite=force) as part:
+        masks = carry_object(
+            picture.array,
+            load_model(model),
+            known,
+            named,
+            along,
+            span=span,
+            channels=None if channels is None else parse_channels(channels),
+            min_iou=min_iou,
+            max_change=max_change,
+            min_size=min_size,
+            min_contrast=min_contrast,
+        )
+        sizes = dict(zip(named, shape, strict=True))
+        labels, place = make_labels(tuple(sizes[axis] for axis in label_axes))
+        try:
+            voxels = write_object(ArrayLabels(labels, label_axes), masks, along)
+            write_labels(part, labels, label_axes, picture.pixel_size)
+        finally:
+            remove_labels(place)
+    if not quiet:
+        planes = sorted(masks)
+        say(
+            f"{source.name}: planes {planes[0]} to {planes[-1]}, {voxels:,} pixels in "
+            f"{time.perf_counter() - began:.1f} s -> {out}"
+        )
+
+
+def _parse(words: list[str] | tuple[str, ...], option: str, count: int) -> dict[int, list[float]]:
+    """Read a plane and so many coordinates from each word."""
+    found = {}
+    for word in words:
+        try:
+            plane, *numbers = (float(part) for part in word.split(","))
+            if len(numbers) != count or not plane.is_integer():
+                raise ValueError(word)
+        except ValueError as error:
+            names = "PLANE,Y,X" if count == 2 else "PLANE,Y0,X0,Y1,X1"
+            raise ParameterError(f"{option} is {names}; got {word!r}.") from error
+        found[int(plane)] = numbers
+    return found

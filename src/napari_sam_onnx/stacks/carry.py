@@ -1,0 +1,430 @@
+"""One object, from the planes where it is known, through the others of a stack.
+
+Its last mask, moved as it moved before, prompts the next plane: the mask itself, its box and a
+point inside. It ends where the answer is hardly the object that was expected, where its size jumps,
+where it has faded into what surrounds it, or at a plane that is named. Between two planes where it
+is known it comes from both sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam_onnx.automatic.declare import ParameterError, check_fields, declare
+from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
+from napari_sam_onnx.generators import drive
+from napari_sam_onnx.image import BlankError, ImageError
+from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.masks import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.segmenter import answer_prompts
+from napari_sam_onnx.stacks.iterate import as_planes
+from napari_sam_onnx.upscale import low_res_from_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.models import Model
+    from napari_sam_onnx.planes import ArrayLabels
+
+    Read = Callable[[int], NDArray[np.uint8]]
+
+TRUST = 1.0
+"""How much the model's own rating of a candidate counts beside its overlap with the expected."""
+
+VISIBLE = 8.0
+"""Contrast in gray values (of 255) from which on fading can be told from noise."""
+
+_FASTEST = 0.5  # motion from plane to plane that is believed, in diameters
+
+
+@dataclass(frozen=True, slots=True)
+class CarryParameters:
+    """Where an object ends."""
+
+    min_iou: float = declare(
+        0.4,
+        "The object ends where the answer overlaps less (IoU) with what is expected.",
+        label="Least overlap",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
+    max_change: float = declare(
+        2.0,
+        "The object ends where its size changes by more than this factor from plane to plane.",
+        label="Largest change",
+        min=1.05,
+        max=100.0,
+        step=0.1,
+    )
+    min_size: float = declare(
+        0.1,
+        "The object ends where it is smaller than this part of its largest known section.",
+        label="Smallest section",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
+    min_contrast: float = declare(
+        0.4,
+        "The object ends where its contrast has faded to this part; 0: it never fades.",
+        label="Faded at",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What was found on one plane.
+
+    Parameters
+    ----------
+    plane : int
+    mask : Mask or None
+        The object there; None where it has ended.
+    reason : str
+        Why it ended.
+    """
+
+    plane: int
+    mask: Mask | None
+    reason: str = ""
+
+
+def iterate_carry(
+    read: Read,
+    count: int,
+    model: Model,
+    known: Mapping[int, Mask],
+    parameters: CarryParameters | None = None,
+    *,
+    span: tuple[int, int] | None = None,
+    cache: EmbeddingStore | None = None,
+) -> Generator[Carried, None, None]:
+    """Carry an object from the planes where it is known to the others, plane by plane.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the number of a plane, returns it as a model sees it, (H, W, 3) uint8.
+    count : int
+        Planes.
+    model : Model
+    known : mapping of int to Mask
+        The object where it is known: these masks stay as they are.
+    parameters : CarryParameters, optional
+    span : (first, last), optional
+        Planes beyond which it is not carried.
+    cache : EmbeddingStore, optional
+
+    Yields
+    ------
+    Carried
+        Nearest planes first in each direction; planes that are known are not among them.
+
+    Raises
+    ------
+    ImageError
+        If it is known on no plane, or on one that there is not.
+    """
+    settings = CarryParameters() if parameters is None else parameters
+    first, last = (0, count - 1) if span is None else span
+    if not 0 <= first <= last < count:
+        raise ImageError(f"The planes {first} to {last} are not among the stack's {count}.")
+    places = sorted(known)
+    if not places or not all(known.values()):
+        raise ImageError("The object is known on no plane; click on it first.")
+    if not first <= places[0] <= places[-1] <= last:
+        raise ImageError(f"The object is known on planes beyond {first} to {last}.")
+    store: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
+    carrier = _Carrier(read, model, settings, store, known)
+    for start, stop in _plan_ways(places, first, last):
+        yield from carrier.go(start, stop)
+
+
+def _plan_ways(places: Sequence[int], first: int, last: int) -> list[tuple[int, int]]:
+    """List from which plane to which the object is carried, both ends included."""
+    ways = [(places[-1], last), (places[0], first)]
+    for before, after in pairwise(places):
+        middle = (before + after) // 2
+        ways += [(before, middle), (after, middle + 1)]
+    return [(start, stop) for start, stop in ways if start != stop]
+
+
+class _Carrier:
+    """Carries one object; knows what it looks like where it is known."""
+
+    def __init__(
+        self,
+        read: Read,
+        model: Model,
+        settings: CarryParameters,
+        cache: EmbeddingStore,
+        known: Mapping[int, Mask],
+    ) -> None:
+        self._read, self._model, self._settings, self._cache = read, model, settings, cache
+        self._known = known
+        self._largest = max(mask.area for mask in known.values())
+        rises = [_measure_rise(read(plane), mask) for plane, mask in known.items()]
+        self._rise = max(rises, key=abs)
+
+    def go(self, start: int, stop: int) -> Generator[Carried, None, None]:
+        """Carry it from a plane where it is known towards another."""
+        way = 1 if stop > start else -1
+        mask, motion = self._known[start], np.zeros(2)
+        for plane in range(start + way, stop + way, way):
+            expected = _move(mask, motion)
+            if not expected:
+                yield Carried(plane, None, "it leaves the picture")
+                return
+            try:
+                rgb = self._read(plane)
+            except BlankError:
+                yield Carried(plane, None, "the plane is blank")
+                return
+            found = self._answer(rgb, expected)
+            reason = self._judge(rgb, expected, mask, found)
+            if reason:
+                yield Carried(plane, None, reason)
+                return
+            step = _center(found) - _center(mask)
+            fastest = _FASTEST * 2 * np.sqrt(found.area / np.pi)
+            motion = step * min(1.0, fastest / max(float(np.linalg.norm(step)), 1e-9))
+            mask = found
+            yield Carried(plane, mask)
+
+    def _answer(self, rgb: NDArray[np.uint8], expected: Mask) -> Mask:
+        """Ask for the object that is expected; of the candidates, the one most like it."""
+        y0, x0, y1, x1 = expected.bbox
+        shape = expected.shape
+        rim = 0.05 * max(y1 - y0, x1 - x0)
+        low = np.maximum((y0 - 0.5 - rim, x0 - 0.5 - rim), -0.5)
+        high = np.minimum((y1 - 0.5 + rim, x1 - 0.5 + rim), np.array(shape) - 0.5)
+        prompts = make_prompts(
+            [_find_inside(expected)],
+            [1],
+            [*low, *high],
+            low_res_from_mask(expected),
+            plane_shape=shape,
+        )
+        embedding = encode_through(rgb, self._model, self._cache)
+        best = answer_prompts(self._model, embedding, [prompts])[0]
+        candidates = list(best.candidates) or [best]
+
+        def rate(mask: Mask) -> float:
+            return measure_iou(mask, expected) + TRUST * float(np.clip(mask.score, 0, 1))
+
+        return max(candidates, key=rate)
+
+    def _judge(self, rgb: NDArray[np.uint8], expected: Mask, before: Mask, found: Mask) -> str:
+        """Say why the object has ended; "" where it goes on."""
+        settings = self._settings
+        if not found or measure_iou(found, expected) < settings.min_iou:
+            return "what lies there is another object"
+        if found.area < settings.min_size * self._largest:
+            return "it is too small"
+        change = found.area / before.area
+        if max(change, 1 / change) > settings.max_change:
+            return "its size jumps"
+        if abs(self._rise) >= VISIBLE and settings.min_contrast:
+            if _measure_rise(rgb, found) / self._rise < settings.min_contrast:
+                return "it has faded"
+        return ""
+
+
+def _move(mask: Mask, motion: NDArray[np.float64]) -> Mask:
+    """Move a mask by whole pixels; what leaves the plane is cut."""
+    dy, dx = (round(float(step)) for step in motion)
+    if not (dy or dx):
+        return mask
+    (y0, x0), (h, w) = (mask.origin[0] + dy, mask.origin[1] + dx), mask.crop.shape
+    top, left = max(0, -y0), max(0, -x0)
+    bottom, right = min(h, mask.shape[0] - y0), min(w, mask.shape[1] - x0)
+    if top >= bottom or left >= right:
+        return replace(mask, origin=(0, 0), crop=np.zeros((0, 0), bool))
+    moved = replace(mask, origin=(y0 + top, x0 + left), crop=mask.crop[top:bottom, left:right])
+    return crop_to_object(moved)
+
+
+def _center(mask: Mask) -> NDArray[np.float64]:
+    rows, columns = np.nonzero(mask.crop)
+    return np.array([rows.mean() + mask.origin[0], columns.mean() + mask.origin[1]])
+
+
+def _find_inside(mask: Mask) -> tuple[float, float]:
+    """Return the pixel that lies deepest in a mask."""
+    from scipy import ndimage
+
+    depth = ndimage.distance_transform_edt(np.pad(mask.crop, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    return float(mask.origin[0] + row), float(mask.origin[1] + column)
+
+
+def _measure_rise(rgb: NDArray[np.uint8], mask: Mask) -> float:
+    """How much brighter an object is than a ring around it, as wide as half its radius."""
+    from scipy import ndimage
+
+    width = max(2, round(0.5 * np.sqrt(mask.area / np.pi)))
+    y0, x0, y1, x1 = mask.bbox
+    top, left = max(0, y0 - width), max(0, x0 - width)
+    part = rgb[top : y1 + width, left : x1 + width].mean(axis=2)
+    inside = np.zeros(part.shape, bool)
+    inside[y0 - top : y1 - top, x0 - left : x1 - left] = mask.crop
+    ring = ndimage.binary_dilation(inside, iterations=width) & ~inside
+    if not ring.any():
+        return 0.0
+    return float(part[inside].mean() - np.median(part[ring]))
+
+
+def carry_object(
+    stack: Any,
+    model: Model | str,
+    known: Mapping[int, ArrayLike | Mask],
+    axes: str,
+    along: str = "z",
+    *,
+    at: Mapping[str, int] | None = None,
+    span: tuple[int, int] | None = None,
+    channels: Sequence[Channel] | None = None,
+    cache: EmbeddingStore | None = None,
+    progress: Callable[[Carried], None] | None = None,
+    **parameters: Any,
+) -> dict[int, Mask]:
+    """Carry one object through the planes or frames of a stack.
+
+    Parameters
+    ----------
+    stack : array of three or more dimensions
+    model : Model or str
+    known : mapping of int to (y, x), (y0, x0, y1, x1) or mask
+        The object on one plane or several: a point on it, a box around it, or a `Mask` or a
+        boolean plane. On these it stays as it is.
+    axes : str
+        One letter of ``TZCYX`` per dimension.
+    along : str
+        The axis through which it is carried.
+    at : mapping of str to int, optional
+        Positions along the other axes; 0 where omitted.
+    span : (first, last), optional
+        Planes beyond which it is not carried.
+    channels, cache
+        See `iterate_stack`.
+    progress : callable, optional
+        Called with each `Carried`.
+    **parameters
+        Fields of `CarryParameters`.
+
+    Returns
+    -------
+    dict of int to Mask
+        By plane.
+
+    Raises
+    ------
+    ImageError, ParameterError, PromptError
+        If axes, settings or prompts do not fit.
+    """
+    source = as_planes(stack, axes, channels)
+    letter = along.upper()
+    if letter not in source.axes:
+        raise ImageError(
+            f"Objects cannot be carried along {along!r}: the stack runs along "
+            f"{source.axes or 'no axis'!r}."
+        )
+    unknown = set(parameters) - set(CarryParameters.__dataclass_fields__)
+    if unknown:
+        raise ParameterError(
+            f"Propagation has no setting {sorted(unknown)[0]!r}; it has "
+            f"{', '.join(CarryParameters.__dataclass_fields__)}."
+        )
+    settings = CarryParameters(**parameters)
+    place = dict.fromkeys(source.axes, 0) | {k.upper(): v for k, v in (at or {}).items()}
+    made = load(model)
+    kept: EmbeddingStore = EmbeddingCache() if cache is None else cache
+
+    def read(plane: int) -> NDArray[np.uint8]:
+        where = place | {letter: plane}
+        return source.read(tuple(where[axis] for axis in source.axes))
+
+    count = source.shape[source.axes.index(letter)]
+    for plane in known:
+        if not 0 <= plane < count:
+            raise ImageError(f"The object is known on plane {plane}, of {count}: 0 to {count - 1}.")
+    masks = {
+        int(plane): _as_mask(read, int(plane), prompt, made, kept, source.plane_shape)
+        for plane, prompt in known.items()
+    }
+    steps = iterate_carry(read, count, made, masks, settings, span=span, cache=kept)
+
+    def keep(step: Carried) -> None:
+        if step.mask is not None:
+            masks[step.plane] = step.mask
+        if progress is not None:
+            progress(step)
+
+    drive(steps, keep)
+    return dict(sorted(masks.items()))
+
+
+def _as_mask(
+    read: Read, plane: int, prompt: Any, model: Model, cache: EmbeddingStore, shape: tuple[int, int]
+) -> Mask:
+    """Answer a point or a box, or take a mask as it is."""
+    if isinstance(prompt, Mask):
+        return prompt
+    values = np.asarray(prompt)
+    if values.shape == shape:
+        return Mask.from_array(values)
+    if values.shape not in ((2,), (4,)):
+        raise ImageError(
+            "An object is known by a point (y, x), a box (y0, x0, y1, x1) or a mask of the plane's "
+            f"{shape[0]} × {shape[1]} pixels; got shape {values.shape}."
+        )
+    asked = (
+        make_prompts([values], [1], plane_shape=shape)
+        if values.shape == (2,)
+        else make_prompts(box=values, plane_shape=shape)
+    )
+    embedding = encode_through(read(plane), model, cache)
+    return answer_prompts(model, embedding, [asked])[0]
+
+
+def write_object(sink: ArrayLabels, masks: Mapping[int, Mask], along: str, label: int = 1) -> int:
+    """Write an object into the planes of a label image where nothing is; count its pixels.
+
+    Parameters
+    ----------
+    sink : ArrayLabels
+        Along one axis.
+    masks : mapping of int to Mask
+        By plane, see `carry_object`.
+    along : str
+        That axis.
+    label : int
+    """
+    if along.upper() not in sink.axes:
+        raise LabelError(f"The labels do not run along {along!r} but along {sink.axes!r}.")
+    written = 0
+    for plane, mask in masks.items():
+        index = tuple(plane if axis == along.upper() else 0 for axis in sink.axes)
+        labels = np.array(sink.read(index))
+        free = mask.crop & (labels[mask.slices] == 0)
+        labels[mask.slices][free] = label
+        sink.write(index, labels)
+        written += int(free.sum())
+    return written
