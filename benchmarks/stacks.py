@@ -40,7 +40,7 @@ from napari_sam_onnx.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.linking import link_labels
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.samples import sample_path
-from napari_sam_onnx.stacks.carry import carry_object
+from napari_sam_onnx.stacks.carry_object import carry_object
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.tracks import TrackParameters, follow_objects
 from napari_sam_onnx.stacks.volumes import survey

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.recipes import Recipe
     from napari_sam_onnx.segmenter import Segmenter
     from napari_sam_onnx.stacks import automask_stack
-    from napari_sam_onnx.stacks.carry import carry_object
+    from napari_sam_onnx.stacks.carry_object import carry_object
 
 _HOMES = {
     "Channel": "image",
@@ -41,7 +41,7 @@ _HOMES = {
     "Segmenter": "segmenter",
     "automask": "automatic",
     "automask_stack": "stacks",
-    "carry_object": "stacks.carry",
+    "carry_object": "stacks.carry_object",
     "compare_models": "compare",
     "ensemble": "compare",
     "find_masks": "automatic",

@@ -5,7 +5,8 @@ import napari_sam_onnx as nso
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.stacks.carry import CarryParameters, carry_object, write_object
+from napari_sam_onnx.stacks.carry import CarryParameters
+from napari_sam_onnx.stacks.carry_object import carry_object, write_object
 from tests.fakes import ComponentModel, draw_discs
 
 SHAPE = (60, 80)

@@ -16,7 +16,8 @@ from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.stacks.carry import CarryParameters, carry_object, write_object
+from napari_sam_onnx.stacks.carry import CarryParameters
+from napari_sam_onnx.stacks.carry_object import carry_object, write_object
 
 _DEFAULT = CarryParameters()
 

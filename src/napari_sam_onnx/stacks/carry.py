@@ -10,31 +10,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError, check_fields, declare
-from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.automatic.declare import check_fields, declare
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import BlankError, ImageError
-from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.masks import Mask, crop_to_object, measure_iou
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
-from napari_sam_onnx.stacks.iterate import as_planes
 from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.planes import ArrayLabels
 
     Read = Callable[[int], NDArray[np.uint8]]
 
@@ -289,142 +283,3 @@ def _measure_rise(rgb: NDArray[np.uint8], mask: Mask) -> float:
     if not ring.any():
         return 0.0
     return float(part[inside].mean() - np.median(part[ring]))
-
-
-def carry_object(
-    stack: Any,
-    model: Model | str,
-    known: Mapping[int, ArrayLike | Mask],
-    axes: str,
-    along: str = "z",
-    *,
-    at: Mapping[str, int] | None = None,
-    span: tuple[int, int] | None = None,
-    channels: Sequence[Channel] | None = None,
-    cache: EmbeddingStore | None = None,
-    progress: Callable[[Carried], None] | None = None,
-    **parameters: Any,
-) -> dict[int, Mask]:
-    """Carry one object through the planes or frames of a stack.
-
-    Parameters
-    ----------
-    stack : array of three or more dimensions
-    model : Model or str
-    known : mapping of int to (y, x), (y0, x0, y1, x1) or mask
-        The object on one plane or several: a point on it, a box around it, or a `Mask` or a
-        boolean plane. On these it stays as it is.
-    axes : str
-        One letter of ``TZCYX`` per dimension.
-    along : str
-        The axis through which it is carried.
-    at : mapping of str to int, optional
-        Positions along the other axes; 0 where omitted.
-    span : (first, last), optional
-        Planes beyond which it is not carried.
-    channels, cache
-        See `iterate_stack`.
-    progress : callable, optional
-        Called with each `Carried`.
-    **parameters
-        Fields of `CarryParameters`.
-
-    Returns
-    -------
-    dict of int to Mask
-        By plane.
-
-    Raises
-    ------
-    ImageError, ParameterError, PromptError
-        If axes, settings or prompts do not fit.
-    """
-    source = as_planes(stack, axes, channels)
-    letter = along.upper()
-    if letter not in source.axes:
-        raise ImageError(
-            f"Objects cannot be carried along {along!r}: the stack runs along "
-            f"{source.axes or 'no axis'!r}."
-        )
-    unknown = set(parameters) - set(CarryParameters.__dataclass_fields__)
-    if unknown:
-        raise ParameterError(
-            f"Propagation has no setting {sorted(unknown)[0]!r}; it has "
-            f"{', '.join(CarryParameters.__dataclass_fields__)}."
-        )
-    settings = CarryParameters(**parameters)
-    place = dict.fromkeys(source.axes, 0) | {k.upper(): v for k, v in (at or {}).items()}
-    made = load(model)
-    kept: EmbeddingStore = EmbeddingCache() if cache is None else cache
-
-    def read(plane: int) -> NDArray[np.uint8]:
-        where = place | {letter: plane}
-        return source.read(tuple(where[axis] for axis in source.axes))
-
-    count = source.shape[source.axes.index(letter)]
-    for plane in known:
-        if not 0 <= plane < count:
-            raise ImageError(f"The object is known on plane {plane}, of {count}: 0 to {count - 1}.")
-    masks = {
-        int(plane): _as_mask(read, int(plane), prompt, made, kept, source.plane_shape)
-        for plane, prompt in known.items()
-    }
-    steps = iterate_carry(read, count, made, masks, settings, span=span, cache=kept)
-
-    def keep(step: Carried) -> None:
-        if step.mask is not None:
-            masks[step.plane] = step.mask
-        if progress is not None:
-            progress(step)
-
-    drive(steps, keep)
-    return dict(sorted(masks.items()))
-
-
-def _as_mask(
-    read: Read, plane: int, prompt: Any, model: Model, cache: EmbeddingStore, shape: tuple[int, int]
-) -> Mask:
-    """Answer a point or a box, or take a mask as it is."""
-    if isinstance(prompt, Mask):
-        return prompt
-    values = np.asarray(prompt)
-    if values.shape == shape:
-        return Mask.from_array(values)
-    if values.shape not in ((2,), (4,)):
-        raise ImageError(
-            "An object is known by a point (y, x), a box (y0, x0, y1, x1) or a mask of the plane's "
-            f"{shape[0]} × {shape[1]} pixels; got shape {values.shape}."
-        )
-    asked = (
-        make_prompts([values], [1], plane_shape=shape)
-        if values.shape == (2,)
-        else make_prompts(box=values, plane_shape=shape)
-    )
-    embedding = encode_through(read(plane), model, cache)
-    return answer_prompts(model, embedding, [asked])[0]
-
-
-def write_object(sink: ArrayLabels, masks: Mapping[int, Mask], along: str, label: int = 1) -> int:
-    """Write an object into the planes of a label image where nothing is; count its pixels.
-
-    Parameters
-    ----------
-    sink : ArrayLabels
-        Along one axis.
-    masks : mapping of int to Mask
-        By plane, see `carry_object`.
-    along : str
-        That axis.
-    label : int
-    """
-    if along.upper() not in sink.axes:
-        raise LabelError(f"The labels do not run along {along!r} but along {sink.axes!r}.")
-    written = 0
-    for plane, mask in masks.items():
-        index = tuple(plane if axis == along.upper() else 0 for axis in sink.axes)
-        labels = np.array(sink.read(index))
-        free = mask.crop & (labels[mask.slices] == 0)
-        labels[mask.slices][free] = label
-        sink.write(index, labels)
-        written += int(free.sum())
-    return written
