@@ -93,6 +93,8 @@ class Finding:
     ----------
     planes : dict of tuple of int to FoundPlane
         By the index of the plane.
+    kept : set of int
+        Labels that somebody approved of: they stay like those that were corrected.
     """
 
     def __init__(
@@ -100,11 +102,13 @@ class Finding:
     ) -> None:
         self.labels, self.view = labels, view
         self.planes: dict[tuple[int, ...], FoundPlane] = {}
+        self.kept: set[int] = set()  # labels that somebody approved of
         self._lock = RLock()  # a run reads in its worker what the interface may repaint
         if others is not None and others.view == view:
             with others._lock:
                 others._close()
                 self.planes.update(others.planes)
+                self.kept |= others.kept
         self._taken: dict[tuple[int, ...], PackedPlane] = {}
         # of the plane that was painted last: packing a large one takes longer than painting it
         self._open: tuple[tuple[int, ...], NDArray[np.uint32], NDArray[np.uint32]] | None = None
@@ -213,7 +217,9 @@ class Finding:
         return next_label + int(new.size)
 
     def is_corrected(self) -> bool:
-        """Whether any pixel of the run's planes was changed since."""
+        """Whether any pixel of the run's planes was changed since, or an object approved of."""
+        if self.kept:
+            return True
         with self._lock:
             return any(
                 not np.array_equal(self.labels.read(index), self._open_plane(index)[1])
@@ -259,15 +265,14 @@ class Finding:
                     changed = True
         return changed
 
-    @staticmethod
     def _find_corrected(
-        now: NDArray[np.uint32], painted: NDArray[np.uint32]
+        self, now: NDArray[np.uint32], painted: NDArray[np.uint32]
     ) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
         """Find the pixels that were changed since, and the labels they have or had."""
         differs: NDArray[np.bool_] = now != painted
-        if not differs.any():
-            return differs, np.zeros(0, np.uint32)
-        labels = np.unique(np.concatenate([now[differs], painted[differs]]))
+        labels = np.array(sorted(self.kept), np.uint32)
+        if differs.any():
+            labels = np.unique(np.concatenate([labels, now[differs], painted[differs]]))
         return differs, labels[labels != 0]
 
     @staticmethod

@@ -14,6 +14,7 @@ from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.panels.doubt_panel import DoubtPanel
 from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
@@ -27,6 +28,7 @@ from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
+from napari_sam_onnx.plugin.runs.doubts import Doubts
 from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.propagation import Propagation
@@ -83,6 +85,9 @@ class SamDock(QWidget):
         self.reviewer = Reviewer(self.session, queue)
         self.propagation = Propagation(self.session, self.commits, self.axes, self.automatic.work)
         self.edits = StackEdits(self.session, self.commits, self.axes, queue)
+        self.doubts = Doubts(
+            self.filtering, self.commits, self.reviewer, self.gestures, self.editor
+        )
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._closed = self._reviewing = False
@@ -99,8 +104,9 @@ class SamDock(QWidget):
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
-        self.review_panel = ReviewPanel(self.reviewer)
         self.stack_panel = StackPanel(self.edits, self.propagation)
+        self.doubt_panel = DoubtPanel(self.doubts)
+        self.review_panel = ReviewPanel(self.reviewer, self.doubt_panel)
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -211,6 +217,7 @@ class SamDock(QWidget):
                 self.gestures,
                 self.editor,
                 self.propagation.start,
+                {"Y": self.doubts.keep, "Shift-Y": self.doubts.delete},
             )
             self._release, self._bound_to = made, layers
 

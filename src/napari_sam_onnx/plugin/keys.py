@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from napari.layers import Layer
 
@@ -75,7 +75,14 @@ BINDINGS = (
     Binding(("Shift-D",), "Shift+D", "a division: on the mother, then on both daughters"),
     Binding(("U",), "U", "the place before in the list to review"),
     Binding(("J",), "J", "the next place in the list to review"),
+    Binding(("Y",), "Y", "keep the object that is looked at there, and go on"),
+    Binding(("Shift-Y",), "Shift+Y", "delete it, and go on"),
 )
+
+
+def _ignore(do: Callable[[], None]) -> Callable[[Any], None]:
+    """Take the layer that napari hands over, and do without."""
+    return lambda _: do()
 
 
 def bind(
@@ -86,6 +93,7 @@ def bind(
     gestures: Gestures,
     editor: Editor,
     carry: Callable[[Any], None],
+    more: Mapping[str, Callable[[], None]],
 ) -> Callable[[], None]:
     """Bind mouse and keys to the session's prompt layers.
 
@@ -95,6 +103,8 @@ def bind(
         What the keys act on.
     carry : callable
         Takes an object through the stack: the open one, or that under a position.
+    more : mapping of str to callable
+        What other keys do.
 
     Returns
     -------
@@ -145,6 +155,7 @@ def bind(
         "Shift-D": under(edits.divide),
         "U": lambda _: reviewer.previous(),
         "J": lambda _: reviewer.next(),
+        **{key: _ignore(do) for key, do in more.items()},
     }
     bound = (layers.points, layers.boxes)
     for layer in bound:

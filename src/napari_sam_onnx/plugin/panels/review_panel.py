@@ -30,9 +30,11 @@ class ReviewPanel(QWidget):
     Parameters
     ----------
     reviewer : Reviewer
+    judging : QWidget, optional
+        What is done with places, below the list.
     """
 
-    def __init__(self, reviewer: Reviewer) -> None:
+    def __init__(self, reviewer: Reviewer, judging: QWidget | None = None) -> None:
         super().__init__()
         self.reviewer = reviewer
         self._shown: tuple[Place, ...] = ()
@@ -56,6 +58,9 @@ class ReviewPanel(QWidget):
         layout.addWidget(self.count)
         layout.addWidget(self.list)
         layout.addLayout(buttons)
+        if judging is not None:
+            judging.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(judging)
         self.previous.clicked.connect(reviewer.previous)
         self.next.clicked.connect(reviewer.next)
         self.list.itemClicked.connect(self._go_to)

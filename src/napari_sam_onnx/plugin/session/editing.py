@@ -108,7 +108,7 @@ class Editor:
         if not edits.differ(changed, mask):
             raise LabelError(_NOTHING[name].format(label))
         size = f"{abs(gained):,} pixels {'more' if gained >= 0 else 'fewer'}"
-        self._write(found, (label,), {label: changed}, f"object {label} with {size}")
+        self.write(found, (label,), {label: changed}, f"object {label} with {size}")
 
     # Two objects
 
@@ -136,7 +136,7 @@ class Editor:
         labels = read_plane(layer, plane)
         masks = [edits.find_object(labels, label) for label in (kept, other)]
         joined = edits.join(masks, LabelledPlane(layer, plane))
-        self._write(first, (kept, other), {kept: joined}, f"objects {kept} and {other} as one")
+        self.write(first, (kept, other), {kept: joined}, f"objects {kept} and {other} as one")
 
     # Parts of one object
 
@@ -171,7 +171,7 @@ class Editor:
             first = numbers.find_free(plane)
             made = {label: parts[0], **{first + n: part for n, part in enumerate(parts[1:])}}
             names = " and ".join(str(number) for number in made)
-            self._write(found, (label,), made, f"object {label} divided into {names}")
+            self.write(found, (label,), made, f"object {label} divided into {names}")
 
         def write_or_say() -> None:
             self._try(write)
@@ -214,9 +214,7 @@ class Editor:
             raise TargetError("The stroke crosses no labelled object.")
         return max(counts.values(), key=lambda entry: entry[0])[1]
 
-    def _write(
-        self, found: Found, old: tuple[int, ...], new: Mapping[int, Mask], what: str
-    ) -> None:
+    def write(self, found: Found, old: tuple[int, ...], new: Mapping[int, Mask], what: str) -> None:
         """Write objects instead of others, as a step; an object that is open follows."""
         layer, _, plane = found
         session, before = self.session, self.session.prompts
