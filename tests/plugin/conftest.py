@@ -16,6 +16,7 @@ from tests.plugin.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from napari_sam_onnx.plugin.session.lanes import Job
 
@@ -101,6 +102,14 @@ class Bench:
     def shown(self) -> int:
         """Pixels of the preview."""
         return int(np.count_nonzero(self.session.layers.preview.layer.data))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what the dock writes down away from the user's own folders."""
+    made = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(made))
+    return made
 
 
 @pytest.fixture

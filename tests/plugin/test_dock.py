@@ -21,9 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam_onnx.journal import Journal
 from napari_sam_onnx.plugin.dock import SamDock
 from napari_sam_onnx.plugin.layers.picture import split_axis
 from napari_sam_onnx.plugin.panels.widgets import Section
+from napari_sam_onnx.plugin.session.autosave import describe_picture
 from napari_sam_onnx.plugin.session.engine import Engine
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
@@ -31,6 +33,7 @@ from tests.plugin.driver import CONTROL, LEFT, RIGHT, SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.plugin.driver import Driver
 
@@ -477,3 +480,27 @@ def test_closing_during_a_run(drive: Callable[..., Driver], qtbot: Any, how: str
     QTest.qWait(100)
     go_on.set()
     QTest.qWait(300)
+
+
+def test_work_that_a_crash_left_is_offered(drive: Callable[..., Driver], home: Path) -> None:
+    left = Journal(home / "journals")
+    labels = np.zeros((100, 120), np.uint32)
+    labels[disc(A)] = 4
+    d = drive()
+    left.begin(describe_picture(d.session.picture))
+    left.write_labels("a", "cells labels", labels, target=True)
+    left.close(keep=True)
+    bar = d.dock.left_work
+    assert not bar.isVisible()
+    d.session.choose_picture(None)
+    d.session.choose_layer(d.picture)
+    d.until(bar.isVisible)
+    assert "1 object" in bar.text.text() and "“cells”" in bar.text.text()
+    QTest.mouseClick(bar.restore, LEFT)
+    d.settle()
+    assert d.ids == [4] and d.commits.labels.layer.name == "cells labels"
+    assert not bar.isVisible()
+    d.until(lambda: not left.folder.exists())
+    d.click(*B)
+    d.press(Qt.Key.Key_N)
+    assert d.ids == [4, 5]

@@ -10,6 +10,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam_onnx.models.store.places import journals_dir
 from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
@@ -19,6 +20,7 @@ from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
+from napari_sam_onnx.plugin.panels.left_work import LeftWork
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
@@ -33,10 +35,11 @@ from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.stack import StackRuns
+from napari_sam_onnx.plugin.session.autosave import Autosave
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.gestures import Gestures
-from napari_sam_onnx.plugin.session.lanes import Calm
+from napari_sam_onnx.plugin.session.lanes import Calm, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.session.styles import Styles
@@ -77,6 +80,7 @@ class SamDock(QWidget):
         self.styles = Styles(self.commits)
         self.automatic = Automatic(self.session, labels=self.commits.labels)
         self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
+        self.autosave = Autosave(self.commits, journals_dir(), ThreadLane(), Calm)
         self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
@@ -136,7 +140,9 @@ class SamDock(QWidget):
         scroll.setWidget(column)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self.left_work = LeftWork(self.autosave)
         layout.addWidget(self.status)
+        layout.addWidget(self.left_work)
         layout.addWidget(scroll, 1)
         self._column, self.scroll = column, scroll
         column.installEventFilter(self)
@@ -195,6 +201,7 @@ class SamDock(QWidget):
         self.model_panel.shut()
         self.stack_panel.shut()
         self.edits.close()
+        self.autosave.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()

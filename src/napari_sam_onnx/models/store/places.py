@@ -66,6 +66,13 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir(APP, appauthor=False)) / "embeddings"
 
 
+def journals_dir() -> Path:
+    """Where work that is not saved yet is written down in case of a crash."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "journals"
+    return Path(platformdirs.user_state_dir(APP, appauthor=False)) / "journals"
+
+
 def cards_dir() -> Path:
     """Where the user's own cards (``*.toml``) are looked for."""
     if home := os.environ.get(HOME_VARIABLE):
