@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam_onnx.automatic import MaskSet, automask, find_masks, generate_masks
     from napari_sam_onnx.automatic.fit import fit_settings
+    from napari_sam_onnx.automatic.refine import refine_labels
     from napari_sam_onnx.automatic.similar import find_similar
     from napari_sam_onnx.compare import compare_models, ensemble
     from napari_sam_onnx.image import Channel, ImageError, to_rgb
@@ -46,6 +47,7 @@ _HOMES = {
     "ensemble": "compare",
     "find_masks": "automatic",
     "find_similar": "automatic.similar",
+    "refine_labels": "automatic.refine",
     "fit_settings": "automatic.fit",
     "generate_masks": "automatic",
     "list_models": "models",
@@ -79,6 +81,7 @@ __all__ = [
     "load_model",
     "load_text_model",
     "propagate",
+    "refine_labels",
     "to_rgb",
 ]
 

@@ -22,6 +22,7 @@ from napari_sam_onnx.cli.models import models_app
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
 from napari_sam_onnx.cli.paths import check_words
 from napari_sam_onnx.cli.propagate import propagate
+from napari_sam_onnx.cli.refine import refine
 from napari_sam_onnx.cli.replay import replay
 from napari_sam_onnx.cli.segment import segment
 from napari_sam_onnx.cli.similar import similar
@@ -49,6 +50,7 @@ app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Search the settings that reproduce labels.")(fit)
 app.command(short_help="Find what looks like a few labelled objects.")(similar)
+app.command(short_help="Outline labelled objects anew where that is better.")(refine)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
 app.command(short_help="Encode planes beforehand.")(embed)
 app.add_typer(cache_app, name="cache")

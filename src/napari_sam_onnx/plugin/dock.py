@@ -34,6 +34,7 @@ from napari_sam_onnx.plugin.runs.doubts import Doubts
 from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.propagation import Propagation
+from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.autosave import Autosave
 from napari_sam_onnx.plugin.session.commits import Commits
@@ -80,6 +81,7 @@ class SamDock(QWidget):
         self.styles = Styles(self.commits)
         self.automatic = Automatic(self.session, labels=self.commits.labels)
         self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
+        self.refiner = Refiner(self.commits)
         self.autosave = Autosave(self.commits, journals_dir(), ThreadLane(), Calm)
         self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
         self.shelf = ModelShelf(self.session.engine)
@@ -105,7 +107,7 @@ class SamDock(QWidget):
             self.session, self.automatic, self.stacks, self.filtering
         )
         self.outline_panel = OutlinePanel(self.commits, self.styles)
-        self.edit_panel = EditPanel(self.session, self.gestures, self.editor)
+        self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.stack_panel = StackPanel(self.edits, self.propagation)
@@ -157,7 +159,14 @@ class SamDock(QWidget):
         self.finder.made.connect(self._take_made)
         self.reviewer.queue.changed.connect(self._unfold_review)
         # By then the widgets are gone; only what runs must still be stopped.
-        running = (self.automatic.work, self.comparison, self.finder, self.shelf, self.session.lane)
+        running = (
+            self.automatic.work,
+            self.comparison,
+            self.finder,
+            self.shelf,
+            self.session.lane,
+            self.refiner.work,
+        )
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))
         self._bind()
@@ -202,6 +211,7 @@ class SamDock(QWidget):
         self.stack_panel.shut()
         self.edits.close()
         self.autosave.close()
+        self.refiner.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()

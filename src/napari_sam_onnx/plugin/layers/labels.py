@@ -207,6 +207,23 @@ def rewrite_objects(
     return _write(layer, pixel_indices(inside_rows + y0, inside_columns + x0, plane), before, after)
 
 
+def rewrite_plane(layer: Labels, plane: Plane, written: NDArray[np.integer]) -> Paint:
+    """Write other labels on a plane, ``(H, W)``, as one step of the layer's history.
+
+    Raises
+    ------
+    TargetError
+        If nothing changes.
+    """
+    labels = np.asarray(take_plane(layer.data, plane))
+    rows, columns = np.nonzero(labels != written)
+    if not rows.size:
+        raise TargetError("There is nothing to change.")
+    before = labels[rows, columns].copy()
+    after = written[rows, columns].astype(labels.dtype)
+    return _write(layer, pixel_indices(rows, columns, plane), before, after)
+
+
 def erase_object(layer: Labels, plane: Plane, label: int, whole: bool) -> tuple[Paint, bool]:
     """Remove an object, as one step of the layer's history.
 

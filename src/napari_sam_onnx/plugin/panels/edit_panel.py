@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
 
+from napari_sam_onnx.plugin.panels.refine_table import RefineTable
+from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.session.editing import HINTS
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.runs.refining import Refiner
     from napari_sam_onnx.plugin.session.editing import Editor
     from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.session import Session
@@ -29,9 +32,12 @@ COLUMNS = 3
 class EditPanel(QWidget):
     """The buttons of the edits; the one that waits for a click is held down."""
 
-    def __init__(self, session: Session, gestures: Gestures, editor: Editor) -> None:
+    def __init__(
+        self, session: Session, gestures: Gestures, editor: Editor, refiner: Refiner
+    ) -> None:
         super().__init__()
-        self.session, self.gestures = session, gestures
+        self.session, self.gestures, self.refiner = session, gestures, refiner
+        self.table: RefineTable | None = None
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(8, 2, 2, 2)
@@ -43,6 +49,22 @@ class EditPanel(QWidget):
             button.setToolTip(HINTS[name] + (f" Key: {key}." if key else ""))
             button.clicked.connect(partial(self._ask, editor, name))
             grid.addWidget(button, *divmod(place, COLUMNS))
+        row = -(-len(BUTTONS) // COLUMNS)
+        self.refine = RunRow(
+            refiner.work,
+            "Refine all on plane",
+            "Outline every labelled object of this plane anew where the model is sure that it is "
+            "better; for labels that are coarse or of another tool. One step to undo.",
+            "Stop, and leave the labels as they are",
+        )
+        self.show_table = QPushButton("What changed …")
+        self.show_table.setToolTip("List what became of each object")
+        grid.addWidget(self.refine, row, 0, 1, COLUMNS)
+        grid.addWidget(self.show_table, row - 1, 1, 1, COLUMNS - 1)
+        self.refine.run.clicked.connect(refiner.start)
+        self.show_table.clicked.connect(self.open_table)
+        refiner.work.changed.connect(self.refresh)
+        refiner.changed.connect(self.refresh)
         gestures.changed.connect(self.refresh)
         session.picture_changed.connect(self.refresh)
         self.refresh()
@@ -53,6 +75,17 @@ class EditPanel(QWidget):
         for name, button in self.buttons.items():
             button.setChecked(current is not None and current.name == name)
             button.setEnabled(self.session.picture is not None)
+        result = self.refiner.result
+        self.refine.refresh(
+            self.session.picture is not None, "" if result is None else result.summarize()
+        )
+        self.show_table.setEnabled(result is not None)
+
+    def open_table(self) -> None:
+        """List what became of each object in the last run."""
+        if self.refiner.result is not None:
+            self.table = RefineTable(self.refiner.result, self)
+            self.table.show()
 
     def _ask(self, editor: Editor, name: str, _: bool = False) -> None:
         editor.ask(name)
