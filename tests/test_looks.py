@@ -81,6 +81,43 @@ def test_several_objects_are_asked_again_one_by_one():
     assert min(mask.score for mask in masks) > 0.9
 
 
+def test_a_large_object_is_looked_at_smaller_once_though_the_answer_is_sure():
+    model = Nearsighted()
+    model.reach = 2000
+    segmenter = Segmenter(model)
+    segmenter.set_image(PICTURE)
+    segmenter.segment(points=[SMALL])
+    assert model.looked == [1600]
+    large = segmenter.segment(points=[LARGE])
+    assert model.looked == [1600, 800] and large.score > 0.9
+    assert overlap(large, draw_discs(SHAPE, [LARGE], 450) > 0) > 0.97
+
+
+def test_a_large_box_around_a_small_answer_is_looked_at_smaller_too():
+    model = Nearsighted()
+    segmenter = Segmenter(model)
+    segmenter.set_image(PICTURE)
+    segmenter.segment(points=[SMALL], box=(60, 60, 240, 140))  # 180 pixels of the input
+    assert model.looked == [1600, 800]
+    segmenter.segment(points=[SMALL], box=(60, 60, 200, 140))
+    assert len(model.looked) == 2
+
+
+@pytest.mark.parametrize(("reached", "taken"), [(0.86, True), (0.84, False)])
+def test_a_large_object_keeps_its_answer_unless_the_smaller_look_is_about_as_sure(reached, taken):
+    class Growing(Nearsighted):
+        def decode(self, embedding, prompts):
+            answer = super().decode(embedding, prompts)
+            sure = 0.9 if embedding.input_shape == SHAPE else reached
+            return replace(answer, predicted_iou=np.full_like(answer.predicted_iou, sure))
+
+    segmenter = Segmenter(Growing())
+    segmenter.set_image(PICTURE)
+    mask = segmenter.segment(points=[LARGE])
+    assert segmenter.model.looked == [1600, 800]
+    assert mask.score == pytest.approx(reached if taken else 0.9)
+
+
 def test_where_no_look_is_sure_the_first_answer_stays():
     model = Nearsighted()
     model.reach = 5

@@ -2,7 +2,8 @@
 
 A decoder sees a bounded part of the encoder's input around a prompt. Where its answer is doubtful,
 the object may be larger than that: the plane is looked at in half the size, and again, until an
-answer is sure. What is sure already costs nothing.
+answer is sure. What is sure already costs nothing, unless it is so large that its outline is coarse
+and the object's middle far from its rim: that is looked at in half the size once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 SURE = 0.8
 """Predicted IoU from which on an answer is believed."""
+
+LARGE = 160.0
+"""Longest side, in pixels of the encoder's input, of an object that half the size shows better."""
+
+NEARLY = 0.05
+"""So much less sure may the smaller look at a large object be."""
 
 SMALLEST_LOOK = 192
 """Longest side in pixels below which a plane shows nothing more."""
@@ -54,7 +61,7 @@ def look_smaller(
     read: Callable[[], NDArray[np.uint8]],
     cache: EmbeddingStore,
 ) -> list[Mask]:
-    """Ask again about doubtful answers, looking at the plane in smaller sizes.
+    """Ask again about doubtful answers and large objects, looking at the plane in smaller sizes.
 
     Parameters
     ----------
@@ -73,11 +80,14 @@ def look_smaller(
     Returns
     -------
     list of Mask
-        A sure answer of the largest look that has one, instead of a doubtful one; others as they
-        are.
+        A sure answer of the largest look that has one, instead of a doubtful one; for a large
+        object that of the next smaller look, if it is about as sure; others as they are.
     """
     found = list(masks)
-    open_ones = [i for i, mask in enumerate(found) if not mask.score >= SURE]
+    seen_at = max(embedding.input_shape) / max(embedding.plane_shape)
+    sides = [_longest_side(mask, asked) for mask, asked in zip(found, prompts, strict=True)]
+    large = {i for i, side in enumerate(sides) if side * seen_at > LARGE}
+    open_ones = [i for i, mask in enumerate(found) if not mask.score >= SURE or i in large]
     looks = smaller_looks(model, embedding)
     rgb: NDArray[np.uint8] | None = None
     while open_ones and (look := next(looks, None)) is not None:
@@ -86,7 +96,18 @@ def look_smaller(
         answer = look.decode(seen, [prompts[i] for i in open_ones])
         for row, i in enumerate(open_ones):
             mask = best_mask(answer, row, seen.plane_shape)
-            if mask and mask.score >= SURE:
+            least = found[i].score - NEARLY if i in large else SURE
+            if mask and mask.score >= least:
                 found[i] = mask
+        large = set()
         open_ones = [i for i in open_ones if not found[i].score >= SURE]
     return found
+
+
+def _longest_side(mask: Mask, prompts: Prompts) -> float:
+    """Longest side in plane pixels of what was found and of the box that was given."""
+    y0, x0, y1, x1 = mask.bbox if mask else (0, 0, 0, 0)
+    sides = [y1 - y0, x1 - x0]
+    if prompts.box is not None:
+        sides += [prompts.box[2] - prompts.box[0], prompts.box[3] - prompts.box[1]]
+    return float(max(sides))

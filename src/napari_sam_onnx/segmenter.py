@@ -225,9 +225,9 @@ class Segmenter:
         Returns
         -------
         list of Mask
-            The best mask for each, in order. Where that is doubtful, the plane is looked at in
-            smaller sizes too, see `napari_sam_onnx.looks`, unless a region or a diameter says how
-            it is to be looked at.
+            The best mask for each, in order. Where that is doubtful or large, the plane is looked
+            at in smaller sizes too, see `napari_sam_onnx.looks`, unless a region or a diameter says
+            how it is to be looked at.
         """
         if not prompts:
             return []
