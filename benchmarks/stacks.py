@@ -38,7 +38,7 @@ from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.evaluate import evaluate_labels
 from napari_sam_onnx.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.linking import link_labels
-from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import sample_path
 from napari_sam_onnx.stacks.carry_object import carry_object
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
@@ -66,8 +66,11 @@ PARTS: dict[str, dict[str, float | str]] = {
 
 STITCHED: dict[str, dict[str, float | int]] = {
     "stitched": {},
-    "no gaps": {"max_gap": 0},
+    "no gaps": {"gap": 0},
     "no least extent": {"min_planes": 1},
+    "no profile": {"end": 0.0},
+    "no neck": {"neck": 0.0},
+    "neither": {"end": 0.0, "neck": 0.0},
 }
 
 
@@ -209,11 +212,12 @@ def measure_stitch(model: Model, data: Path | None, middle: int) -> None:
         linked, next_label = planes.copy(), int(planes[0].max()) + 1
         for z in range(1, len(planes)):
             linked[z], next_label = link_labels(linked[z - 1], planes[z], next_label)
+        source = ArrayPlanes(stack.picture, "ZYX")
         scores = [f1(linked, stack.truth)]
         for settings in STITCHED.values():
             stitched = planes.copy()
             sink = ArrayLabels(stitched, "ZYX")
-            stitch_planes(sink, StitchParameters(**settings))
+            stitch_planes(sink, StitchParameters(**settings), source)
             scores.append(f1(stitched, stack.truth))
         rows.append([stack.name, *(f"{score:.2f}" for score in scores)])
         print(rows[-1], flush=True)

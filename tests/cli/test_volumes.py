@@ -54,9 +54,20 @@ def test_settings_of_volumes_are_options(run, tmp_path, balls):
 
 def test_what_cannot_be_a_volume_is_said(run, tmp_path, balls, component_model):
     arguments = ["segment", balls[0], "-o", tmp_path / "out.tif", "--axes"]
-    code, _, said = run(*arguments, "ZYX", "--as", "volume")
-    assert code == 2 and "does not see objects by itself" in said
+    code, _, said = run(*arguments, "ZYX", "--link", "z", "--gap", "2")
+    assert code == 2 and "linked or stitched" in said
     code, _, said = run(*arguments, "TYX", "--as", "volume")
     assert code == 2 and "needs an axis Z" in said
     code, _, said = run(*arguments, "ZYX", "--as", "planes")
     assert code == 0 and not said
+
+
+def test_planes_are_stitched(run, tmp_path, balls, component_model):
+    out = tmp_path / "out.tif"
+    arguments = ["segment", balls[0], "-o", out, "--axes", "ZYX"]
+    code, said, _ = run(*arguments, "--as", "volume")
+    assert code == 0 and "3 objects" in said
+    code, said, _ = run(*arguments, "--force", "--min-planes", "1", "--min-voxels", "100000")
+    assert code == 0 and "0 objects" in said
+    code, _, said = run(*arguments, "--force", "--min-um3", "3")
+    assert code == 2 and "how large a voxel is" in said

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from napari_sam_onnx.automatic import MODES, Selection, form_fields
-from napari_sam_onnx.stacks import VolumeParameters
+from napari_sam_onnx.stacks import StitchParameters, VolumeParameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,8 @@ def _collect_fields() -> dict[str, dict[str, Field[Any]]]:
             fields.setdefault(field.name, {})[mode] = field
     for field in form_fields(Selection):
         fields.setdefault(field.name, {"any mode": field})
+    for field in form_fields(StitchParameters):
+        fields.setdefault(field.name, {})["stitched planes"] = field
     for field in form_fields(VolumeParameters):
         fields.setdefault(field.name, {})["a volume"] = field
     return fields

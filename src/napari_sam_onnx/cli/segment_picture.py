@@ -31,11 +31,14 @@ from napari_sam_onnx.overlay import arrange_montage, draw_overlay
 from napari_sam_onnx.picture_file import load_picture, read_picture
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks import (
+    StitchParameters,
     are_of_planes,
     choose_method,
     iterate_stack,
     iterate_volumes,
     make_volume_parameters,
+    split_stitching,
+    stitch_planes,
 )
 
 if TYPE_CHECKING:
@@ -158,16 +161,36 @@ def label_stack(
     planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
 ) -> int:
     """Label planes one by one, or volumes, as the request or the stack asks; count the objects."""
-    if _is_volume(planes, model, request):
+    stitch, others = split_stitching(request.settings)
+    of_planes = request.link is not None or request.mode is not None or are_of_planes(others)
+    method = choose_method(
+        request.method, planes.axes, model, planes=of_planes, stitch=bool(stitch)
+    )
+    if method == "volume":
         return _label_volumes(planes, sink, model, request, title)
+    if method == "stitched":
+        return _label_stitched(planes, sink, model, request, title)
     return _label_planes(planes, sink, model, request, title)
 
 
-def _is_volume(planes: ArrayPlanes, model: Model, request: SegmentOptions) -> bool:
-    """Whether a picture is looked at as a volume."""
-    of_planes = request.link is not None or request.mode is not None
-    of_planes = of_planes or are_of_planes(request.settings)
-    return choose_method(request.method, planes.axes, model, planes=of_planes) == "volume"
+def _label_stitched(
+    planes: ArrayPlanes, sink: PlaneSink, model: Model, request: SegmentOptions, title: str
+) -> int:
+    """Label planes one by one and put them together; count the objects."""
+    if request.link is not None:
+        raise ParameterError("Planes are linked or stitched; leave --link away.")
+    stitch, others = split_stitching(request.settings)
+    parameters = StitchParameters(**stitch)
+    plain = replace(request, settings=others)
+    _label_planes(planes, sink, model, plain, title)
+    count, meetings = stitch_planes(sink, parameters, planes)
+    if meetings and not request.quiet:
+        splits = sum(meeting.kind == "split" for meeting in meetings)
+        say(
+            f"{title}: objects split in {splits} and merge in {len(meetings) - splits} planes; "
+            "look at these first"
+        )
+    return count
 
 
 def _label_volumes(

@@ -7,8 +7,10 @@ from napari_sam_onnx.stacks.automask import (
     choose_method,
     iterate_volumes,
     make_volume_parameters,
+    split_stitching,
 )
 from napari_sam_onnx.stacks.iterate import Link, StackUpdate, as_planes, iterate_stack
+from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.volumes import VolumeParameters, VolumeStep
 from napari_sam_onnx.stacks.whole import (
     WholeRequest,
@@ -23,6 +25,7 @@ __all__ = [
     "METHODS",
     "Link",
     "StackUpdate",
+    "StitchParameters",
     "VolumeParameters",
     "VolumeStep",
     "WholeRequest",
@@ -38,4 +41,6 @@ __all__ = [
     "iterate_volumes",
     "iterate_whole",
     "make_volume_parameters",
+    "split_stitching",
+    "stitch_planes",
 ]

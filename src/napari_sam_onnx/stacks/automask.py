@@ -15,6 +15,7 @@ from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks.iterate import as_planes, iterate_stack
+from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.volumes import (
     Volume,
     VolumeParameters,
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 
 METHODS = ("planes", "volume")
 
+_STITCH = tuple(StitchParameters.__dataclass_fields__)
 
-def choose_method(method: str | None, axes: str, model: Model, *, planes: bool) -> str:
+
+def choose_method(
+    method: str | None, axes: str, model: Model, *, planes: bool, stitch: bool = False
+) -> str:
     """Choose how a stack is looked at, where nobody has.
 
     Parameters
@@ -46,37 +51,41 @@ def choose_method(method: str | None, axes: str, model: Model, *, planes: bool) 
     model : Model
     planes : bool
         Whether settings were given that are those of planes: a mode, or a link.
+    stitch : bool
+        Whether settings of stitching were given.
 
     Returns
     -------
-    {"planes", "volume"}
-        A stack along z is a volume, if the model sees objects by itself.
+    {"planes", "volume", "stitched"}
+        A stack along z is a volume. By a model that does not see objects by itself, or where
+        stitching was asked for, its planes are labelled and then put together.
 
     Raises
     ------
     ParameterError
         If the method is unknown, or does not fit the stack, the model or the settings.
     """
-    if method is None:
-        return "volume" if "Z" in axes and not planes and gives_maps(model) else "planes"
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise ParameterError(f"A stack is seen as {' or '.join(METHODS)}; got {method!r}.")
-    if method == "volume":
-        if "Z" not in axes:
-            raise ParameterError(
-                f"A volume needs an axis Z; the stack runs along {axes or 'no axis'!r}."
-            )
-        if planes:
-            raise ParameterError(
-                "A volume takes no mode, no link and no settings of planes; it has "
-                f"{', '.join(VolumeParameters.__dataclass_fields__)}."
-            )
-        if not gives_maps(model):
-            raise ParameterError(
-                f"The model {model.id!r} does not see objects by itself, which volumes need; "
-                "take planes linked along z."
-            )
-    return method
+    if (stitch or method == "volume") and "Z" not in axes:
+        raise ParameterError(
+            f"A volume needs an axis Z; the stack runs along {axes or 'no axis'!r}."
+        )
+    maps = gives_maps(model)
+    if method is None:
+        if stitch or ("Z" in axes and not planes and not maps):
+            return "stitched"
+        return "volume" if "Z" in axes and not planes else "planes"
+    if method == "planes":
+        return "stitched" if stitch else "planes"
+    if not maps:
+        return "stitched"
+    if planes or stitch:
+        raise ParameterError(
+            "A volume takes no mode, no link and no settings of planes or of stitching; it has "
+            f"{', '.join(VolumeParameters.__dataclass_fields__)}."
+        )
+    return "volume"
 
 
 def gives_maps(model: Model) -> bool:
@@ -160,7 +169,8 @@ def automask_stack(
         See `iterate_stack`; link, mode and cache are for planes.
     method : {"planes", "volume"} or None
         Whether planes are looked at one by one, or volumes as a whole, see `VolumeParameters`.
-        None: what `choose_method` says.
+        None: what `choose_method` says. Planes of a volume are put together by `stitch_planes`
+        where a model does not see objects by itself, or a setting of `StitchParameters` is given.
     pixel_size : mapping of str to float, optional
         Micrometres, or any one unit, by axis (Z, Y, X): how far apart planes lie. Volumes measure
         it on their objects where it is omitted.
@@ -172,7 +182,7 @@ def automask_stack(
         memory, or where it does not fit in a zarr folder, see
         `napari_sam_onnx.label_store.make_labels`.
     **parameters
-        Settings of the mode or of `VolumeParameters`.
+        Settings of the mode, of `StitchParameters` or of `VolumeParameters`.
 
     Returns
     -------
@@ -191,8 +201,12 @@ def automask_stack(
     assert isinstance(source, ArrayPlanes)
     source.pixel_size = dict(pixel_size or {})
     made = load(model)
+    stitch, parameters = split_stitching(parameters)
     of_planes = link is not None or mode is not None or are_of_planes(parameters)
-    method = choose_method(method, source.axes, made, planes=of_planes)
+    method = choose_method(method, source.axes, made, planes=of_planes, stitch=bool(stitch))
+    if link is not None and method == "stitched":
+        raise ParameterError("Planes are linked or stitched; leave link away.")
+    stitched = StitchParameters(**stitch) if method == "stitched" else None
     settings = make_volume_parameters(parameters) if method == "volume" else None
     shape, place = source.label_shape, None
     if out is None or isinstance(out, str | PathLike):
@@ -220,6 +234,8 @@ def automask_stack(
                 finished = True
                 if progress is not None:
                     progress(update.done, update.total)
+        if stitched is not None:
+            stitch_planes(sink, stitched, source)
     finally:
         if not finished:
             remove_labels(place)
@@ -227,8 +243,15 @@ def automask_stack(
 
 
 def are_of_planes(values: Mapping[str, Any]) -> bool:
-    """Whether some of these settings are none of volumes."""
-    return any(name not in VolumeParameters.__dataclass_fields__ for name in values)
+    """Whether some of these settings are none of volumes and none of stitching."""
+    of_volumes = {*VolumeParameters.__dataclass_fields__, *_STITCH}
+    return any(name not in of_volumes for name in values)
+
+
+def split_stitching(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide settings into those of stitching and all others."""
+    stitch = {name: value for name, value in values.items() if name in _STITCH}
+    return stitch, {name: value for name, value in values.items() if name not in _STITCH}
 
 
 def make_volume_parameters(values: Mapping[str, Any]) -> VolumeParameters:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import check_fields, declare
+from napari_sam_onnx.automatic.declare import ParameterError, check_fields, declare
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.linking import match_pairs
+from napari_sam_onnx.stacks.profile import measure_rises, shape_chain
 from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.objects import measure_objects
 from napari_sam_onnx.stacks.tracks.tracks import Tracks
@@ -22,7 +23,7 @@ from napari_sam_onnx.stacks.tracks.tracks import Tracks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.planes import PlaneSink
+    from napari_sam_onnx.planes import PlaneSink, PlaneSource
     from napari_sam_onnx.stacks.tracks.objects import FrameObjects
 
 HALF = 0.5
@@ -41,7 +42,7 @@ class StitchParameters:
         max=1.0,
         step=0.05,
     )
-    max_gap: int = declare(
+    gap: int = declare(
         1,
         "In how many planes an object may be missing; it is filled in there.",
         label="Largest gap",
@@ -69,6 +70,34 @@ class StitchParameters:
         unit="voxels",
     )
 
+    min_um3: float = declare(
+        0.0,
+        "Objects of less volume are left out; for pictures that say how large a voxel is.",
+        label="Smallest volume",
+        min=0.0,
+        max=1e12,
+        step=1.0,
+        unit="µm³",
+    )
+    end: float = declare(
+        0.4,
+        "An object ends where its contrast has faded to this part of its own best plane: what is "
+        "beyond is out of focus; 0: it does not.",
+        label="Faded at",
+        min=0.0,
+        max=0.95,
+        step=0.05,
+    )
+    neck: float = declare(
+        0.5,
+        "What narrows between two planes to less than this part of both, in size times contrast, "
+        "is two objects; 0: it is one.",
+        label="Neck",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
+
     def __post_init__(self) -> None:
         check_fields(self)
 
@@ -93,7 +122,9 @@ class Meeting:
 
 
 def stitch_planes(
-    sink: PlaneSink, parameters: StitchParameters | None = None
+    sink: PlaneSink,
+    parameters: StitchParameters | None = None,
+    source: PlaneSource | None = None,
 ) -> tuple[int, list[Meeting]]:
     """Give the sections of one object one number, in place.
 
@@ -103,6 +134,8 @@ def stitch_planes(
         Labels with an axis Z; the numbers of a plane mean nothing beyond it. Along other axes
         there is one volume after another.
     parameters : StitchParameters, optional
+    source : PlaneSource, optional
+        The picture. Without it objects do not fade, and necks are those of their size alone.
 
     Returns
     -------
@@ -115,14 +148,18 @@ def stitch_planes(
     ------
     ImageError
         If the labels do not run along z.
+    ParameterError
+        If volumes are in µm³ and nobody says how large a voxel is.
     """
     if "Z" not in sink.axes:
         raise ImageError(f"Planes along Z are stitched; these run along {sink.axes or 'none'!r}.")
     settings = StitchParameters() if parameters is None else parameters
     axis = sink.axes.index("Z")
+    least = max(settings.min_voxels, _to_voxels(settings.min_um3, source))
     count, meetings = 0, []
     for place in np.ndindex(*sink.shape[:axis], *sink.shape[axis + 1 :]):
-        found, met = _stitch_volume(sink, (place[:axis], place[axis:]), settings, count)
+        where = place[:axis], place[axis:]
+        found, met = _stitch_volume(sink, where, settings, least, count, source)
         count += found
         meetings += met
     return count, meetings
@@ -132,7 +169,9 @@ def _stitch_volume(
     sink: PlaneSink,
     place: tuple[tuple[int, ...], tuple[int, ...]],
     settings: StitchParameters,
+    least: float,
     taken: int,
+    source: PlaneSource | None,
 ) -> tuple[int, list[Meeting]]:
     """Stitch the planes of one volume; numbers up to one are taken."""
     depth = sink.shape[len(place[0])]
@@ -143,16 +182,40 @@ def _stitch_volume(
     def write(z: int, labels: NDArray[np.uint32]) -> None:
         sink.write((*place[0], z, *place[1]), labels)
 
-    objects = measure_objects(read, depth, settings.max_gap)
-    number = _number(objects, depth, settings)
-    count = int(number.max(initial=0))
-    number[number > 0] += taken
+    objects = measure_objects(read, depth, settings.gap)
+    rise = None
+    if source is not None and (settings.end or settings.neck):
+        rise = measure_rises(
+            objects, read, lambda z: source.read((*place[0], z, *place[1])).mean(axis=2)
+        )
+    chains: list[list[int]] = []
+    for chain in _chain(objects, settings):
+        chains += shape_chain(chain, objects.sizes, rise, settings.end, settings.neck)
+    number = np.zeros(len(objects), np.int64)
+    count = 0
+    for chain in chains:
+        long = len(chain) >= min(settings.min_planes, depth)
+        if long and objects.sizes[chain].sum() >= least:
+            count += 1
+            number[chain] = taken + count
     draw_tracks(Tracks(objects, number, {}), read, write, depth)
     return count, _find_meetings(objects, number)
 
 
-def _number(objects: FrameObjects, depth: int, settings: StitchParameters) -> NDArray[np.int64]:
-    """Give sections their numbers: neighbouring planes first, then over ever larger gaps."""
+def _to_voxels(volume: float, source: PlaneSource | None) -> float:
+    """Turn µm³ into voxels."""
+    if not volume:
+        return 0.0
+    size = {} if source is None else source.pixel_size
+    if not {"Z", "Y", "X"} <= set(size):
+        raise ParameterError(
+            "The picture does not say how large a voxel is; give the smallest volume in voxels."
+        )
+    return volume / (size["Z"] * size["Y"] * size["X"])
+
+
+def _chain(objects: FrameObjects, settings: StitchParameters) -> list[list[int]]:
+    """Chain sections of one object: neighbouring planes first, then over ever larger gaps."""
     count = len(objects)
     following, preceding = np.full(count, -1), np.full(count, -1)
     pairs = np.array(list(objects.overlaps), np.int64).reshape(-1, 2)
@@ -160,26 +223,20 @@ def _number(objects: FrameObjects, depth: int, settings: StitchParameters) -> ND
     before, after = pairs.T
     iou = shared / (objects.sizes[before] + objects.sizes[after] - shared)
     steps = objects.frames[after] - objects.frames[before]
-    for step in range(1, settings.max_gap + 2):
+    for step in range(1, settings.gap + 2):
         open_pairs = (steps == step) & (iou >= settings.min_iou)
         open_pairs &= (following[before] < 0) & (preceding[after] < 0)
         near = np.flatnonzero(open_pairs)
         chosen = near[match_pairs(before[near], after[near], iou[near])]
         following[before[chosen]] = after[chosen]
         preceding[after[chosen]] = before[chosen]
-    number = np.zeros(count, np.int64)
-    next_number = 1
+    chains = []
     for row in np.flatnonzero(preceding < 0).tolist():
         chain = [row]
         while following[chain[-1]] >= 0:
             chain.append(int(following[chain[-1]]))
-        if len(chain) < min(settings.min_planes, depth):
-            continue
-        if objects.sizes[chain].sum() < settings.min_voxels:
-            continue
-        number[chain] = next_number
-        next_number += 1
-    return number
+        chains.append(chain)
+    return chains
 
 
 def _find_meetings(objects: FrameObjects, number: NDArray[np.int64]) -> list[Meeting]:

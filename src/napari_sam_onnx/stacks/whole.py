@@ -45,8 +45,8 @@ class WholeRequest:
 
     Parameters
     ----------
-    method : {"volume", "planes", "tracks"}
-        Tracks of a stack with Z are those of volumes.
+    method : {"volume", "planes", "stitched", "tracks"}
+        Tracks of a stack with Z are those of volumes; stitched planes are a volume by any model.
     mode : str or None
         Of planes, see `iterate_stack`.
     settings : mapping of str to value
@@ -157,9 +157,10 @@ def iterate_whole(
         count = yield from _label_planes(source, sink, model, request, request.link)
         return WholeResult(count)
     deep = "Z" in source.axes and source.shape[source.axes.index("Z")] > 1
-    if request.method == "volume" or deep:
+    volume = request.method in ("volume", "stitched")
+    if volume or deep:
         count = yield from _label_volumes(source, sink, model, request)
-        if request.method == "volume":
+        if volume:
             return WholeResult(count)
     else:
         # linked by overlap, so that what an early end leaves is in order
@@ -187,12 +188,12 @@ def iterate_tracks(
 
 
 def iterate_stitched(
-    sink: PlaneSink, request: WholeRequest
+    source: PlaneSource, sink: PlaneSink, request: WholeRequest
 ) -> Generator[WholeStep, None, WholeResult]:
     """Put sections of planes that there are together to objects of volumes."""
     planes = int(np.prod(sink.shape))
     yield WholeStep(0, 1, planes, planes, what=DRAWING)
-    count, _ = stitch_planes(sink, request.stitch)
+    count, _ = stitch_planes(sink, request.stitch, source)
     yield WholeStep(1, 1, planes, planes, fresh=True, what=DRAWING)
     return WholeResult(count)
 
@@ -226,9 +227,9 @@ def _label_volumes(
     source: PlaneSource, sink: PlaneSink, model: Model, request: WholeRequest
 ) -> Generator[WholeStep, None, int]:
     """Label volumes as a whole, or, by a model that cannot, plane by plane and stitched."""
-    if not gives_maps(model):
+    if request.method == "stitched" or not gives_maps(model):
         yield from _label_planes(source, sink, model, request, "z")
-        result = yield from iterate_stitched(sink, request)
+        result = yield from iterate_stitched(source, sink, request)
         return result.count
     planes = int(np.prod(sink.shape))
 

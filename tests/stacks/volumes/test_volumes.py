@@ -9,7 +9,7 @@ from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import sample_path
 from napari_sam_onnx.stacks import choose_method, iterate_volumes, make_volume_parameters
 from napari_sam_onnx.stacks.volumes import run
-from tests.fakes import ComponentModel
+from tests.fakes import ComponentModel, draw_discs
 from tests.stacks.volumes.balls import SectionModel, draw_balls
 
 APART = [(12, 14, 14), (14, 34, 14), (28, 14, 34), (26, 34, 36)]
@@ -147,22 +147,41 @@ def test_what_a_stack_is_taken_for():
     maps, none = SectionModel(), ComponentModel()
     assert choose_method(None, "Z", maps, planes=False) == "volume"
     assert choose_method(None, "T", maps, planes=False) == "planes"
-    assert choose_method(None, "Z", none, planes=False) == "planes"
+    assert choose_method(None, "Z", none, planes=False) == "stitched"
+    assert choose_method(None, "Z", none, planes=True) == "planes"
+    assert choose_method("volume", "Z", none, planes=True) == "stitched"
     assert choose_method(None, "Z", maps, planes=True) == "planes"
+    assert choose_method(None, "Z", maps, planes=True, stitch=True) == "stitched"
+    assert choose_method("planes", "Z", maps, planes=False, stitch=True) == "stitched"
     for method, axes, model, planes, word in [
         ("cube", "Z", maps, False, "planes or volume"),
         ("volume", "T", maps, False, "axis Z"),
         ("volume", "Z", maps, True, "no mode, no link"),
-        ("volume", "Z", none, False, "does not see objects"),
     ]:
         with pytest.raises(ParameterError, match=word):
             choose_method(method, axes, model, planes=planes)
+    with pytest.raises(ParameterError, match="no settings of planes or of stitching"):
+        choose_method("volume", "Z", maps, planes=False, stitch=True)
+    with pytest.raises(ParameterError, match="axis Z"):
+        choose_method(None, "T", maps, planes=False, stitch=True)
     with pytest.raises(ParameterError, match="no mode, no link"):
         automask_stack(np.zeros((3, 9, 9)), maps, "ZYX", method="volume", min_area=1)
     with pytest.raises(ParameterError, match="no setting 'sharpness'"):
         make_volume_parameters({"sharpness": 1})
     with pytest.raises(ParameterError, match="cut lies"):
         automask_stack(np.zeros((3, 9, 9)), maps, "ZYX", cut=2)
+
+
+def test_planes_are_stitched_where_a_model_sees_no_volume():
+    stack = np.stack([draw_discs((40, 60), [(12, 12), (25, 45)], 6)] * 6)
+    stack[2, :20] = 0  # one is missing on a plane
+    model = ComponentModel()
+    labels = automask_stack(stack, model, "ZYX")
+    assert np.unique(labels).tolist() == [0, 1, 2] and (labels[2, 12, 12] > 0)
+    assert len(np.unique(automask_stack(stack, model, "ZYX", gap=0, min_area=5))) == 4
+    assert not automask_stack(stack, model, "ZYX", min_voxels=10_000).any()
+    with pytest.raises(ParameterError, match="linked or stitched"):
+        automask_stack(stack, model, "ZYX", "z", gap=0)
 
 
 def test_pebble_finds_the_nuclei_of_the_sample_stack():

@@ -147,7 +147,7 @@ class StackRuns:
             self._result = yield from guarded.watch(
                 iterate_tracks(source, guarded, request)
                 if request.method == "tracks"
-                else iterate_stitched(guarded, request)
+                else iterate_stitched(source, guarded, request)
             )
             return
         with engine.use(model_source) as model:
