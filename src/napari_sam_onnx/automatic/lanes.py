@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-PIECE = 8
+PIECE = 16
 """Prompts in a piece of work, where several run at once."""
 
 _GLANCE = 0.1  # seconds; on Windows a wait without end does not hear Ctrl+C

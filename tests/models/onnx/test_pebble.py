@@ -275,3 +275,19 @@ def test_proposals_lie_on_the_plane_they_came_from(pebble, plane):
 def test_other_models_propose_nothing(tiny_sam_pair):
     model = load_model(tiny_sam_pair, threads=1)
     assert model.propose(model.encode(np.zeros((9, 9, 3), np.uint8))) is None
+
+
+def test_several_threads_ask_it_at_once_and_get_the_same_answers(pebble, plane):
+    assert pebble.split() == (pebble, 1)
+    model = load_model("pebble", threads=2)
+    twin, lanes = model.split()
+    assert lanes == 2
+    assert model.split()[0] is twin is not model
+    embedding = model.encode(plane)
+    asked = [prompt([(30, 30)]), prompt([(30, 90)])]
+    expected, found = model.decode(embedding, asked), twin.decode(embedding, asked)
+    np.testing.assert_allclose(found.predicted_iou, expected.predicted_iou, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(found.logits), np.asarray(expected.logits), atol=1e-3)
+    model.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        twin.decode(embedding, asked)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +85,8 @@ class OnnxModel:
         self.contract = contract
         self.name = name or model_id
         self.findings = findings
+        self._twin: OnnxModel | None = None
+        self._splitting = Lock()
 
     @property
     def id(self) -> str:
@@ -245,18 +248,19 @@ class OnnxModel:
 
         A graph whose parts are small is run best by one thread, and another run beside it.
         """
-        if not isinstance(self._decoder, CompiledDecoder) or self._decoder.threads == 1:
-            return self, 1
-        alone = self._decoder.run_alone()
-        twin = OnnxModel(
-            self._encoder,
-            alone,
-            self.contract,
-            model_id=self._id,
-            name=self.name,
-            findings=self.findings,
-        )
-        return twin, self._decoder.threads
+        with self._splitting:
+            if self._twin is None and self.contract.decoder.batch:
+                opened = self._decoder.open_alone()
+                if opened is not None:
+                    self._twin = OnnxModel(
+                        self._encoder,
+                        opened,
+                        self.contract,
+                        model_id=self._id,
+                        name=self.name,
+                        findings=self.findings,
+                    )
+        return (self, 1) if self._twin is None else (self._twin, self._decoder.threads)
 
     def warm_up(self) -> None:
         """Run once on an empty picture, so that the first real one does not wait."""
@@ -272,6 +276,8 @@ class OnnxModel:
 
     def close(self) -> None:
         """Free the memory of both graphs; the model cannot be used any more."""
+        if self._twin is not None:
+            self._twin._decoder.close()
         if self._encoder is not None:
             self._encoder.close()
         self._decoder.close()

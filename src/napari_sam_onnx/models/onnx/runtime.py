@@ -230,6 +230,7 @@ class Session:
         self.time_limit = time_limit
         self._runs: set[ort.RunOptions] = set()
         self._content = content
+        self._rewritten = content is not None
         self._lock = threading.RLock()
         name, reason = choose_provider(provider)
         self.provider = name
@@ -310,6 +311,16 @@ class Session:
             if self.provider != "cpu":
                 self._session = self._fall_back(reason)
         return self.run(feeds, outputs, release=release)
+
+    def open_alone(self) -> Session | None:
+        """Open the graph once more, for one thread, so that several runs go on side by side.
+
+        None where that gains nothing: with one thread, beyond the CPU, or where the graph is
+        another than the file's.
+        """
+        if self.threads == 1 or self.provider != "cpu" or self._rewritten:
+            return None
+        return Session(self.path, provider="cpu", threads=1, time_limit=self.time_limit)
 
     def close(self) -> None:
         """End what runs and free the graph's memory; the session cannot run any more."""

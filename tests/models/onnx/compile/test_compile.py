@@ -178,7 +178,7 @@ def test_threads_that_ask_at_once_share_the_picture_and_get_the_same_answers(pai
     twin, lanes = model.split()
     assert lanes == 2
     assert twin is not model
-    assert twin.split()[0].decode(embedding, prompts()[:1]).predicted_iou.shape == (1, 4)
+    assert model.split()[0] is twin
     pictures = []
     share = CompiledDecoder._share
 

@@ -81,7 +81,6 @@ class CompiledDecoder:
         self._kept: list[tuple[tuple[weakref.ref[NDArray[Any]], ...], Arrays]] = []
         self._lock = threading.Lock()
         self._open_alone = open_alone
-        self._alone: CompiledDecoder | None = None
 
     @property
     def provider(self) -> str:
@@ -98,27 +97,22 @@ class CompiledDecoder:
         """Sides (h, w) of its masks."""
         return self._side, self._side
 
-    def run_alone(self) -> CompiledDecoder:
-        """Give a decoder that several threads may ask at once, as each run takes one alone.
+    def open_alone(self) -> CompiledDecoder | None:
+        """Open the graphs once more, for runs of one thread each that go on side by side.
 
-        It is opened when it is first asked for, shares what is known of pictures, and is closed
-        with this one.
+        They share what is known of pictures; None where there is one thread anyway.
         """
-        with self._lock:
-            if self._alone is None:
-                if self.threads == 1 or self._open_alone is None:
-                    return self
-                graphs = (self._picture, *self._open_alone())
-                self._alone = CompiledDecoder(self, graphs, self._row, self._side)
-                self._alone.takes_batches = self.takes_batches
-                self._alone._kept, self._alone._lock = self._kept, self._lock
-            return self._alone
+        if self.threads == 1 or self._open_alone is None:
+            return None
+        graphs = (self._picture, *self._open_alone())
+        alone = CompiledDecoder(self, graphs, self._row, self._side)
+        alone.takes_batches = self.takes_batches
+        alone._kept, alone._lock = self._kept, self._lock
+        return alone
 
     def close(self) -> None:
         """Free the memory of the graphs."""
         self._kept.clear()
-        if self._alone is not None:
-            self._alone.close()
         for session in (self._picture, self._tokens, self._masks):
             session.close()
 
