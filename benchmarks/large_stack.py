@@ -92,7 +92,7 @@ def wait(holds: Callable[[], bool], seconds: float = 900) -> None:
             raise TimeoutError("That took too long.")
 
 
-def run(planes: int, side: int, model: str) -> list[list[str]]:
+def run(planes: int, side: int, model: str, count: int) -> list[list[str]]:
     """Do the three things in napari."""
     import napari
     from napari.utils import resize_dask_cache
@@ -123,16 +123,16 @@ def run(planes: int, side: int, model: str) -> list[list[str]]:
         wait(lambda: not automatic.work.busy)
         notes.append(session.status.text.split(" They")[0])
     viewer.layers.remove(layer)
-    with peaks.step("automatic masks of ten planes, cancelled") as notes:
+    with peaks.step(f"automatic masks of {count} planes, cancelled") as notes:
         viewer.dims.set_current_step(0, 0)
         start(whole=True)
         layer = automatic.layer
-        wait(lambda: automatic._planes >= 10)
+        wait(lambda: automatic._planes >= count)
         began = time.perf_counter()
         automatic.work.cancel()
         wait(lambda: not automatic.work.busy)
         notes += [session.status.text, f"cancel took {time.perf_counter() - began:.1f} s"]
-        filled = [z for z in range(15) if np.asarray(layer.data[z]).any()]
+        filled = [z for z in range(count + 5) if np.asarray(layer.data[z]).any()]
         notes.append(f"planes {filled[0]} to {filled[-1]} are labelled")
         place = place_of(layer)
         if place is not None:
@@ -161,13 +161,14 @@ def main() -> None:
     parser.add_argument("--planes", type=int, default=2000)
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--model", default="pebble")
+    parser.add_argument("--count", type=int, default=10, help="planes until the cancel")
     arguments = parser.parse_args()
     size = arguments.planes * arguments.side**2
     print(
         f"{arguments.planes} × {arguments.side}² planes, {2 * size / 2**30:.0f} GiB of pixels, "
         f"{4 * size / 2**30:.0f} GiB of labels"
     )
-    rows = run(arguments.planes, arguments.side, arguments.model)
+    rows = run(arguments.planes, arguments.side, arguments.model, arguments.count)
     print_table(["step", "s", "peak GiB", "what came of it"], rows)
 
 

@@ -1,10 +1,17 @@
-"""How much memory there is for what is about to be made."""
+"""How much memory there is for what is about to be made; giving back what nothing uses."""
 
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What a job scheduler or a container grants, what is in use, and how much of that is cached files.
 _GROUPS = (
@@ -30,6 +37,25 @@ def free_memory() -> int:
         if granted.isdigit():
             free = min(free, max(0, int(granted) - taken + int(lines.get("inactive_file", 0))))
     return free
+
+
+def give_back_memory() -> None:
+    """Give memory that nothing uses back to the system where the allocator would keep it.
+
+    That is glibc's on Linux: what large arrays leave between small ones stays with the process
+    otherwise, some 300 MB after a plane of 4096². Takes milliseconds.
+    """
+    trim = _find_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _find_trim() -> Callable[[int], int] | None:
+    with suppress(OSError, AttributeError, TypeError):  # no glibc
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        return trim
+    return None
 
 
 def format_bytes(count: float) -> str:

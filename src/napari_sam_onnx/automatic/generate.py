@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.automatic.blobs import iterate_blobs
 from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
 from napari_sam_onnx.automatic.choose import iterate_choice
+from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.flows import iterate_flows
 from napari_sam_onnx.automatic.grid import iterate_grid
@@ -25,7 +26,7 @@ from napari_sam_onnx.automatic.scale import set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
 from napari_sam_onnx.automatic.where import make_place
-from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.cache import EmbeddingCache, PartsCache
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import to_rgb
 
@@ -126,15 +127,18 @@ def iterate_mask_set(
         case FlowsParameters():
             return (yield from iterate_flows(rgb, model, parameters, kept, doubtful))
         case TiledParameters():
+            side, overlap = parameters.tile_side, parameters.tile_overlap
+            tiles = lay_tiles((rgb.shape[0], rgb.shape[1]), side, overlap)
+            parts = PartsCache(kept, len(tiles))
 
             def inside(tile: NDArray[np.uint8], own: Wanted) -> Found:
                 settings = parameters.inner_parameters
                 assert settings is not None  # the dataclass fills it in
                 return iterate_mask_set(
-                    tile, model, settings, cache=kept, doubtful=doubtful, wanted=own
+                    tile, model, settings, cache=parts, doubtful=doubtful, wanted=own
                 )
 
-            return (yield from iterate_tiles(rgb, parameters, inside, doubtful, wanted))
+            return (yield from iterate_tiles(rgb, parameters, inside, tiles, doubtful, wanted))
 
 
 def iterate_masks(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.box_index import BoxIndex
-from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.mask_set import MaskSet
 from napari_sam_onnx.automatic.progress import Progress
@@ -46,6 +45,7 @@ def iterate_tiles(
     rgb: NDArray[np.uint8],
     parameters: TiledParameters,
     inside: Callable[[NDArray[np.uint8], Wanted], Found],
+    tiles: Sequence[Region],
     doubtful: bool = False,
     wanted: Wanted | None = None,
 ) -> Found:
@@ -59,6 +59,8 @@ def iterate_tiles(
     inside : callable
         Takes the RGB picture of a tile and finds its masks; also a function that says which
         boxes of the tile are its own, and not better seen in a neighbour.
+    tiles : sequence of Region
+        See `lay_tiles`.
     doubtful : bool
         Whether masks are kept too that the limits inside leave out.
     wanted : callable, optional
@@ -75,7 +77,6 @@ def iterate_tiles(
         With the selection of the mode inside.
     """
     shape = (rgb.shape[0], rgb.shape[1])
-    tiles = lay_tiles(shape, parameters.tile_side, parameters.tile_overlap)
     # Whole and cut: what the limits let pass, and what they leave out, which changes nothing there.
     passing: tuple[list[Mask], list[Mask]] = [], []
     others: tuple[list[Mask], list[Mask]] = [], []

@@ -2,6 +2,7 @@
 
 from napari_sam_onnx.cache.disk import DiskCache
 from napari_sam_onnx.cache.memory import DEFAULT_BYTES, EmbeddingCache
+from napari_sam_onnx.cache.parts import PartsCache
 from napari_sam_onnx.cache.store import EmbeddingStore, embedding_key, encode_through
 from napari_sam_onnx.cache.tiers import TieredCache
 from napari_sam_onnx.models.store.places import cache_dir
@@ -10,6 +11,7 @@ __all__ = [
     "DiskCache",
     "EmbeddingCache",
     "EmbeddingStore",
+    "PartsCache",
     "TieredCache",
     "embedding_key",
     "encode_through",

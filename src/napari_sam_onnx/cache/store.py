@@ -29,6 +29,10 @@ class EmbeddingStore(Protocol):
     encoded again. All calls are thread-safe.
     """
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that it keeps at most, if not all of one embedding; in memory where tiered."""
+
     def get(self, key: str) -> Embedding | None:
         """Return the embedding under a key, or None."""
 

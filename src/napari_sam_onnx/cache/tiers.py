@@ -22,6 +22,11 @@ class TieredCache:
         self.fast = fast
         self.slow = slow
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that the fast store keeps at most."""
+        return self.fast.max_bytes
+
     def get(self, key: str) -> Embedding | None:
         """Return the embedding under a key, or None."""
         embedding = self.fast.get(key)

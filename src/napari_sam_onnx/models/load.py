@@ -98,9 +98,18 @@ def load_model(
     sessions: list[Session] = []
     faster: CompiledDecoder | None = None
     try:
-        for path in paths:
-            session = Session(path, provider=provider, threads=threads, time_limit=time_limit)
-            sessions.append(session)
+        for number, path in enumerate(paths):
+            # encoders, which come first, run once per picture and take up to 4 GB for it
+            keep = number > 0 or len(paths) == 1
+            sessions.append(
+                Session(
+                    path,
+                    provider=provider,
+                    threads=threads,
+                    time_limit=time_limit,
+                    keep_memory=keep,
+                )
+            )
         if len(sessions) == 1 and is_flow_network(sessions[0]):
             key = fingerprint(paths, FLOWS_CONTRACT)
             return FlowModel(sessions[0], model_id=f"{name}@{key}", name=name)
@@ -169,7 +178,7 @@ def _resolve(
         source = find_card(source)
     if isinstance(source, ModelCard):
         found = locate(source)
-        graphs = [path for role, path in found.items() if role in _GRAPHS]
+        graphs = [found[role] for role in _GRAPHS if role in found]
         numbers = [path for role, path in found.items() if role in NUMBERS]
         if not graphs:
             raise ModelError(f"The card of {source.id} names no encoder and no decoder.")

@@ -21,6 +21,7 @@ from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
 from napari_sam_onnx.linking import link_labels, number_on
+from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.planes import ArrayPlanes
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def iterate_stack(
             labels, next_label = link_labels(previous, painted, next_label)
         if link is not None:
             previous = labels
+        give_back_memory()
         update = StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
         if keep:
             numbers = _number_masks(found, painted, labels)

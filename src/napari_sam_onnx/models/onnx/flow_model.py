@@ -140,7 +140,8 @@ class FlowModel:
         for number, (y, x) in enumerate(tiles):
             yield number, len(tiles)
             where = slice(y, y + self._side), slice(x, x + self._side)
-            answer = self._session.run({feed: channels[None, :, *where]}, [output])[output]
+            tile, last = channels[None, :, *where], number == len(tiles) - 1
+            answer = self._session.run({feed: tile}, [output], release=last)[output]
             if answer.shape != (1, 3, self._side, self._side):
                 raise ModelError(
                     f"{self.name} gave maps of shape {answer.shape} for a tile of side "

@@ -182,7 +182,7 @@ class OnnxModel:
         row = self.contract.encoder
         tensor, input_shape = prepare_plane(image, row, shape)
         outputs = {row.input: tensor}
-        if self._encoder is not None:  # one run takes up to 4 GB, and is seldom followed by another
+        if self._encoder is not None:
             outputs = self._encoder.run(outputs, release=True)
         tensors = {
             name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])

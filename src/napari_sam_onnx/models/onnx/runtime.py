@@ -196,6 +196,9 @@ class Session:
         for beside `path`.
     time_limit : float, optional
         Seconds that one run may take; without end where omitted.
+    keep_memory : bool
+        Whether memory that a run took on the CPU is kept for the next run, which is faster for
+        many small ones; where not, it is the system's again as soon as nothing uses it.
 
     Attributes
     ----------
@@ -222,12 +225,14 @@ class Session:
         threads: int | None = None,
         content: bytes | None = None,
         time_limit: float | None = None,
+        keep_memory: bool = True,
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise ModelError(f"There is no file {str(self.path)!r}; check the path of the model.")
         self.threads = choose_threads(threads)
         self.time_limit = time_limit
+        self.keep_memory = keep_memory
         self._runs: set[ort.RunOptions] = set()
         self._content = content
         self._rewritten = content is not None
@@ -266,8 +271,8 @@ class Session:
         outputs : sequence of str, optional
             The outputs wanted; all where omitted.
         release : bool
-            Whether the memory that the run took is given back to the system afterwards, on the
-            CPU; it is kept for the next run otherwise.
+            Whether memory that was kept is given back to the system after this run, on the CPU,
+            as far as nothing uses it; see `keep_memory`.
 
         Returns
         -------
@@ -338,7 +343,7 @@ class Session:
     ) -> list[NDArray[Any]]:
         options = ort.RunOptions()
         options.log_severity_level = 4
-        if release and self.provider == "cpu":
+        if release and self.keep_memory and self.provider == "cpu":
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
         def stop() -> None:
@@ -363,6 +368,7 @@ class Session:
         options.log_severity_level = 4  # refusals reach the user as sentences, not as a log
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = self.keep_memory
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = [PROVIDERS[provider]]
         if provider == "tensorrt" and "cuda" in list_providers():

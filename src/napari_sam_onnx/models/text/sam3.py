@@ -92,7 +92,7 @@ class Sam3:
         row = self.contract.encoder
         tensor, input_shape = prepare_plane(image, row)
         wanted = self.contract.embeddings
-        tensors = self._encoder.run({row.input: tensor}, wanted)
+        tensors = self._encoder.run({row.input: tensor}, wanted, release=True)
         return Embedding(tensors, (image.shape[0], image.shape[1]), input_shape, self._id)
 
     def find(

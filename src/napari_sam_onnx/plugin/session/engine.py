@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.looks import look_smaller
+from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
 from napari_sam_onnx.style import Style, apply_style
@@ -180,6 +181,8 @@ class Engine:
                 key = embedding_key(rgb, model.id)
                 embedding = encode_through(rgb, model, self.cache, key=key)
                 self._embedded[request.place] = key
+                del rgb
+                give_back_memory()
             if not request.answerable:
                 return []
             shape = embedding.plane_shape

@@ -110,19 +110,20 @@ def _try(
 
 
 def _open(original: Session, contents: Contents, row: DecoderContract) -> CompiledDecoder:
-    def open_one(content: bytes, threads: int) -> Session:
+    def open_one(number: int, threads: int) -> Session:
         return Session(
             original.path,
             provider="cpu",
             threads=threads,
-            content=content,
+            content=contents[number],
             time_limit=original.time_limit,
+            keep_memory=number > 0,  # the first runs once per picture
         )
 
     def open_alone() -> tuple[Session, Session]:
-        return open_one(contents[1], 1), open_one(contents[2], 1)
+        return open_one(1, 1), open_one(2, 1)
 
-    picture, tokens, masks = (open_one(content, original.threads) for content in contents)
+    picture, tokens, masks = (open_one(number, original.threads) for number in range(3))
     sides = [int(s.shape[-1] or 0) for s in original.inputs if s.name in row.embeddings]
     side = _UPSCALING * min(sides)  # other tensors of an embedding are finer than the first
     return CompiledDecoder(original, (picture, tokens, masks), row, side, open_alone)
