@@ -7,6 +7,7 @@ from napari_sam_onnx.cache import (
     DiskCache,
     EmbeddingCache,
     EmbeddingStore,
+    PartsCache,
     TieredCache,
     embedding_key,
     encode_through,
@@ -63,3 +64,23 @@ def test_the_slow_store_outlasts_the_fast_one_and_fills_it(tmp_path):
     disk.clear()
     encode_through(PICTURE, model, both)
     assert model.encoded == 1
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_parts_of_a_plane_are_kept_where_there_is_room_for_all(room):
+    model, whole = ComponentModel(), EmbeddingCache()
+    shown = encode_through(PICTURE, model, whole)
+    whole.max_bytes = 3 * shown.nbytes if room else 2 * shown.nbytes
+    parts = PartsCache(whole, 3)
+    assert isinstance(parts, EmbeddingStore) and parts.max_bytes == whole.max_bytes
+    pictures = [np.roll(PICTURE, step, axis=1) for step in (1, 2, 3)]
+    for picture in pictures:
+        encode_through(picture, model, parts)
+        encode_through(picture, model, parts)  # the one used last is there in any case
+    assert model.encoded == 4
+    shown_key = embedding_key(PICTURE, model.id)
+    assert (whole.get(shown_key) is None, len(whole)) == ((True, 3) if room else (False, 1))
+    encode_through(pictures[0], model, parts)
+    assert model.encoded == (4 if room else 5)
+    parts.clear()
+    assert not len(whole) and parts.get(shown_key) is None

@@ -130,6 +130,23 @@ def test_memory_of_a_run_is_given_back_on_request(tmp_path):
     assert kept[1] < kept[0] - 100 * 2**20
 
 
+def test_memory_of_a_run_is_not_kept_where_it_is_not_wanted(tmp_path):
+    graph = Graph()
+    wide = graph.add("Expand", graph.take("x", (1, 1)), graph.constant([64, 2**19], "int64"))
+    graph.give(graph.add("Exp", wide), "y", (64, 2**19))  # 128 MB each
+    path = graph.save(tmp_path / "wide.onnx")
+    feeds = {"x": np.ones((1, 1), np.float32)}
+    held = []
+    for keep in (True, False):
+        session = Session(path, provider="cpu", keep_memory=keep)
+        before = int(Path("/proc/self/statm").read_text().split()[1])
+        assert session.run(feeds, release=True)["y"].shape == (64, 2**19)
+        after = int(Path("/proc/self/statm").read_text().split()[1])
+        held.append((after - before) * os.sysconf("SC_PAGE_SIZE"))
+        session.close()
+    assert held[1] < held[0] - 100 * 2**20  # an answer that is gone leaves nothing behind
+
+
 def test_a_closed_session_says_so_and_frees_its_memory(path):
     session = Session(path, threads=1)
     inner = weakref.ref(session._session)
