@@ -69,7 +69,7 @@ files = [
     return "lab"
 
 
-COLUMNS = ["FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE"]
+COLUMNS = ["FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "CLICK/BOX", "HERE"]
 
 
 def rows_of(text):
@@ -84,13 +84,13 @@ def test_list_shows_all_and_what_is_here(run, card, home):
     assert (code, err) == (0, "")
     rows = rows_of(said)
     assert next(iter(rows)) == "pebble"
-    assert rows["pebble"][-1] == "yes"
+    assert rows["pebble"][-2:] == ["0.65/0.77", "yes"]
     licence = "MIT (files), Apache-2.0 (weights)"
-    assert rows["mobilesam"] == ["anything", "MobileSAM", "45 MB", licence, "yes"]
-    edge = ["anything", "EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no"]
+    assert rows["mobilesam"] == ["anything", "MobileSAM", "45 MB", licence, "yes", "-"]
+    edge = ["anything", "EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no", "-"]
     assert rows["edgesam-3x"] == edge
-    assert rows["sam3"] == ["words", "SAM 3", "?", "SAM License", "see terms"]
-    assert rows["lab"] == ["anything", "SAM 1", "?", "Lab terms", "no"]
+    assert rows["sam3"] == ["words", "SAM 3", "?", "SAM License", "see terms", "-"]
+    assert rows["lab"] == ["anything", "SAM 1", "?", "Lab terms", "no", "-"]
     assert set(rows_of(run("models", "list", "--here")[1])) == {"pebble"}
     assert set(rows_of(run("models", "list", "--for", "tissue")[1])) == {"patho-sam-vit-b"}
 
@@ -139,7 +139,7 @@ def test_mistakes_are_one_sentence_and_exit_2(run, server, card):
         (("remove", "pebble"), "part of the package"),
         (("download", "lab"), "dec.onnx is no longer at"),
         (("check", "lab"), "models download lab"),
-        (("check", "a.onnx", "b.onnx", "c.onnx"), "got 3 words"),
+        (("check", "a.onnx", "b.onnx", "c.onnx"), "no file 'a.onnx'"),
         (("check", "missing.onnx"), "missing.onnx"),
         (("add", "missing.onnx", "--id", "mine"), "no file missing.onnx"),
     ):
@@ -176,7 +176,7 @@ def test_add_check_and_remove_a_pair(run, tiny_sam_pair, home, tmp_path):  # noq
     code, said, err = run("models", "add", *tiny_sam_pair, "--id", "mine", "--licence", "CC0")
     assert (code, err) == (0, "")
     assert said == "mine is added, contract E1 + A.\n"
-    assert rows_of(run("models", "list")[1])["mine"][-3:] == ["CC0", "see terms", "yes"]
+    assert rows_of(run("models", "list")[1])["mine"][-4:] == ["CC0", "see terms", "-", "yes"]
     code, said, err = run("models", "check", "mine")
     assert (code, err) == (0, "")
     lines = dict(re.findall(r"^([^:!]+): +(.*)$", said, re.M))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.generate import load
@@ -248,6 +247,8 @@ def _take_objects(
     labels: NDArray[np.integer], only: Sequence[int] | None
 ) -> Iterable[tuple[int, Mask]]:
     """Take each object out of a label image."""
+    from scipy import ndimage
+
     numbers = [int(n) for n in np.unique(labels) if n]
     if only is not None:
         if missing := sorted(set(only) - set(numbers)):
@@ -281,6 +282,8 @@ def _refine(
 
 def _ask(mask: Mask) -> tuple[Prompts, Prompts]:
     """Ask about an object by its centre, its mask, and with its box and without."""
+    from scipy import ndimage
+
     inside = ndimage.distance_transform_edt(np.pad(mask.crop, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
     centre = (float(row) + mask.origin[0], float(column) + mask.origin[1])

@@ -67,7 +67,10 @@ def carry(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Carry one object through the planes or frames of a stack."""
+    """Carry one object through the planes or frames of a stack.
+
+    A model that remembers objects finds it by its memory; where it ends is then no option.
+    """
     began = time.perf_counter()
     known = _parse(point or (), "--point", 2) | _parse(box or (), "--box", 4)
     if not known:

@@ -11,7 +11,7 @@ import typer
 from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
 from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.store.cards import PURPOSES, ModelCard, ModelFile
+from napari_sam_onnx.models.store.cards import PURPOSES, ModelCard, ModelFile, describe_measured
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
@@ -41,9 +41,12 @@ def list_command(
         typer.Option("--for", help="Only the models that are made for this."),
     ] = None,
 ) -> None:
-    """List all models: family, size, licence, and whether they are on this computer."""
+    """List all models: family, size, licence, and whether they are on this computer.
+
+    CLICK/BOX: mean IoU of one click and one box on the project's pictures, where it was measured.
+    """
     catalogue, shared = read_catalogue(), read_shared()
-    rows = [("ID", "FOR", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "HERE")]
+    rows = [("ID", "FOR", "FAMILY", "SIZE", "LICENCE", "COMMERCIAL", "CLICK/BOX", "HERE")]
     for card in catalogue.cards:
         present = is_downloaded(card, shared)
         fits = purpose is None or card.purpose == purpose.value
@@ -55,6 +58,7 @@ def list_command(
                 _describe_size(card, present),
                 card.licence,
                 _describe_commercial(card),
+                "{:.2f}/{:.2f}".format(*card.measured) if card.measured else "-",
                 "yes" if present else "",
             ))  # fmt: skip
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -75,6 +79,7 @@ def info(model_id: ModelId) -> None:
         ("name", card.name),
         ("family", card.family),
         ("made for", card.purpose),
+        ("measured", describe_measured(card)),
         ("notes", card.notes),
         ("licence", card.licence),
         ("commercial use", _describe_commercial(card)),

@@ -13,10 +13,12 @@ from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.masks import Mask
-from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.models.model import MemorisingModel
+from napari_sam_onnx.prompts import Prompts, make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
 from napari_sam_onnx.stacks.carry import Carried, CarryParameters, iterate_carry
 from napari_sam_onnx.stacks.iterate import as_planes
+from napari_sam_onnx.stacks.remember import iterate_remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +68,8 @@ def carry_object(
     progress : callable, optional
         Called with each `Carried`.
     **parameters
-        Fields of `CarryParameters`.
+        Fields of `CarryParameters`. They do not count where the model remembers: it then says
+        itself where the object is, and answers a point or a box with what it remembers.
 
     Returns
     -------
@@ -104,11 +107,13 @@ def carry_object(
     for plane in known:
         if not 0 <= plane < count:
             raise ImageError(f"The object is known on plane {plane}, of {count}: 0 to {count - 1}.")
-    masks = {
-        int(plane): _as_mask(read, int(plane), prompt, made, kept, source.plane_shape)
-        for plane, prompt in known.items()
-    }
-    steps = iterate_carry(read, count, made, masks, settings, span=span, cache=kept)
+    told = {int(p): _as_known(prompt, source.plane_shape) for p, prompt in known.items()}
+    if isinstance(made, MemorisingModel):
+        masks = {plane: one for plane, one in told.items() if isinstance(one, Mask)}
+        steps = iterate_remembered(read, count, made, told, span=span, cache=kept)
+    else:
+        masks = {plane: _answer(read, plane, one, made, kept) for plane, one in told.items()}
+        steps = iterate_carry(read, count, made, masks, settings, span=span, cache=kept)
 
     def keep(step: Carried) -> None:
         if step.mask is not None:
@@ -120,10 +125,8 @@ def carry_object(
     return dict(sorted(masks.items()))
 
 
-def _as_mask(
-    read: Read, plane: int, prompt: Any, model: Model, cache: EmbeddingStore, shape: tuple[int, int]
-) -> Mask:
-    """Answer a point or a box, or take a mask as it is."""
+def _as_known(prompt: Any, shape: tuple[int, int]) -> Mask | Prompts:
+    """Make prompts of a point or a box, or take a mask as it is."""
     if isinstance(prompt, Mask):
         return prompt
     values = np.asarray(prompt)
@@ -134,13 +137,18 @@ def _as_mask(
             "An object is known by a point (y, x), a box (y0, x0, y1, x1) or a mask of the plane's "
             f"{shape[0]} × {shape[1]} pixels; got shape {values.shape}."
         )
-    asked = (
-        make_prompts([values], [1], plane_shape=shape)
-        if values.shape == (2,)
-        else make_prompts(box=values, plane_shape=shape)
-    )
+    if values.shape == (2,):
+        return make_prompts([values], [1], plane_shape=shape)
+    return make_prompts(box=values, plane_shape=shape)
+
+
+def _answer(
+    read: Read, plane: int, known: Mask | Prompts, model: Model, cache: EmbeddingStore
+) -> Mask:
+    if isinstance(known, Mask):
+        return known
     embedding = encode_through(read(plane), model, cache)
-    return answer_prompts(model, embedding, [asked])[0]
+    return answer_prompts(model, embedding, [known])[0]
 
 
 def write_object(sink: ArrayLabels, masks: Mapping[int, Mask], along: str, label: int = 1) -> int:

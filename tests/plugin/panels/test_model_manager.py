@@ -23,6 +23,7 @@ from napari_sam_onnx.plugin.panels.add_model import AddModelDialog
 from napari_sam_onnx.plugin.panels.model_manager import ModelManager
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.model_table import STATE_COLUMN
+from napari_sam_onnx.plugin.shelf.rows import COLUMNS
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, find_common_name
 from tests.models.families import FAMILIES
 from tests.models.file_server import run_server, sha256
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.plugin.conftest import Bench
 
+SPEED_COLUMN = COLUMNS.index("Speed here")
 LEFT = Qt.MouseButton.LeftButton
 LOCAL = Network(attempts=2, backoff=0.01, timeout=20, plain_localhost=True)
 ENCODER = bytes(range(256)) * 400
@@ -339,10 +341,10 @@ def test_speed_is_measured_when_asked_and_remembered(
 ) -> None:
     hands = open_manager()
     hands.choose("pebble")
-    assert hands.cell("pebble", 5) == "–" and not (home / "speeds.json").exists()
+    assert hands.cell("pebble", SPEED_COLUMN) == "–" and not (home / "speeds.json").exists()
     hands.press(hands.manager.measure)
     hands.idle()
-    hands.wait(lambda: hands.cell("pebble", 5) not in ("–", "measuring …"))
+    hands.wait(lambda: hands.cell("pebble", SPEED_COLUMN) not in ("–", "measuring …"))
     kept = json.loads((home / "speeds.json").read_text())["pebble"]
     assert kept["encode_ms"] > 0 and kept["decode_ms"] > 0
     assert "to encode a plane of 1024" in hands.manager.details.text()

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_sam_onnx.models import load_model
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from tests.fakes import ComponentModel, draw_discs
+from tests.models.memory_files import build_memory_files
+from tests.models.onnx.memory.test_memory_model import BLUE, RED, draw
 from tests.plugin.driver import CONTROL, SHIFT
 from tests.plugin.runs.test_automatic import StepStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.plugin.conftest import Bench
     from tests.plugin.driver import Driver
@@ -115,3 +119,26 @@ def test_the_key(drive: Callable[..., Driver]) -> None:
     assert d.shown == 0 and not len(d.points.data)
     d.press(Qt.Key.Key_Z, CONTROL)
     assert not d.labels.any() and len(d.points.data) == 1
+
+
+def test_a_model_that_remembers_finds_what_was_hidden(bench: Bench, tmp_path: Path) -> None:
+    """The disc jumps farther than any overlap, and is not there on one plane."""
+    places = [25, 100, 40, None, 90, 30]
+    stack = np.stack([draw((72, 60, BLUE), *([] if x is None else [(25, x, RED)])) for x in places])
+    model: Any = load_model(build_memory_files(tmp_path))
+    bench.models["pebble"] = model
+    bench.open(stack, rgb=True)
+    carry = Propagation(bench.session, bench.commits, StackAxes(bench.session), Work(StepStream))
+    bench.viewer.dims.set_current_step(0, 1)
+    bench.click(1, 25, 100)
+    finish(carry)
+    for plane, x in enumerate(places):
+        where = np.argwhere(bench.labels[plane])
+        if x is None:
+            assert not where.size
+        else:
+            np.testing.assert_allclose(where.mean(axis=0), (25, x), atol=3)
+    assert "planes 0 to 5" in bench.said and "ot seen on 1 plane (plane 3)" in bench.said
+    bench.commits.undo()
+    assert not bench.labels.any()
+    model.close()

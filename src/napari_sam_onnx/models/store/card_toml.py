@@ -150,6 +150,7 @@ class _Table:
 _KINDS = {
     str: "text",
     int: "a whole number",
+    float: "a number with a decimal point",
     bool: "true or false",
     list: "a list",
     dict: "a table",
@@ -183,11 +184,25 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         hash_source=table.take("hash_source", str) or "",
         overrides=overrides or {},
         made_for=made_for,
+        measured=_read_measured(table),
         origin="embedded" if origin == "catalogue" and model_id == EMBEDDED_ID else origin,
         card_file=table.path,
     )
     table.finish()
     return card
+
+
+def _read_measured(table: _Table) -> tuple[float, float] | None:
+    """Read how well one click and one box were answered."""
+    entries = table.take("measured", dict)
+    if entries is None:
+        return None
+    inner = _Table(entries, table.path, f"{table.where}, measured")
+    click, box = (inner.take(key, float, required=True) for key in ("click", "box"))
+    inner.finish()
+    if not (0 <= click <= 1 and 0 <= box <= 1):
+        raise table.fail("measured", "an IoU lies between 0 and 1")
+    return click, box
 
 
 def _read_archive(table: _Table, base: str) -> Archive | None:

@@ -129,6 +129,9 @@ class ModelCard:
         Who stated the hashes, or why there are none.
     overrides : mapping
         Contract fields that the files' metadata cannot tell.
+    measured : (float, float) or None
+        Mean IoU of one click and of one box on this project's pictures, mean of their kinds
+        (docs/models.md); None where nobody measured it.
     made_for : str
         A key of `PURPOSES`, where the weights were trained for one; see `purpose`.
     origin : {"embedded", "catalogue", "user"}
@@ -150,6 +153,7 @@ class ModelCard:
     hash_source: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
     made_for: str = ""
+    measured: tuple[float, float] | None = None
     origin: Origin = "user"
     card_file: Path | None = None
 
@@ -181,3 +185,12 @@ class ModelCard:
         match it.
         """
         return all(file.hashed for file in self.files)
+
+
+def describe_measured(card: ModelCard) -> str:
+    """Say how well a model answered on this project's pictures; "" where nobody measured it."""
+    if card.measured is None:
+        return ""
+    return "mean IoU {:.2f} of one click, {:.2f} of one box on this project's pictures".format(
+        *card.measured
+    )

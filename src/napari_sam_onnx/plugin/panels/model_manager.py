@@ -152,6 +152,12 @@ class ModelManager(QDialog):
         self.shelf.reload()
         self._timer.start()
 
+    def show_purpose(self, purpose: str) -> None:
+        """List the models that are made for something, a key of `PURPOSES`."""
+        self.words.clear()
+        self.here.setChecked(False)
+        self.purpose.setCurrentIndex(max(0, self.purpose.findData(purpose)))
+
     def refresh(self) -> None:
         """Show what the shelf has."""
         self.view.table.fit_theme(_is_light(self.session.viewer.theme))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from napari_sam_onnx.models.store.card_toml import EMBEDDED_ID
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.model_manager import ModelManager
 from napari_sam_onnx.plugin.panels.widgets import (
@@ -17,6 +18,7 @@ from napari_sam_onnx.plugin.panels.widgets import (
     set_line,
 )
 from napari_sam_onnx.plugin.shelf.available import answers_clicks, list_clickable
+from napari_sam_onnx.plugin.shelf.hints import Hint, find_hint
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.session import Session
@@ -48,14 +50,64 @@ class ModelPanel(QWidget):
         form = narrow_form(self)
         form.addRow("Model", row)
         form.addRow("Runs on", self.runs_on)
+        form.addRow(self._make_hint())
         self.model.activated.connect(self._choose)
         self.manage.clicked.connect(self.open_manager)
         self._drop = FileDrop(self, shelf.add)
         session.model_changed.connect(self.refresh)
+        session.picture_changed.connect(self._show_hint)
         shelf.listed.connect(self.list_models)
         shelf.changed.connect(self._tell)
         shelf.added.connect(self._use_added)
         self.list_models()
+
+    def _make_hint(self) -> QWidget:
+        """Make the line that says once that other models can be got."""
+        self.hint: Hint | None = None
+        self._quiet_on: Any = None
+        self.hint_row = QWidget()
+        self.hint_text = QLabel()
+        self.hint_text.setWordWrap(True)
+        self.hint_text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.hint_show = QPushButton("Show …")
+        self.hint_show.setToolTip("List these models in the manager; nothing is downloaded")
+        self.hint_away = QPushButton("×")
+        self.hint_away.setToolTip("Do not say this again")
+        self.hint_away.setFixedWidth(26)
+        beside = QHBoxLayout(self.hint_row)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(4)
+        beside.addWidget(self.hint_text, 1)
+        beside.addWidget(self.hint_show)
+        beside.addWidget(self.hint_away)
+        self.hint_row.hide()
+        self.hint_show.clicked.connect(self._follow_hint)
+        self.hint_away.clicked.connect(self._put_hint_away)
+        return self.hint_row
+
+    def _show_hint(self, *_: Any) -> None:
+        """Say once for each kind of picture that there are models for it."""
+        plain = self.session.source == EMBEDDED_ID
+        picture = self.session.picture if plain else None
+        if picture is not None and picture.main is self._quiet_on:
+            picture = None
+        self.hint = find_hint(picture, self.shelf.entries, self.shelf.told)
+        self.hint_text.setText("" if self.hint is None else self.hint.text)
+        self.hint_row.setVisible(self.hint is not None)
+
+    def _follow_hint(self, *_: Any) -> None:
+        hint = self.hint
+        self.open_manager()
+        if hint is not None and self.manager is not None:
+            self.manager.show_purpose(hint.purpose)
+        self._put_hint_away()
+
+    def _put_hint_away(self, *_: Any) -> None:
+        if self.hint is not None:
+            self.shelf.tell(self.hint.purpose)
+        picture = self.session.picture
+        self._quiet_on = None if picture is None else picture.main  # one hint a picture is enough
+        self._show_hint()
 
     def list_models(self) -> None:
         """Read again which models are on this computer."""
@@ -74,6 +126,7 @@ class ModelPanel(QWidget):
             set_line(self.runs_on, "not loaded yet")
         else:
             set_line(self.runs_on, model.runs_on, model.description)
+        self._show_hint()
 
     def open_manager(self, *_: Any) -> None:
         """Show the model manager."""

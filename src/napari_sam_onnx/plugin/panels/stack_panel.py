@@ -44,7 +44,10 @@ class StackPanel(QWidget):
         grid = QGridLayout()
         grid.setSpacing(4)
         self.carry = QPushButton("Carry the object through the stack")
-        self.carry.setToolTip("The open object, or the selected one, on all its planes (Shift+G)")
+        self.carry.setToolTip(
+            "The open object, or the selected one, on all its planes (Shift+G); by the model's "
+            "memory, where it has one"
+        )
         self.carry.clicked.connect(lambda: propagation.start(None))
         self.buttons: dict[str, QPushButton] = {}
         actions: tuple[tuple[str, str, str, Callable[[], None]], ...] = (

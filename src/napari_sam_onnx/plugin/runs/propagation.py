@@ -1,7 +1,8 @@
 """One object from the planes where it is known through the others of a stack, as one step to undo.
 
 It is known where prompts for it are open, on one plane or several, or, where none are, on the
-planes on which the object under the cursor is labelled. Planes appear as they are done and stay
+planes on which the object under the cursor is labelled. A model that remembers objects finds it
+by its memory, any other by its mask on the plane before. Planes appear as they are done and stay
 where the run is cancelled.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.models.model import MemorisingModel
 from napari_sam_onnx.plugin.layers.labels import TargetError, paint_mask
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.placing import is_empty, on_plane, without_plane
@@ -26,6 +28,7 @@ from napari_sam_onnx.plugin.session.picking import pick
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.stacks.carry import Carried, iterate_carry
+from napari_sam_onnx.stacks.remember import iterate_remembered
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -188,15 +191,19 @@ class Propagation:
             there = np.asarray(take_plane(data, task.plane_at(position))) == task.label
             if there.any():
                 known[position] = Mask.from_array(there)
+
+        def read(position: int) -> Any:
+            return reader.read(task.plane_at(position))
+
         with engine.use(source) as model:
+            if isinstance(model, MemorisingModel):
+                told = task.asked or known
+                yield from iterate_remembered(read, count, model, told, cache=engine.cache)
+                return
             for position, prompts in task.asked.items():
                 request = self.session.dialogue.make_request(task.plane_at(position), (prompts,))
                 known[position] = engine.answer(request)[0]
                 yield Carried(position, known[position])
-
-            def read(position: int) -> Any:
-                return reader.read(task.plane_at(position))
-
             yield from iterate_carry(read, count, model, known, cache=engine.cache)
 
     def _on_step(self, step: Carried) -> None:

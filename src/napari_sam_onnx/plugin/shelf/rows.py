@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.models.store.cards import describe_measured
 from napari_sam_onnx.models.store.disk import format_bytes
 
 if TYPE_CHECKING:
     from napari_sam_onnx.models.store.cards import ModelCard
     from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, ShelfEntry
 
-COLUMNS = ("Model", "Family", "Size", "Licence", "On this computer", "Speed here")
+COLUMNS = ("Model", "Family", "Size", "Licence", "On this computer", "Click · box", "Speed here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,23 @@ def make_row(shelf: ModelShelf, entry: ShelfEntry) -> ModelRow:
         speed_text = "measuring …"
     elif speed is not None:
         speed_text = f"{format_ms(speed.encode_ms)} + {format_ms(speed.decode_ms)}"
-    cells = (card.name, card.family, size_text, describe_licence(card), state_text, speed_text)
+    measured = "–" if card.measured is None else "{:.2f} · {:.2f}".format(*card.measured)
+    cells = (
+        card.name,
+        card.family,
+        size_text,
+        describe_licence(card),
+        state_text,
+        measured,
+        speed_text,
+    )
     keys: tuple[str | float, ...] = (
         card.name.lower(),
         card.family.lower(),
         float("inf") if size is None else float(size),
         cells[3].lower(),
         _ORDER[state],
+        1.0 if card.measured is None else -card.measured[1],
         float("inf") if speed is None else speed.encode_ms,
     )
     tips = (
@@ -78,6 +89,7 @@ def make_row(shelf: ModelShelf, entry: ShelfEntry) -> ModelRow:
         "Size on disk" if entry.here else "Size of the download",
         describe_licence(card),
         shelf.failures.get(card.id, "") or describe_hashes(card),
+        describe_measured(card) or "Not measured on this project's pictures",
         describe_speed(entry),
     )
     return ModelRow(
@@ -163,6 +175,7 @@ def describe_model(entry: ShelfEntry) -> list[tuple[str, str]]:
     licence = f"{card.licence}; commercial use: {use[card.commercial_use]}"
     pairs = [
         ("Good for", card.notes),
+        ("Measured", describe_measured(card)),
         ("Licence", "unknown" if card.licence == "unknown" else licence),
         ("Input", f"{card.input_size} × {card.input_size} pixels" if card.input_size else ""),
         ("Files", describe_hashes(card)),

@@ -26,6 +26,7 @@ from napari_sam_onnx.models.store.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
 from napari_sam_onnx.plugin.shelf.available import answers_clicks
 from napari_sam_onnx.plugin.shelf.fetching import Fetching
+from napari_sam_onnx.plugin.shelf.hints import read_told, remember_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -96,6 +97,7 @@ class ModelShelf:
         self.engine = engine
         self.entries: tuple[ShelfEntry, ...] | None = None
         self.problems: tuple[str, ...] = ()
+        self.told: frozenset[str] = frozenset()  # purposes of which a hint was given
         self.fetching: dict[str, Fetching] = {}
         self.failures: dict[str, str] = {}
         self.measuring: set[str] = set()
@@ -246,6 +248,11 @@ class ModelShelf:
         self._say(f"Measuring {entry.card.name} …")
         self._submit(take_time, finish, finish)
 
+    def tell(self, purpose: str) -> None:
+        """Remember that a hint for a kind of models was given."""
+        self.told |= {purpose}
+        self._submit(partial(remember_told, purpose), lambda _: None)
+
     def close(self) -> None:
         """Stop downloads, keeping their parts, and drop what waits."""
         self._closed = True
@@ -277,8 +284,11 @@ class ModelShelf:
             )
         )
 
-    def _take_list(self, found: tuple[tuple[ShelfEntry, ...], tuple[str, ...]]) -> None:
-        self.entries, self.problems = found
+    def _take_list(
+        self, found: tuple[tuple[ShelfEntry, ...], tuple[str, ...], frozenset[str]]
+    ) -> None:
+        self.entries, self.problems, told = found
+        self.told |= told
         self.listed.emit()
 
     def _on_fetched(self, fetching: Fetching, error: Exception | None, *_: Any) -> None:
@@ -328,8 +338,8 @@ def make_id(graphs: Sequence[Path], taken: Iterable[str]) -> str:
     return chosen
 
 
-def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...]]:
-    """Read the catalogue and look for the files; called in a worker."""
+def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...], frozenset[str]]:
+    """Read the catalogue, look for the files and for what was said; called in a worker."""
     catalogue, speeds, shared = read_catalogue(), read_speeds(), read_shared()
     entries = tuple(
         ShelfEntry(
@@ -340,4 +350,4 @@ def _look() -> tuple[tuple[ShelfEntry, ...], tuple[str, ...]]:
         )
         for card in catalogue.cards
     )
-    return entries, catalogue.problems
+    return entries, catalogue.problems, read_told()
