@@ -38,14 +38,14 @@ LARGE = 2048
 PART = 1024
 """Side in pixels of what is looked at."""
 
-LEVELS = range(-1, 4)
+LEVELS = range(-1, 3)
 """Level 0 sees plane pixels as they are, each next level half the size, -1 twice the size."""
 
 TINY = 12.0
 """Diameter in seen pixels below which an object is looked at enlarged."""
 
-ROOM = 3.0
-"""A part is so many times as wide as the prompts in it."""
+ROOM, ROOM_OF_CLICKS = 2.5, 1.5
+"""A part is so many times as wide as the box in it, or as the clicks lie apart."""
 
 
 def is_large(plane_shape: tuple[int, int]) -> bool:
@@ -140,8 +140,9 @@ class Neighbourhoods:
     def _first_level(self, prompts: Prompts) -> int:
         """Begin where the last object was seen well, with room around what is drawn."""
         low, high = _extent(prompts)
-        drawn = float((high - low).max())
-        least = ceil(log2(max(1.0, drawn) * ROOM / PART)) if drawn * ROOM > PART else LEVELS[0]
+        room = ROOM_OF_CLICKS if prompts.box is None else ROOM
+        drawn = float((high - low).max()) * room
+        least = ceil(log2(drawn / PART)) if drawn > PART else LEVELS[0]
         if prompts.box is not None:  # a box says how large its object is
             return min(max(least, 0), LEVELS[-1])
         return min(max(least, self._level), LEVELS[-1])
@@ -150,6 +151,9 @@ class Neighbourhoods:
         """Find the part that prompts are answered in, of a level or the next that holds them."""
         for wide in range(level, LEVELS[-1] + 1):
             part = int(PART * 2.0**wide)
+            for region, seen in self._keys:
+                if seen == wide and _holds(region, prompts, part / 8, self.plane_shape):
+                    return region, wide
             try:
                 found = find_part(prompts, self.plane_shape, Look(self.model, part))
             except PromptError:
@@ -171,6 +175,19 @@ def cut_off(mask: Mask, region: Region, plane_shape: tuple[int, int]) -> bool:
         or (x0 <= left and left > 0)
         or (y1 >= bottom and bottom < plane_shape[0])
         or (x1 >= right and right < plane_shape[1])
+    )
+
+
+def _holds(region: Region, prompts: Prompts, rim: float, plane_shape: tuple[int, int]) -> bool:
+    """Whether a part shows prompts with some room around them, as far as the plane goes."""
+    low, high = _extent(prompts)
+    top, left, bottom, right = region.box
+    height, width = plane_shape
+    return bool(
+        low[0] >= (top + rim if top else 0)
+        and low[1] >= (left + rim if left else 0)
+        and high[0] <= (bottom - rim if bottom < height else height)
+        and high[1] <= (right - rim if right < width else width)
     )
 
 

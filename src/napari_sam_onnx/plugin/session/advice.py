@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.edits import is_background
+from napari_sam_onnx.near import PART, is_large
 from napari_sam_onnx.plugin.layers.objects import has_points
 from napari_sam_onnx.plugin.layers.placing import explain_no_plane
+from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.status import Status
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ def advise(session: Asked) -> Status:
     request = session.request
     if request is not None and not session.engine.ready(request):
         loaded = session.engine.loaded(request.source) is not None
-        return Status("Encoding this plane …" if loaded else "Loading the model …", "busy")
+        near = is_large(plane_shape(request.reader.shape, request.plane))
+        encoding = "Encoding the neighbourhood …" if near else "Encoding this plane …"
+        return Status(encoding if loaded else "Loading the model …", "busy")
     if session.answers:
         return _describe_answers(session)
     if session.prompts is not None and has_points(session.prompts, session.plane):
@@ -67,7 +71,10 @@ def _describe_answers(session: Asked) -> Status:
             return Status(
                 "Clicks correct this object, N writes it in its place, Esc leaves it.", "ready"
             )
-        return Status("N accepts, W shows the next candidate, right-click corrects.", "ready")
+        seen = _describe_part(mask)
+        return Status(
+            f"N accepts, W shows the next candidate, right-click corrects.{seen}", "ready"
+        )
     refused = sum(bool(problem) for problem in problems)
     doubtful = sum(
         not problem and is_doubtful(mask) for mask, problem in zip(masks, problems, strict=True)
@@ -76,6 +83,18 @@ def _describe_answers(session: Asked) -> Status:
     notes = [f"{refused} cannot be written, grey"] if refused else []
     notes += [f"{doubtful} doubtful, dashed"] if doubtful else []
     return Status(f"{text} ({', '.join(notes)})." if notes else f"{text}.", "ready")
+
+
+def _describe_part(mask: Mask) -> str:
+    """Say at which size a part of a large plane was looked at, where not as it is."""
+    if mask.crop_box is None:
+        return ""
+    y0, x0, y1, x1 = mask.crop_box
+    part = max(y1 - y0, x1 - x0)
+    if part == PART or part == max(mask.shape):
+        return ""
+    size = f"1/{part // PART} of its size" if part > PART else f"{PART // part} times its size"
+    return f" (Looked at in {size}, for this object.)"
 
 
 def _is_opened(session: Asked) -> bool:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.looks import look_smaller
 from napari_sam_onnx.memory import give_back_memory
+from napari_sam_onnx.near import Neighbourhoods, is_large
+from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
 from napari_sam_onnx.style import Style, apply_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
@@ -109,6 +111,7 @@ class Engine:
         self._source: Any = None
         self._model: Model | None = None
         self._embedded: dict[tuple[Any, ...], str] = {}
+        self._near: tuple[tuple[Any, ...], Neighbourhoods] | None = None
         self._borrowed: list[Model] = []
 
     @contextmanager
@@ -163,7 +166,15 @@ class Engine:
 
     def ready(self, request: Request) -> bool:
         """Whether a request can be answered without loading or encoding; never waits."""
-        return self.loaded(request.source) is not None and self._find_embedding(request) is not None
+        if self.loaded(request.source) is None:
+            return False
+        if is_large(plane_shape(request.reader.shape, request.plane)):
+            near = self._near
+            known = near is not None and near[0] == request.place
+            return not request.answerable or (
+                known and near is not None and near[1].knows(request.prompts)
+            )
+        return self._find_embedding(request) is not None
 
     def answer(self, request: Request) -> list[Mask]:
         """Encode a request's plane where that is needed, and decode its prompts.
@@ -175,6 +186,8 @@ class Engine:
         """
         with self._lock:
             model = self.model(request.source)
+            if is_large(plane_shape(request.reader.shape, request.plane)):
+                return self._answer_near(model, request) if request.answerable else []
             embedding = self._find_embedding(request)
             if embedding is None:
                 rgb = request.reader.read(request.plane)
@@ -193,15 +206,25 @@ class Engine:
             masks = answer_prompts(model, embedding, prompts)
             read = partial(request.reader.read, request.plane)
             masks = look_smaller(masks, prompts, model, embedding, read, self.cache)
-            return [
-                apply_style(mask, asked, request.style)
-                for mask, asked in zip(masks, prompts, strict=True)
-            ]
+            return _style(masks, prompts, request.style)
+
+    def _answer_near(self, model: Model, request: Request) -> list[Mask]:
+        """Answer prompts on a large plane, of which only their neighbourhood is encoded."""
+        shape = plane_shape(request.reader.shape, request.plane)
+        if self._near is None or self._near[0] != request.place:
+            read = partial(request.reader.read, request.plane)
+            self._near = request.place, Neighbourhoods(model, shape, read, self.cache)
+        prompts = [
+            make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
+            for asked in request.prompts
+        ]
+        return _style(self._near[1].answer(prompts), prompts, request.style)
 
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""
         self._source = self._model = None
         self._embedded.clear()
+        self._near = None
         self.cache.clear()
 
     def _find_embedding(self, request: Request) -> Embedding | None:
@@ -215,6 +238,7 @@ class Engine:
     def _let_go(self) -> None:
         """Close the model, so that its memory is free before the next one is opened."""
         model, self._source, self._model = self._model, None, None
+        self._near = None
         if model is not None and model not in self._borrowed:
             model.close()
 
@@ -224,3 +248,8 @@ class Engine:
 
             self._load = load_model
         return self._load
+
+
+def _style(masks: Sequence[Mask], prompts: Sequence[Prompts], style: Style) -> list[Mask]:
+    """Take answers in a style."""
+    return [apply_style(mask, asked, style) for mask, asked in zip(masks, prompts, strict=True)]
