@@ -37,12 +37,14 @@ from napari_sam_onnx import automask_stack, load_model
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.evaluate import evaluate_labels
 from napari_sam_onnx.evaluate_tracks import evaluate_tracks
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.linking import link_labels
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import sample_path
+from napari_sam_onnx.stacks import WholeRequest, iterate_tracks
 from napari_sam_onnx.stacks.carry_object import carry_object
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
-from napari_sam_onnx.stacks.tracks import TrackParameters, follow_objects
+from napari_sam_onnx.stacks.tracks import TrackParameters
 from napari_sam_onnx.stacks.volumes import survey
 
 if TYPE_CHECKING:
@@ -60,7 +62,6 @@ PARTS: dict[str, dict[str, float | str]] = {
     "no merging": {"separation": 0.0},
     "no outline": {"cut": 0.0},
     "no contrast": {"min_contrast": 0.0},
-    "no agreement": {"min_center": 0.0},
 }
 
 
@@ -194,10 +195,18 @@ def measure_tracks(model: Model, data: Path | None) -> None:
     rows = []
     for name, picture, labels in series:
         truth = tifffile.imread(labels).astype(np.int64)
-        drawn = automask_stack(tifffile.imread(picture), model, "TYX")
-        linked = automask_stack(tifffile.imread(picture), model, "TYX", "t")
-        tracks = follow_objects(ArrayLabels(drawn, "TYX"), TrackParameters())
-        for who, found, parents in (("linked", linked, {}), ("tracks", drawn, tracks.parents)):
+        frames = tifffile.imread(picture)
+        drawn = automask_stack(frames, model, "TYX")
+        linked = automask_stack(frames, model, "TYX", "t")
+        made: list[tuple[str, NDArray[np.integer], dict[int, int]]] = [("linked", linked, {})]
+        for name_of, recover in (("tracks, not looked again", 0), ("tracks", 2)):
+            labels_of = drawn.copy()
+            request = WholeRequest("tracks", tracks=TrackParameters(recover=recover))
+            source = ArrayPlanes(frames, "TYX")
+            sink = ArrayLabels(labels_of, "TYX")
+            tracks = drive(iterate_tracks(source, sink, request, model)).tracks
+            made.append((name_of, labels_of, dict(tracks.parents) if tracks else {}))
+        for who, found, parents in made:
             judged = evaluate_tracks(found, truth, parents)
             figures = (f1(found, truth), judged.tra, judged.det, judged.seg)
             rows.append([name, who, *(f"{figure:.3f}" for figure in figures)])

@@ -13,21 +13,23 @@ from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import SegmentOptions, label_stack, settle_axes
 from napari_sam_onnx.export.beside import refuse_existing, write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.stacks import WholeRequest, iterate_tracks
 from napari_sam_onnx.stacks.tracks import (
     Frames,
     TrackError,
     TrackParameters,
     check_library,
     count_tracks,
-    follow_objects,
     write_csv,
     write_ctc,
 )
+from napari_sam_onnx.stacks.tracks.follow import measure_tracks
 from napari_sam_onnx.stacks.volumes import measure_thickness
 
 
@@ -84,6 +86,15 @@ def track(
             help="Tracks of objects smaller than this part of the usual one are left out.",
         ),
     ] = TrackParameters().min_size,
+    recover: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Through how many frames a track that is lost is looked for again by the model; "
+            "of planes, and not of --labels.",
+        ),
+    ] = TrackParameters().recover,
     divide: Annotated[
         bool, typer.Option("--divide/--no-divide", help="Whether objects may divide.")
     ] = True,
@@ -92,7 +103,7 @@ def track(
 ) -> None:
     """Follow the objects of a time series and save labels whose numbers are tracks."""
     check_library()
-    settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size)
+    settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size, recover)
     began = time.perf_counter()
     shown = None if channels is None else parse_channels(channels)
     request = SegmentOptions(
@@ -111,12 +122,16 @@ def track(
         try:
             sink = ArrayLabels(array, planes.label_axes)
             frames = Frames(sink)
-            if labels is None:
-                label_stack(planes, sink, load_model(model), request, source.name)
-            else:
+            opened = None if labels is not None else load_model(model)
+            if labels is not None:
                 _copy_labels(labels, array)
+            elif opened is not None:
+                label_stack(planes, sink, opened, request, source.name)
             thickness = z_spacing or measure_thickness(planes) or 1.0
-            tracks = follow_objects(sink, settings, thickness)
+            whole = WholeRequest("tracks", tracks=settings, thickness=thickness)
+            found = drive(iterate_tracks(planes, sink, whole, opened)).tracks
+            assert found is not None
+            tracks = measure_tracks(sink, found.parents, thickness)
             write_labels(part, array, planes.label_axes, picture.pixel_size)
             if csv is not None:
                 with write_beside(csv, overwrite=force) as table:

@@ -18,6 +18,7 @@ from napari_sam_onnx.stacks.automask import gives_maps, iterate_volumes
 from napari_sam_onnx.stacks.iterate import iterate_stack
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.tracks.follow import (
+    Frames,
     check_frames,
     find_tracks,
     measure_tracks,
@@ -25,10 +26,13 @@ from napari_sam_onnx.stacks.tracks.follow import (
 )
 from napari_sam_onnx.stacks.tracks.link import check_library
 from napari_sam_onnx.stacks.tracks.parameters import TrackParameters
+from napari_sam_onnx.stacks.tracks.recover import recover_lost
 from napari_sam_onnx.stacks.volumes import VolumeParameters, measure_thickness
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+    from numpy.typing import NDArray
 
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.planes import PlaneSink, PlaneSource
@@ -36,7 +40,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.stacks.tracks.tracks import Tracks
     from napari_sam_onnx.stacks.volumes import VolumeStep
 
-LINKING, DRAWING = "linking objects", "drawing them"
+LINKING, RECOVERING = "linking objects", "looking for lost objects"
+DRAWING = "drawing them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class WholeStep:
         Planes in all.
     fresh : bool
         Whether labels were written since the step before.
-    what : {"", "linking objects", "drawing them"}
+    what : {"", "linking objects", "looking for lost objects", "drawing them"}
         What is being done, where it is not planes.
     """
 
@@ -156,35 +161,66 @@ def iterate_whole(
     if request.method == "planes":
         count = yield from _label_planes(source, sink, model, request, request.link)
         return WholeResult(count)
-    deep = "Z" in source.axes and source.shape[source.axes.index("Z")] > 1
     volume = request.method in ("volume", "stitched")
-    if volume or deep:
+    if volume or _is_deep(source):
         count = yield from _label_volumes(source, sink, model, request)
         if volume:
             return WholeResult(count)
     else:
         # linked by overlap, so that what an early end leaves is in order
         yield from _label_planes(source, sink, model, request, "t")
-    return (yield from iterate_tracks(source, sink, request))
+    return (yield from iterate_tracks(source, sink, request, model))
 
 
 def iterate_tracks(
-    source: PlaneSource, sink: PlaneSink, request: WholeRequest
+    source: PlaneSource, sink: PlaneSink, request: WholeRequest, model: Model | None = None
 ) -> Generator[WholeStep, None, WholeResult]:
     """Make tracks of labels that there are.
 
     After the step `DRAWING` labels are renumbered, to the end.
+
+    Parameters
+    ----------
+    source, sink : PlaneSource, PlaneSink
+    request : WholeRequest
+    model : Model, optional
+        Looks again for objects that were missed, see `TrackParameters.recover`; else nobody does.
     """
     check_whole(source, request)
     planes = int(np.prod(sink.shape))
     yield WholeStep(0, 1, planes, planes, what=LINKING)
     thickness = request.thickness or measure_thickness(source) or 1.0
     linked = find_tracks(sink, request.tracks, thickness)
+    if model is not None and request.tracks.recover and not _is_deep(source):
+        frames = Frames(sink)
+
+        def read_picture(frame: int) -> NDArray[np.uint8]:
+            return source.read(frames.index(frame))
+
+        def tell(step: tuple[int, int]) -> WholeStep:
+            return WholeStep(step[0], step[1], planes, planes, fresh=True, what=RECOVERING)
+
+        steps = recover_lost(
+            linked,
+            frames.read,
+            frames.write,
+            read_picture,
+            frames.count,
+            model,
+            request.tracks.recover,
+        )
+        if (yield from relay(steps, tell)):
+            linked = find_tracks(sink, request.tracks, thickness)
     yield WholeStep(0, 1, planes, planes, what=DRAWING)
     write_tracks(sink, linked, thickness)
     tracks = measure_tracks(sink, linked.parents)
     yield WholeStep(1, 1, planes, planes, fresh=True, what=DRAWING)
     return WholeResult(len(tracks.ids), tracks)
+
+
+def _is_deep(source: PlaneSource) -> bool:
+    """Whether there is a volume, and not one plane."""
+    return "Z" in source.axes and source.shape[source.axes.index("Z")] > 1
 
 
 def iterate_stitched(

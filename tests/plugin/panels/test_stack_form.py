@@ -47,7 +47,7 @@ def test_depth_is_a_volume_and_time_has_tracks(drive: Callable[..., Driver], qtb
     choose(panel.scope, True)
     assert offered(form.method) == ["volume", "planes"] and form.chosen == "volume"
     assert form.distance.isVisible() and form.distance.value() == 2
-    assert not panel.mode.isVisible() and not form.link.isVisible()
+    assert panel.mode.isVisible() and not form.link.isVisible()  # this model sees planes alone
     volume = run(d, qtbot)
     assert volume.name == "cells volume" and np.unique(volume.data).tolist() == [0, 1, 2]
 
@@ -80,10 +80,15 @@ def test_settings_reach_the_run(drive: Callable[..., Driver]) -> None:
     assert (request.mode, request.settings) == ("objects", {"min_area": 3})
     choose(d.dock.image_panel.axes.rows[0], "Z")
     form.distance.setValue(3.5)
+    form.settings.fields["gap"].value = 3
+    request = form.make_run("objects", {"min_area": 3}).request
+    assert (request.method, request.thickness, request.stitch.gap) == ("volume", 3.5, 3)
+    assert (request.mode, request.settings) == ("objects", {"min_area": 3})
+    d.models["pebble"].gives_maps = True  # one that sees volumes by itself
+    form.refresh()
     form.settings.fields["cut"].value = 0.5
     request = form.make_run("objects", {"min_area": 3}).request
-    assert (request.method, request.thickness, request.volume.cut) == ("volume", 3.5, 0.5)
-    assert request.mode is None
+    assert (request.mode, request.settings, request.volume.cut) == (None, {}, 0.5)
 
 
 def test_results_are_seen_in_3d(drive: Callable[..., Driver], qtbot: Any) -> None:

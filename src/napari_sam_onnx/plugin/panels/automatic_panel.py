@@ -99,6 +99,7 @@ class AutomaticPanel(QWidget):
         self.stack.method.activated.connect(self.refresh)
         self.stack.objects.activated.connect(self.refresh)
         stacks.axes.changed.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         self.run.clicked.connect(self.start)
         self.presets.chosen.connect(self._take_preset)
         session.picture_changed.connect(self.refresh)
@@ -123,8 +124,8 @@ class AutomaticPanel(QWidget):
         whole = bool(axes) and self.scope.currentData() is True
         self._form.setRowVisible(self.scope, bool(axes))
         self.stack.setVisible(whole)
-        # a volume is looked at as it is, and tracks may be those of labels that there are
-        finds = not whole or (self.stack.chosen != "volume" and self.stack.finds)
+        # some models see a volume as it is, and tracks may be those of labels that there are
+        finds = not whole or self.stack.takes_mode
         self._form.setRowVisible(self.mode, finds)
         self._form.setRowVisible(self.presets, finds)
         self.settings.setVisible(finds)

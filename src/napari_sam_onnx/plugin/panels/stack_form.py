@@ -13,7 +13,8 @@ from napari_sam_onnx.plugin.panels.settings_form import SettingsForm
 from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narrow_form
 from napari_sam_onnx.plugin.runs.stack import StackRun
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
-from napari_sam_onnx.stacks import VolumeParameters, WholeRequest
+from napari_sam_onnx.stacks import StitchParameters, VolumeParameters, WholeRequest
+from napari_sam_onnx.stacks.automask import gives_maps
 from napari_sam_onnx.stacks.tracks import TrackParameters
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ class StackForm(QWidget):
         layout.addWidget(head)
         layout.addWidget(self.settings)
         self.method.activated.connect(self.refresh)
+        self.objects.activated.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
+        session.model_changed.connect(self.refresh)
         axes.changed.connect(self.refresh)
         self.refresh()
 
@@ -88,6 +91,16 @@ class StackForm(QWidget):
     def finds(self) -> bool:
         """Whether objects are found by a model, and not taken from labels."""
         return self.chosen == "planes" or self.objects.currentData() is None
+
+    @property
+    def takes_mode(self) -> bool:
+        """Whether planes are looked at one by one, by a mode of automatic masks."""
+        return self.finds and (self.chosen != "volume" or not self._sees_volumes())
+
+    def _sees_volumes(self) -> bool:
+        """Whether volumes are made by a model that sees them, and not of planes."""
+        model = self.session.engine.loaded(self.session.source)
+        return self.finds and (model is None or gives_maps(model))
 
     def refresh(self, *_: Any) -> None:
         """Show what there is to choose; a new stack is what its axes say it is."""
@@ -123,13 +136,15 @@ class StackForm(QWidget):
         self._form.setRowVisible(self.objects, self.chosen != "planes" and len(found) > 1)
         self._form.setRowVisible(self.link, self.chosen == "planes")
         self._form.setRowVisible(self.distance, self.chosen != "planes" and depth is not None)
-        kinds: dict[str, type | None] = {"volume": VolumeParameters, "tracks": TrackParameters}
+        seen = self._sees_volumes()
+        volume: type = VolumeParameters if seen else StitchParameters
+        kinds: dict[str, type | None] = {"volume": volume, "tracks": TrackParameters}
         kind = kinds.get(self.chosen)
         if kind is not self._kind:
             self._kind = kind
             titles = {"volume": "Volume settings", "tracks": "Track settings"}
             self.settings.show_kind(kind, folded=titles.get(self.chosen, ""))
-        self.settings.setVisible(kind is not None and (self.chosen == "tracks" or self.finds))
+        self.settings.setVisible(kind is not None)
 
     def make_run(self, mode: str | None, values: Mapping[str, Any]) -> StackRun:
         """Return what the form asks for.
@@ -141,13 +156,18 @@ class StackForm(QWidget):
         values : mapping of str to value
             Settings of that mode.
         """
-        chosen, own = self.chosen, self.settings.values
+        chosen = self.chosen
+
+        def own_of(kind: type) -> dict[str, Any]:
+            return self.settings.values if self._kind is kind else {}
+
         request = WholeRequest(
             chosen,
-            mode if chosen == "tracks" else None,
-            dict(values) if chosen == "tracks" else {},
-            volume=VolumeParameters(**own) if chosen == "volume" else VolumeParameters(),
-            tracks=TrackParameters(**own) if chosen == "tracks" else TrackParameters(),
+            mode if self.takes_mode else None,
+            dict(values) if self.takes_mode else {},
+            volume=VolumeParameters(**own_of(VolumeParameters)),
+            stitch=StitchParameters(**own_of(StitchParameters)),
+            tracks=TrackParameters(**own_of(TrackParameters)),
             thickness=self.distance.value() or None,
         )
         return StackRun(request, self.objects.currentData())

@@ -66,18 +66,19 @@ class Frames:
     def read(self, frame: int) -> NDArray[np.uint32]:
         """Read the labels of a frame, (H, W) or (Z, H, W)."""
         if not self._depth:
-            return self._sink.read(self._index(frame, 0))
-        return np.stack([self._sink.read(self._index(frame, z)) for z in range(self._depth)])
+            return self._sink.read(self.index(frame, 0))
+        return np.stack([self._sink.read(self.index(frame, z)) for z in range(self._depth)])
 
     def write(self, frame: int, labels: NDArray[np.uint32]) -> None:
         """Write the labels of a frame."""
         if not self._depth:
-            self._sink.write(self._index(frame, 0), labels)
+            self._sink.write(self.index(frame, 0), labels)
             return
         for z, plane in enumerate(labels):
-            self._sink.write(self._index(frame, z), plane)
+            self._sink.write(self.index(frame, z), plane)
 
-    def _index(self, frame: int, z: int) -> tuple[int, ...]:
+    def index(self, frame: int, z: int = 0) -> tuple[int, ...]:
+        """Return the index of a plane in the sink."""
         at = {"T": frame, "Z": z}
         return tuple(at.get(axis, 0) for axis in self._sink.axes)
 

@@ -54,5 +54,16 @@ class TrackParameters:
         step=0.01,
     )
 
+    recover: int = declare(
+        2,
+        "Through how many frames a track that is lost, or begins, in the middle is carried on by "
+        "the model, which may find there what it had missed; of planes alone.",
+        label="Look again for",
+        min=0,
+        max=1000,
+        step=1,
+        unit="frames",
+    )
+
     def __post_init__(self) -> None:
         check_fields(self)

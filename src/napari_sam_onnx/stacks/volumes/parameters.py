@@ -13,14 +13,6 @@ class VolumeParameters:
     is measured, see `survey_volume`. These are the limits that judge what was found.
     """
 
-    min_center: float = declare(
-        0.2,
-        "Objects at whose centre the three views agree less than this are left out.",
-        label="Minimum agreement",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
     min_contrast: float = declare(
         0.25,
         "Objects whose contrast is lower than this part of the usual one are left out: debris, "

@@ -89,8 +89,7 @@ def find_basins(
     core = np.where(foreground > FOREGROUND, basins, 0)
     sizes = np.bincount(core.ravel(), minlength=count)
     bright = _quantiles(picture - background, core, count, contrast < 0)
-    tallest = np.asarray(ndimage.maximum(height, basins, np.arange(count)))
-    kept = (sizes > 0) & (tallest >= parameters.min_center)
+    kept = sizes > 0
     kept[0] = False
     if contrast:
         kept &= bright / contrast >= parameters.min_contrast
