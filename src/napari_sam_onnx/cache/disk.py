@@ -158,6 +158,18 @@ class DiskCache:
             ) from error
         sweep(self.folder)
 
+    def trim(self) -> None:
+        """Delete the least recently used until the bound holds, as it may have been lowered.
+
+        Raises
+        ------
+        CacheError
+            If the disk is almost full even so.
+        """
+        if self.folder.is_dir():
+            with self._lock:
+                self._make_room(0)
+
     def info(self) -> CacheInfo:
         """Say what is in use."""
         entries = self._scan()

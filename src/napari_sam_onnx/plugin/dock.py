@@ -10,7 +10,8 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sam_onnx.models.store.places import journals_dir
+from napari_sam_onnx.cache import DiskCache, EmbeddingCache, TieredCache
+from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_dir
 from napari_sam_onnx.plugin.keys import bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
@@ -21,6 +22,7 @@ from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.left_work import LeftWork
+from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
@@ -36,12 +38,15 @@ from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
+from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.autosave import Autosave
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
+from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.gestures import Gestures
 from napari_sam_onnx.plugin.session.lanes import Calm, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
+from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.session.styles import Styles
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
@@ -52,7 +57,6 @@ if TYPE_CHECKING:
     import napari
 
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
-    from napari_sam_onnx.plugin.session.engine import Engine
 
 STATUS_LINES = 3
 COLORS = {"info": "#8a8d91", "busy": "#3d8bfd", "ready": "#2fa866", "error": "#e5484d"}
@@ -73,7 +77,12 @@ class SamDock(QWidget):
         super().__init__()
         # napari hands out a proxy, behind which no layer is the same object twice
         viewer: napari.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        disk = DiskCache(cache_dir(), read_only=True)
+        if engine is None:
+            engine = Engine(cache=TieredCache(EmbeddingCache(), disk))
         self.session = Session(viewer, engine, calm=Calm)
+        self.settings = Settings(config_dir() / "settings.json")
+        self.ahead = Ahead(self.session, ThreadLane(), Calm)
         self.commits = Commits(self.session)
         self.axes = StackAxes(self.session)
         self.gestures = Gestures(self.session)
@@ -107,6 +116,7 @@ class SamDock(QWidget):
             self.session, self.automatic, self.stacks, self.filtering
         )
         self.outline_panel = OutlinePanel(self.commits, self.styles)
+        self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
@@ -127,6 +137,7 @@ class SamDock(QWidget):
             ("Whole objects of stacks", self.stack_panel, True),
             ("Outlines", self.outline_panel, True),
             ("Edit objects", self.edit_panel, True),
+            ("Encoded planes", self.memory_panel, True),
             ("Review", self.review_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
@@ -210,6 +221,7 @@ class SamDock(QWidget):
         self.model_panel.shut()
         self.stack_panel.shut()
         self.edits.close()
+        self.ahead.close()
         self.autosave.close()
         self.refiner.close()
         lost = self.commits.painter.pending

@@ -220,6 +220,33 @@ class Engine:
         ]
         return _style(self._near[1].answer(prompts), prompts, request.style)
 
+    def is_encoded(self, request: Request) -> bool:
+        """Whether a request's plane need not be encoded any more; never waits."""
+        large = is_large(plane_shape(request.reader.shape, request.plane))
+        return large or self._find_embedding(request) is not None
+
+    def encode_ahead(self, request: Request, wanted: Callable[[], bool]) -> bool:
+        """Encode a plane that nobody has asked for yet; whether it was.
+
+        Other requests are answered meanwhile: the model is lent, not held.
+
+        Parameters
+        ----------
+        request : Request
+        wanted : callable
+            Asked before anything that takes long; where it says no, nothing is done.
+        """
+        if self.loaded(request.source) is None or not wanted():
+            return False
+        with self.borrow(request.source) as model:
+            rgb = request.reader.read(request.plane)
+            if not wanted():
+                return False
+            key = embedding_key(rgb, model.id)
+            encode_through(rgb, model, self.cache, key=key)
+        self._embedded[request.place] = key
+        return True
+
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""
         self._source = self._model = None
