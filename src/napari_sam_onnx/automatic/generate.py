@@ -13,6 +13,7 @@ from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.flows import iterate_flows
 from napari_sam_onnx.automatic.grid import iterate_grid
 from napari_sam_onnx.automatic.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.large import add_large
 from napari_sam_onnx.automatic.modes import TiledParameters, make_parameters, split_limits
 from napari_sam_onnx.automatic.objects import iterate_objects
 from napari_sam_onnx.automatic.parameters import (
@@ -22,13 +23,14 @@ from napari_sam_onnx.automatic.parameters import (
     ObjectsParameters,
 )
 from napari_sam_onnx.automatic.progress import LOOKING
-from napari_sam_onnx.automatic.scale import set_scale
+from napari_sam_onnx.automatic.scale import own_scale, set_scale
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
 from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache, PartsCache
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.scales import AtScale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -57,6 +59,7 @@ def iterate_mask_set(
     doubtful: bool = False,
     wanted: Wanted | None = None,
     place: Place | None = None,
+    large: bool = True,
 ) -> Found:
     """Find what is on a plane, step by step, and keep it.
 
@@ -82,6 +85,9 @@ def iterate_mask_set(
         Says which boxes (N, 4) of ``objects`` or ``blobs`` are to be looked at; all where omitted.
     place : Place, optional
         Where objects are looked for; masks are cut to its free pixels.
+    large : bool
+        Whether ``objects``, in tiles or not, also looks for those that are larger than what the
+        model sees at once, see `napari_sam_onnx.automatic.large`.
 
     Yields
     ------
@@ -105,6 +111,7 @@ def iterate_mask_set(
             boxes=boxes,
             doubtful=doubtful,
             wanted=place.wants if wanted is None else wanted,
+            large=large,
         )
         return place.cut((yield from steps))
     unscaled = (TiledParameters, FlowsParameters)
@@ -115,7 +122,11 @@ def iterate_mask_set(
         case GridParameters():
             return (yield from iterate_grid(rgb, model, parameters, kept))
         case ObjectsParameters():
-            return (yield from iterate_objects(rgb, model, parameters, kept, doubtful, wanted))
+            found = yield from iterate_objects(rgb, model, parameters, kept, doubtful, wanted)
+            if not large:
+                return found
+            seen = model.scale if isinstance(model, AtScale) else own_scale(rgb, model, kept)
+            return (yield from add_large(found, rgb, model, seen, kept))
         case BlobsParameters():
             return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful, wanted))
         case BoxesParameters():
@@ -135,10 +146,14 @@ def iterate_mask_set(
                 settings = parameters.inner_parameters
                 assert settings is not None  # the dataclass fills it in
                 return iterate_mask_set(
-                    tile, model, settings, cache=parts, doubtful=doubtful, wanted=own
+                    tile, model, settings, cache=parts, doubtful=doubtful, wanted=own, large=False
                 )
 
-            return (yield from iterate_tiles(rgb, parameters, inside, tiles, doubtful, wanted))
+            found = yield from iterate_tiles(rgb, parameters, inside, tiles, doubtful, wanted)
+            if not large or not isinstance(parameters.inner_parameters, ObjectsParameters):
+                return found
+            seen = model.scale if isinstance(model, AtScale) else 1.0  # tiles are not shrunk
+            return (yield from add_large(found, rgb, model, seen, kept))
 
 
 def iterate_masks(

@@ -133,7 +133,6 @@ class SamDock(QWidget):
             ("Model", self.model_panel, False),
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
-            ("Automatic masks", self.automatic_panel, False),
             ("Whole objects of stacks", self.stack_panel, True),
             ("Outlines", self.outline_panel, True),
             ("Edit objects", self.edit_panel, True),

@@ -1,0 +1,174 @@
+"""Objects that are larger than what a model sees at once, found beside the others in smaller looks.
+
+Their pieces go; what lies on them and is seen well stays and is cut out of them. What is covered by
+many objects that are seen well is no object but a heap of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam_onnx.automatic.box_index import BoxIndex
+from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
+from napari_sam_onnx.automatic.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.objects import foreground_in
+from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.generators import relay
+from napari_sam_onnx.looks import SMALLEST_LOOK, SURE
+from napari_sam_onnx.masks import measure_overlap
+from napari_sam_onnx.prompts import make_prompts
+from napari_sam_onnx.scales import AtScale, FreeModel
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.decode import Found
+    from napari_sam_onnx.automatic.mask_set import MaskSet
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.models import Model
+
+REACH = 200.0
+"""Diameter in pixels of the encoder's input beyond which an object may be seen in pieces."""
+
+MOST = 64
+"""Proposed objects that a smaller look decodes at most, the most certain first."""
+
+WELL = 0.7
+"""Rating from which on an object that lies on a large one stays."""
+
+HEAP = 0.2
+"""Part of a large object's area from which on what lies on it shows that it is a heap."""
+
+SAME = 0.6
+"""IoU from which on a large object was found already."""
+
+LARGER = Progress(1, 1, "looks")
+"""The plane is looked at once more, for larger objects."""
+
+
+def add_large(
+    found: MaskSet, rgb: NDArray[np.uint8], model: Model, scale: float, cache: EmbeddingStore
+) -> Found:
+    """Look for objects that are too large for the scale at which a run looked.
+
+    Parameters
+    ----------
+    found : MaskSet
+        Of the run.
+    rgb : (H, W, 3) uint8
+        The plane.
+    model : Model
+        Of the run; one that has a single size sees all there is.
+    scale : float
+        Encoder pixels per plane pixel at which the run looked.
+    cache : EmbeddingStore
+
+    Yields
+    ------
+    Progress
+
+    Returns
+    -------
+    MaskSet
+        With the large objects, without their pieces.
+    """
+    free = model.model if isinstance(model, AtScale) else model
+    if not (isinstance(free, FreeModel) and free.largest_input):
+        return found
+    reach = REACH / scale
+    longest = max(rgb.shape[:2])
+    if reach > longest:
+        return found
+    seen: list[Mask] = []
+    for look in _smaller_looks(free, longest, scale):
+        seen += yield from _look(rgb, look, reach, cache)
+    order = suppress_duplicates(seen, [mask.rating for mask in seen], 0.5)
+    return _put_in(found, [seen[i] for i in order], reach)
+
+
+def _smaller_looks(model: FreeModel, longest: int, scale: float) -> Iterator[AtScale]:
+    side = min(float(model.largest_input), longest * scale / 2)
+    while side >= SMALLEST_LOOK:
+        yield AtScale(model, side / longest)
+        side /= 2
+
+
+def _look(
+    rgb: NDArray[np.uint8], look: AtScale, reach: float, cache: EmbeddingStore
+) -> Generator[Progress, None, list[Mask]]:
+    """Find the large objects that one look is sure of."""
+    yield LARGER
+    embedding = encode_through(rgb, look, cache)
+    yield LARGER
+    proposed = look.propose(embedding)
+    if proposed is None:
+        return []
+    sides = proposed.boxes[:, 2:] - proposed.boxes[:, :2]
+    large = np.flatnonzero(np.sqrt(sides.prod(axis=1).clip(0)) > 0.7 * reach)[:MOST]
+    shape = embedding.plane_shape
+    prompts = [make_prompts([proposed.points[i]], plane_shape=shape) for i in large]
+    steps = iterate_prompts(look, embedding, prompts, MOST, Filter(SURE))
+    masks = yield from relay(steps, lambda _: LARGER)
+    rated = (replace(m, rating=m.predicted_iou * foreground_in(m, proposed)) for m in masks)
+    return [mask for mask in rated if mask.rating >= SURE and _diameter(mask) > reach]
+
+
+def _put_in(found: MaskSet, large: Sequence[Mask], reach: float) -> MaskSet:
+    """Add large objects, cut around what lies on them, and leave out their pieces."""
+    masks: list[Mask | None] = list(found.masks)
+    chosen = set(found.indices().tolist()) if large else set()
+    index = BoxIndex()
+    for number, mask in enumerate(found.masks):
+        index.add(number, mask.bbox)
+    added = []
+    for big in large:
+        on_it = [
+            (i, shared)
+            for i in index.find_touching(big.bbox)
+            if masks[i] is not None
+            and (shared := measure_overlap(found.masks[i], big)) > 0.5 * found.masks[i].area
+        ]
+        well = [i for i, _ in on_it if _is_seen_well(found.masks[i], reach)]
+        covered = _cover(big, [found.masks[i] for i in well if i in chosen])
+        if covered.sum() > HEAP * big.area or any(
+            shared > SAME * (found.masks[i].area + big.area - shared)
+            for i, shared in on_it
+            if i in chosen and found.masks[i].rating >= WELL
+        ):
+            continue
+        for i, _ in on_it:
+            if i not in well:
+                masks[i] = None
+        added.append(replace(big, crop=big.crop & ~covered))
+    if not added:
+        return found
+    kept = tuple(mask for mask in masks if mask is not None)
+    return replace(found, masks=(*kept, *added), _known={})
+
+
+def _is_seen_well(mask: Mask, reach: float) -> bool:
+    return mask.rating >= WELL and _diameter(mask) < reach / 2
+
+
+def _diameter(mask: Mask) -> float:
+    return float(np.sqrt(4 / np.pi * mask.area))
+
+
+def _cover(big: Mask, others: Sequence[Mask]) -> NDArray[np.bool_]:
+    """Say which pixels of a mask's crop others have."""
+    covered = np.zeros(big.crop.shape, bool)
+    top, left, bottom, right = big.bbox
+    for mask in others:
+        y0, x0, y1, x1 = mask.bbox
+        rows, columns = (max(top, y0), min(bottom, y1)), (max(left, x0), min(right, x1))
+        covered[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left] |= mask.crop[
+            rows[0] - y0 : rows[1] - y0, columns[0] - x0 : columns[1] - x0
+        ]
+    return covered & big.crop
