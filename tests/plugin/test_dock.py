@@ -354,6 +354,8 @@ def test_the_layout_stays_where_it_is(drive: Callable[..., Driver], qtbot: Any) 
 
 def test_nothing_is_cut_at_the_right(drive: Callable[..., Driver]) -> None:
     d = drive(name="a_very_long_name_of_a_file_" * 4)
+    titles = [section.header.text() for section in d.dock.sections]
+    assert len(set(titles)) == len(titles)
     d.viewer.window._qt_window.resize(1366, 768)
     panel = d.dock.automatic_panel
     for mode in range(panel.mode.count()):

@@ -124,3 +124,15 @@ def test_lazy_pixels_changed_in_place_are_noticed(bench: Bench, kind: str) -> No
     assert seen(bench)[15, 12] == 0
     bench.click(0, 12, 17)
     assert bench.shown == 50
+
+
+def test_a_lost_frame_is_said_and_is_no_error(bench: Bench) -> None:
+    stack = np.zeros((3, 40, 60), np.float32)
+    stack[:, 10:20, 10:20] = 1
+    stack[1] = np.nan
+    bench.open(stack, contrast_limits=(0, 1))
+    bench.viewer.dims.set_point(0, 1)
+    assert "holds no finite value" in bench.said and bench.session.status.kind == "info"
+    bench.viewer.dims.set_point(0, 2)
+    bench.click(2, 15, 15)
+    assert bench.shown == 100 and "finite" not in bench.said

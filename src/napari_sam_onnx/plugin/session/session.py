@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
+from napari_sam_onnx.image import BlankError
 from napari_sam_onnx.plugin.layers.objects import place_box
 from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.placing import (
@@ -296,7 +297,11 @@ class Session:
 
     def fail(self, error: Exception) -> None:
         """Say what went wrong, in one sentence."""
-        self._say(Status(explain(error), "error"))
+        if isinstance(error, BlankError):  # a lost frame among others: nobody's mistake
+            text = "What is shown holds no finite value, only NaN or infinite: there is no object."
+            self._say(Status(text, "info"))
+        else:
+            self._say(Status(explain(error), "error"))
 
     def say(self, text: str, kind: Any = "info") -> None:
         """Show a sentence."""
