@@ -44,7 +44,8 @@ from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.gestures import Gestures
-from napari_sam_onnx.plugin.session.lanes import Calm, ThreadLane
+from napari_sam_onnx.plugin.session.hover import Hover
+from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
@@ -88,6 +89,7 @@ class SamDock(QWidget):
         self.gestures = Gestures(self.session)
         self.editor = Editor(self.commits, self.gestures)
         self.styles = Styles(self.commits)
+        self.hover = Hover(self.session, Rest)
         self.automatic = Automatic(self.session, labels=self.commits.labels)
         self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
         self.refiner = Refiner(self.commits)
@@ -115,7 +117,7 @@ class SamDock(QWidget):
         self.automatic_panel = AutomaticPanel(
             self.session, self.automatic, self.stacks, self.filtering
         )
-        self.outline_panel = OutlinePanel(self.commits, self.styles)
+        self.outline_panel = OutlinePanel(self.commits, self.styles, self.hover, self.settings)
         self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
@@ -244,6 +246,7 @@ class SamDock(QWidget):
                 self.edits,
                 self.gestures,
                 self.editor,
+                self.hover,
                 self.propagation.start,
                 {"Y": self.doubts.keep, "Shift-Y": self.doubts.delete},
             )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.plugin.session.freehand import Freehand
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.editing import Editor
     from napari_sam_onnx.plugin.session.gestures import Gestures
+    from napari_sam_onnx.plugin.session.hover import Hover
     from napari_sam_onnx.plugin.session.session import Session
 
 # Shorter movements between press and release are a click; napari's own points use the same.
@@ -62,6 +65,8 @@ BINDINGS = (
     Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
+    Binding(("D",), "D", "scribble: draw along the object; it becomes points"),
+    Binding(("L",), "L", "lasso: draw roughly around the object"),
     Binding(("M",), "M", "join: drag from one object to another, or click both"),
     Binding(("X",), "X", "split: draw a stroke across an object, or click two of its parts"),
     Binding(("=", "-"), "=, -", "grow or shrink the object under the cursor by a pixel"),
@@ -92,6 +97,7 @@ def bind(
     edits: StackEdits,
     gestures: Gestures,
     editor: Editor,
+    hover: Hover,
     carry: Callable[[Any], None],
     more: Mapping[str, Callable[[], None]],
 ) -> Callable[[], None]:
@@ -161,10 +167,13 @@ def bind(
     for layer in bound:
         for key, action in actions.items():
             layer.bind_key(key, action, overwrite=True)
+    freehand = Freehand(gestures)
     # On the boxes some of these are napari's own.
     on_points: dict[str, Callable[[Any], Any]] = {
         "E": lambda _: commits.correct_at(session.viewer.cursor.position),
         "I": lambda _: session.dialogue.invert(),
+        "D": lambda _: freehand.scribble(),
+        "L": lambda _: freehand.lasso(),
         "M": lambda _: editor.ask("join"),
         "X": lambda _: editor.ask("split"),
         "=": lambda _: editor.change_under("grow", session.viewer.cursor.position),
@@ -182,6 +191,7 @@ def bind(
 
     # Ahead of napari's own callback, which adds the point with the sign decided here.
     layers.points.mouse_drag_callbacks.insert(0, on_press)
+    layers.points.mouse_move_callbacks.append(hover.move)
 
     def release() -> None:
         for key in on_points:
@@ -189,6 +199,8 @@ def bind(
         for layer in bound:
             for key in actions:
                 layer.bind_key(key, None)
+        if hover.move in layers.points.mouse_move_callbacks:
+            layers.points.mouse_move_callbacks.remove(hover.move)
         if on_press in layers.points.mouse_drag_callbacks:
             layers.points.mouse_drag_callbacks.remove(on_press)
 

@@ -8,20 +8,25 @@ corrected, all clicks outside the boxes correct it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.plugin.layers.placing import drop_boxes
 from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
+from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_sam_onnx.embedding import LowResMask
     from napari_sam_onnx.plugin.layers.plane import Plane
 
 SAME_BOX = 0.5
@@ -46,8 +51,11 @@ def split_objects(prompts: Snapshot, plane: Plane, each_click: bool = False) -> 
         None where there are background clicks alone.
     """
     points, signs, boxes, owners = _assign(prompts, plane, each_click)
+    here = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
     objects = [
-        Prompts(points[owners == number], signs[owners == number], box)
+        Prompts(
+            points[owners == number], signs[owners == number], box, _outline(here[number], plane)
+        )
         for number, box in enumerate(boxes)
     ]
     corrected = prompts.correction_on(plane)
@@ -82,6 +90,30 @@ def without_objects(
         tuple(box for box in prompts.boxes if not any(box is d for d in dropped)),
         corrections,
     )
+
+
+def _outline(shape: NDArray[np.float64], plane: Plane) -> LowResMask | None:
+    """Return the mask that a lasso gives to a model; None for a rectangle."""
+    if len(shape) == 4:
+        return None
+    corners = np.ascontiguousarray(to_plane(shape, plane))
+    return _draw_outline(corners.tobytes(), len(corners))
+
+
+@lru_cache(maxsize=128)  # the same mask for the same lasso: masks are told apart by identity
+def _draw_outline(corners: bytes, count: int) -> LowResMask | None:
+    from skimage.draw import polygon2mask
+
+    outline = np.frombuffer(corners, np.float64).reshape(count, 2)
+    first = np.floor(outline.min(axis=0)).astype(int)
+    size = np.ceil(outline.max(axis=0)).astype(int) - first + 1
+    inside = polygon2mask(tuple(size), outline - first)
+    if not inside.any():
+        return None
+    shape = int(size[0]), int(size[1])
+    drawn = low_res_from_mask(crop_to_object(Mask(shape, (0, 0), inside)))
+    corner = np.array([*first, *first], np.float32)
+    return replace(drawn, window=drawn.window + corner)
 
 
 def has_points(prompts: Snapshot, plane: Plane) -> bool:

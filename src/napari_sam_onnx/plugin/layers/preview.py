@@ -108,6 +108,18 @@ class Preview:
             self.layer.data = self._data
             self._follow()
 
+    def choose_look(self, fill: float, outline: bool) -> None:
+        """Choose how objects look.
+
+        Parameters
+        ----------
+        fill : float
+            How opaque they are inside, 0 to 1.
+        outline : bool
+            Whether their outlines are drawn.
+        """
+        self.layer.colormap = _make_colormap(fill, outline)
+
     def clear(self) -> None:
         """Show nothing."""
         if self._drawn:
@@ -179,8 +191,8 @@ def erode(crop: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return inner
 
 
-def _make_colormap() -> CyclicLabelColormap:
-    """Say how each value of the layer looks.
+def _make_colormap(fill: float = FILL, outline: bool = True) -> CyclicLabelColormap:
+    """Say how each value of the layer looks; what is refused is outlined in any case.
 
     (A colormap that names each value is compiled by numba when it is first drawn, for 0.4 s.)
     """
@@ -188,7 +200,9 @@ def _make_colormap() -> CyclicLabelColormap:
     gray = transform_color(REFUSED)[0]
     for name in COLORS:
         own = transform_color(name)[0]
-        looks = ((own, 1.0, FILL), (own, DOUBTFUL_EDGE, DOUBTFUL_FILL), (gray, 1.0, REFUSED_FILL))
+        doubtful = fill * DOUBTFUL_FILL / FILL
+        edge, doubtful_edge = (1.0, DOUBTFUL_EDGE) if outline else (fill, doubtful)
+        looks = ((own, edge, fill), (own, doubtful_edge, doubtful), (gray, 1.0, REFUSED_FILL))
         for color, *alphas in looks:
             colors += [(*color[:3], alpha) for alpha in alphas]
     return CyclicLabelColormap(colors=colors)

@@ -73,8 +73,8 @@ class PromptLayers:
             ndim=ndim,
             name="SAM points",
             features={SIGN: np.zeros(0, bool)},
-            size=max(layer_shape(picture.main)[-2:]) / 50,
-            canvas_size_limits=(10, 15),
+            size=max(layer_shape(picture.main)[-2:]) / 150,
+            canvas_size_limits=(6, 16),  # seen from afar, and smaller than a small nucleus
             metadata={MARK: {"role": "points"}},
             **geometry,
         )

@@ -16,20 +16,30 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
-from napari_sam_onnx.plugin.panels.widgets import FewLines, narrow_form
+from napari_sam_onnx.plugin.panels.widgets import (
+    FewLines,
+    fill_combo,
+    narrow_combo,
+    narrow_form,
+)
 from napari_sam_onnx.style import LEAST_OBJECTS
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.commits import Commits
+    from napari_sam_onnx.plugin.session.hover import Hover
+    from napari_sam_onnx.plugin.session.settings import Settings
     from napari_sam_onnx.plugin.session.styles import Styles
+
+LOOKS = {"both": "Outline and fill", "outline": "Outline", "fill": "Fill"}
 
 
 class OutlinePanel(QWidget):
     """The form for outlines."""
 
-    def __init__(self, commits: Commits, styles: Styles) -> None:
+    def __init__(self, commits: Commits, styles: Styles, hover: Hover, settings: Settings) -> None:
         super().__init__()
-        self.commits, self.styles = commits, styles
+        self.commits, self.styles, self.hover, self.settings = commits, styles, hover, settings
+        self._applied: tuple[object, ...] = ()
         self.learnt = FewLines(2)
         self.learn = QCheckBox("Learn from what I accept")
         self.learn.setToolTip(
@@ -51,7 +61,16 @@ class OutlinePanel(QWidget):
         self.least.setToolTip("Holes and islands of fewer pixels go")
         self.largest = QCheckBox("Largest piece only")
         self.largest.setToolTip("Leave out all other pieces of a mask")
-        for spin in (self.smoothing, self.least):
+        self.look = narrow_combo()
+        fill_combo(self.look, [(text, name) for name, text in LOOKS.items()], "both")
+        self.look.setToolTip("How masks are drawn before they are accepted")
+        self.fill = QSpinBox()
+        self.fill.setRange(5, 100)
+        self.fill.setSuffix(" %")
+        self.fill.setToolTip("How opaque masks are inside")
+        self.hovers = QCheckBox("Preview under the pointer")
+        self.hovers.setToolTip("Show what a click would give while the pointer rests")
+        for spin in (self.smoothing, self.least, self.fill):
             spin.setKeyboardTracking(False)
             ignore_wheel(spin)
         row = QHBoxLayout()
@@ -63,6 +82,9 @@ class OutlinePanel(QWidget):
         form.addRow("Smooth", self.smoothing)
         form.addRow("Holes, islands", self.least)
         form.addRow(self.largest)
+        form.addRow("Preview", self.look)
+        form.addRow("Fill", self.fill)
+        form.addRow(self.hovers)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
@@ -74,6 +96,15 @@ class OutlinePanel(QWidget):
         self.smoothing.valueChanged.connect(self._choose_rules)
         self.least.valueChanged.connect(self._choose_rules)
         self.largest.clicked.connect(self._choose_rules)
+        look = settings.get("preview", "both")
+        self.look.setCurrentIndex(list(LOOKS).index(look) if look in LOOKS else 0)
+        self.fill.setValue(settings.get("preview_fill", 35))
+        self.hovers.setChecked(settings.get("hover", False))
+        hover.on = self.hovers.isChecked()
+        self.look.activated.connect(self._choose_look)
+        self.fill.valueChanged.connect(self._choose_look)
+        self.hovers.clicked.connect(self._choose_hover)
+        commits.session.picture_changed.connect(self._apply_look)
         styles.changed.connect(self.refresh)
         commits.changed.connect(self.refresh)
         self.refresh()
@@ -89,6 +120,25 @@ class OutlinePanel(QWidget):
             spin.setValue(value)
             spin.blockSignals(False)
         self.largest.setChecked(rules.largest)
+
+    def _choose_look(self, *_: object) -> None:
+        self.settings.set("preview", self.look.currentData())
+        self.settings.set("preview_fill", self.fill.value())
+        self._apply_look()
+
+    def _apply_look(self) -> None:
+        """Draw the preview as it was chosen; its layers may be new."""
+        look, layers = self.look.currentData(), self.commits.session.layers
+        self.fill.setEnabled(look != "outline")
+        wanted = 0.0 if look == "outline" else self.fill.value() / 100, look != "fill"
+        if layers is not None and (layers, wanted) != self._applied:
+            self._applied = layers, wanted
+            layers.preview.choose_look(*wanted)
+
+    def _choose_hover(self, on: bool) -> None:
+        self.hover.on = on
+        self.settings.set("hover", on)
+        self.hover.clear()
 
     def _choose_learning(self, on: bool) -> None:
         self.styles.on = on

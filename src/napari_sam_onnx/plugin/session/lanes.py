@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CALM_MS = 300
 
+REST_MS = 80
+
 PATIENCE_MS = 700
 """A call that cannot be interrupted is left to itself after this time; nobody hears of its end."""
 
@@ -135,6 +137,26 @@ class Calm:
     def __call__(self) -> None:
         """Ask for the call."""
         self._debouncer.throttle()
+
+
+class Rest:
+    """Calls a function when it was not asked to for a moment: the pointer rests.
+
+    Parameters
+    ----------
+    do : callable
+        Called without arguments in the interface's thread.
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REST_MS)
+        self._timer.timeout.connect(do)
+
+    def __call__(self) -> None:
+        """Ask for the call, later than before."""
+        self._timer.start()
 
 
 class Stream(Protocol):

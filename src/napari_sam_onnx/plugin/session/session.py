@@ -223,6 +223,14 @@ class Session:
             self.layers.draft_box(*place_box(corners, self._prompts, self.plane))
         self._on_edited()
 
+    def add_outline(self, places: ArrayLike) -> None:
+        """Give the current plane a rough outline through places ``(y, x)``: an object more."""
+        if self.layers is None or self.plane is None or self._prompts is None:
+            return
+        with self.layers.quiet():
+            self.layers.draft_box(from_plane(places, self.plane), self._prompts)
+        self._on_edited()
+
     def draft_box(self, corners: ArrayLike) -> None:
         """Show a box while it is being drawn."""
         if self.layers is not None and self.plane is not None and self._prompts is not None:
