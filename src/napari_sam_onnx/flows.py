@@ -1,4 +1,4 @@
-"""Flow fields -> label image: every pixel follows the flow to the sink of its object.
+"""Flow fields -> labels of a plane or a volume: every pixel follows the flow to a sink.
 
 A network of the Cellpose family (Stringer et al. 2021, Nature Methods 18:100; Pachitariu et al.
 2025, bioRxiv 2025.04.28.651001) says for each pixel whether it belongs to a cell, and in which
@@ -37,13 +37,13 @@ _AROUND = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowField:
-    """What a network of the Cellpose family says of a plane.
+    """What a network of the Cellpose family says of a plane, or of a volume.
 
     Parameters
     ----------
-    flow : (2, H, W) float32
-        Along y and x, towards the centre of the pixel's object, `FLOW_SCALE` long.
-    cell : (H, W) float32
+    flow : (2, H, W) or (3, D, H, W) float32
+        Along (z,) y and x, towards the centre of the pixel's object, `FLOW_SCALE` long.
+    cell : (H, W) or (D, H, W) float32
         Logit of the probability that the pixel belongs to an object.
     """
 
@@ -57,10 +57,11 @@ class FlowLabels:
 
     Parameters
     ----------
-    labels : (H, W) uint32
+    labels : (H, W) or (D, H, W) uint32
         1 to N without gaps.
     errors : (N,) float64
-        How far each object's flow is from what the network said, see `measure_flow_errors`.
+        How far each object's flow is from what the network said, see `measure_flow_errors`; 0 in
+        volumes.
     """
 
     labels: NDArray[np.uint32]
@@ -83,7 +84,8 @@ def iterate_flow_labels(
     cell_threshold : float
         Pixels whose logit is at or below it belong to no object.
     flow_threshold : float
-        Objects with a larger error are left out; 0 keeps all.
+        Objects of planes with a larger error are left out; 0 keeps all. Volumes keep all, as in
+        the authors' program.
     min_area : int
         Smaller objects are left out, pixels.
     steps : int
@@ -109,6 +111,9 @@ def iterate_flow_labels(
     labels = np.zeros(inside.shape, np.int32)
     labels[pixels] = _gather(points.astype(np.intp), inside.shape)
     labels = _drop(labels, np.bincount(labels.ravel()) > LARGEST_PART * labels.size)
+    if labels.ndim == 3:
+        labels = _tidy(labels, min_area)
+        return FlowLabels(labels.astype(np.uint32), np.zeros(int(labels.max(initial=0))))
     if flow_threshold > 0 and labels.any():
         labels = _drop(labels, measure_flow_errors(labels, field) > flow_threshold, first=1)
     labels = _tidy(labels, min_area)
@@ -117,7 +122,7 @@ def iterate_flow_labels(
 
 
 def _follow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move points ``(2, P)`` one step along a flow ``(2, H, W)``, bilinear, zero outside."""
+    """Move points ``(N, P)`` one step along a flow ``(N, …)``, linear, zero outside."""
     sizes = np.array(flow.shape[1:], np.float32)[:, None]
     # The family's programs read the flow half a pixel towards the plane's corner, growing to half
     # a pixel away from it at the other end; networks were judged with it, so it is kept.
@@ -127,22 +132,22 @@ def _follow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[n
 
 
 def _gather(ends: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Find the sinks; return the number of the sink where each point ``(2, P)`` ended."""
+    """Find the sinks; return the number of the sink where each point ``(N, P)`` ended."""
     margin = GROW_STEPS
-    height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
-    flat = (ends[0] + margin) * width + ends[1] + margin
-    crowd = np.bincount(flat, minlength=height * width).reshape(height, width)
+    padded = tuple(size + 2 * margin for size in shape)
+    flat = np.ravel_multi_index(tuple(ends + margin), padded)
+    crowd = np.bincount(flat, minlength=int(np.prod(padded))).reshape(padded)
     top = ndimage.maximum_filter(crowd, 5, mode="constant")
     sinks = np.argwhere((crowd == top) & (crowd > SINK_POINTS))
     sinks = sinks[np.argsort(crowd[tuple(sinks.T)], kind="stable")]  # the most crowded wins
-    numbers = np.zeros((height, width), np.int32)
-    offsets = np.arange(-margin, margin + 1)
-    for number, (y, x) in enumerate(sinks, 1):
-        window = np.ix_(y + offsets, x + offsets)
+    numbers = np.zeros(padded, np.int32)
+    around = np.ones((3,) * len(shape))
+    for number, sink in enumerate(sinks, 1):
+        window = tuple(slice(place - margin, place + margin + 1) for place in sink)
         busy = crowd[window] > GROW_POINTS
         grown = np.zeros(busy.shape, bool)
-        grown[margin, margin] = True
-        grown = ndimage.binary_dilation(grown, np.ones((3, 3)), GROW_STEPS, mask=busy)
+        grown[(margin,) * len(shape)] = True
+        grown = ndimage.binary_dilation(grown, around, GROW_STEPS, mask=busy)
         patch = numbers[window]
         patch[grown] = number
         numbers[window] = patch
@@ -235,3 +240,16 @@ def measure_flow_errors(labels: NDArray[np.integer], field: FlowField) -> NDArra
     count = int(labels.max(initial=0))
     gap = ((flows_of_labels(labels) - field.flow / FLOW_SCALE) ** 2).sum(axis=0)
     return np.asarray(ndimage.mean(gap, labels, np.arange(1, count + 1)), np.float64)
+
+
+def resize_field(field: FlowField, shape: tuple[int, int]) -> FlowField:
+    """Resample the flow field of a plane linearly; flows keep their length."""
+    if field.cell.shape == shape:
+        return field
+    from PIL import Image
+
+    maps = [
+        np.asarray(Image.fromarray(part).resize(shape[::-1], Image.Resampling.BILINEAR))
+        for part in (*field.flow, field.cell)
+    ]
+    return FlowField(np.stack(maps[:2]), maps[2])

@@ -14,6 +14,7 @@ from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.cache import embedding_key
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.regions import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models import Model
 
 
+NETWORK_DIAMETER = 30.0
+"""Pixels; objects that the networks of the family were trained on have this diameter on average."""
+
+
 @runtime_checkable
 class FlowNetwork(Protocol):
     """A model whose embedding is a flow field, see `napari_sam_onnx.flows`."""
@@ -40,6 +45,14 @@ class FlowNetwork(Protocol):
         self, image: NDArray[np.uint8]
     ) -> Generator[tuple[int, int], None, Embedding]:
         """Compute the flow field of a plane, tile by tile."""
+
+    def normalise(self, channels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Stretch the three channels of a plane or a volume as the network wants them."""
+
+    def iterate_maps(
+        self, channels: NDArray[np.float32]
+    ) -> Generator[tuple[int, int], None, NDArray[np.float32]]:
+        """Compute flow and cell logits, (3, H, W), of a plane that is normalised, tile by tile."""
 
     def field_of(self, embedding: Embedding) -> FlowField:
         """Read the flow field that an embedding holds."""
@@ -67,22 +80,24 @@ def iterate_flows(
     """
     from scipy import ndimage  # only here, so that commands which open no model start at once
 
-    from napari_sam_onnx.flows import iterate_flow_labels
+    from napari_sam_onnx.flows import iterate_flow_labels, resize_field
 
     if not isinstance(model, FlowNetwork):
         raise ParameterError(
             f"The model {model.id!r} gives no flows; choose a network such as cellpose-sam, or "
             "another mode."
         )
-    key = embedding_key(rgb, model.id)
+    shown = resize_to_diameter(rgb, parameters.diameter)
+    key = embedding_key(shown, model.id)
     embedding = cache.get(key)
     if embedding is None:
         embedding = yield from relay(
-            model.iterate_encode(rgb), lambda step: Progress(*step, "tiles")
+            model.iterate_encode(shown), lambda step: Progress(*step, "tiles")
         )
         cache.put(key, embedding)
+    field = resize_field(model.field_of(embedding), (rgb.shape[0], rgb.shape[1]))
     steps = iterate_flow_labels(
-        model.field_of(embedding),
+        field,
         cell_threshold=parameters.cell_threshold,
         flow_threshold=0.0 if doubtful else parameters.flow_threshold,
         min_area=1 if doubtful else max(1, parameters.min_area),
@@ -102,3 +117,17 @@ def iterate_flows(
     if 0 < parameters.flow_threshold <= 1:
         limits = replace(limits, min_rating=1.0 - parameters.flow_threshold)
     return MaskSet(rgb, masks, limits)
+
+
+def resize_to_diameter(rgb: NDArray[np.uint8], diameter: float) -> NDArray[np.uint8]:
+    """Resize a plane so that objects of a diameter get the one that the networks know; 0: as is."""
+    if not diameter:
+        return rgb
+    ratio = NETWORK_DIAMETER / diameter
+    height, width = (max(1, round(n * ratio)) for n in rgb.shape[:2])
+    if ratio < 1:
+        return shrink(rgb, (height, width))
+    from PIL import Image
+
+    larger = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(larger)

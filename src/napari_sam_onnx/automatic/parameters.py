@@ -169,6 +169,16 @@ class FlowsParameters:
         unit="px",
         advanced=True,
     )
+    diameter: float = declare(
+        0.0,
+        "Diameter of a typical cell: the plane is shown to the network at the size at which it is "
+        "30 pixels. 0: as it is, which Cellpose-SAM was trained for.",
+        label="Cell diameter",
+        min=0.0,
+        max=10_000.0,
+        step=1.0,
+        unit="px",
+    )
     min_area: int = min_area_field(15)
     max_area: int = max_area_field()
 

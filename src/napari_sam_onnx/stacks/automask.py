@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.label_store import make_labels, remove_labels
@@ -58,7 +59,9 @@ def choose_method(
     -------
     {"planes", "volume", "stitched"}
         A stack along z is a volume. By a model that does not see objects by itself, or where
-        stitching was asked for, its planes are labelled and then put together.
+        stitching was asked for, its planes are labelled and then put together; so they are by a
+        network of flows, for which three views take three times as long, unless a volume is
+        asked for.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def choose_method(
         return "volume" if "Z" in axes and not planes else "planes"
     if method == "planes":
         return "stitched" if stitch else "planes"
-    if not maps:
+    if not sees_volumes(model):
         return "stitched"
     if planes or stitch:
         raise ParameterError(
@@ -91,6 +94,11 @@ def choose_method(
 def gives_maps(model: Model) -> bool:
     """Whether a model tells where it sees centres of objects, see `Proposals.maps`."""
     return bool(getattr(model, "gives_maps", False))
+
+
+def sees_volumes(model: Model) -> bool:
+    """Whether a model can look at a volume as a whole: by its maps, or by its flows."""
+    return gives_maps(model) or isinstance(model, FlowNetwork)
 
 
 def iterate_volumes(

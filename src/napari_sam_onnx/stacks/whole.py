@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.linking import measure_areas
-from napari_sam_onnx.stacks.automask import gives_maps, iterate_volumes
+from napari_sam_onnx.stacks.automask import iterate_volumes, sees_volumes
 from napari_sam_onnx.stacks.iterate import iterate_stack
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.tracks.follow import (
@@ -263,7 +263,7 @@ def _label_volumes(
     source: PlaneSource, sink: PlaneSink, model: Model, request: WholeRequest
 ) -> Generator[WholeStep, None, int]:
     """Label volumes as a whole, or, by a model that cannot, plane by plane and stitched."""
-    if request.method == "stitched" or not gives_maps(model):
+    if request.method == "stitched" or not sees_volumes(model):
         yield from _label_planes(source, sink, model, request, "z")
         result = yield from iterate_stitched(source, sink, request)
         return result.count

@@ -99,3 +99,20 @@ def test_an_added_network_has_the_role_that_answers_no_clicks(tmp_path, monkeypa
     model = nso.load_model("my-cells")
     assert isinstance(model, FlowModel)
     model.close()
+
+
+@pytest.mark.parametrize("diameter", [24.0, 45.0])
+def test_a_diameter_sets_the_scale_at_which_the_network_looks(network, plane, diameter):
+    sizes = []
+    true = network.iterate_maps
+
+    def watch(channels):
+        sizes.append(channels.shape[1:])
+        return (yield from true(channels))
+
+    network.iterate_maps = watch
+    masks = generate_masks(plane, network, mode="flows", diameter=diameter)
+    assert sizes == [tuple(round(n * 30 / diameter) for n in plane.shape)]
+    assert len(masks) == len(CENTERS)
+    area = np.count_nonzero(plane == 200) / len(CENTERS)
+    assert all(0.6 * area < mask.area < 1.4 * area for mask in masks)

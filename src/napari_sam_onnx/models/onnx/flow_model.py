@@ -128,8 +128,44 @@ class FlowModel:
             If the picture has another shape or type, or the network fails.
         """
         check_plane(image)
+        maps = yield from self.iterate_maps(self.normalise(np.moveaxis(image, -1, 0)))
         shape = (image.shape[0], image.shape[1])
-        channels = _normalise(image)
+        return Embedding({"flow": maps[:2], "cell": maps[2]}, shape, shape, self._id)
+
+    def normalise(self, channels: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Stretch each channel of a picture or a volume between its percentiles.
+
+        Parameters
+        ----------
+        channels : (3, …) array
+
+        Returns
+        -------
+        (3, …) float32
+            About 0 to 1; of what is gray the second and the third are 0.
+        """
+        return _normalise(channels)
+
+    def iterate_maps(
+        self, channels: NDArray[np.float32]
+    ) -> Generator[tuple[int, int], None, NDArray[np.float32]]:
+        """Run the network over a plane that is normalised already, tile by tile.
+
+        Parameters
+        ----------
+        channels : (3, H, W) float32
+
+        Yields
+        ------
+        done, total : int
+            Tiles.
+
+        Returns
+        -------
+        (3, H, W) float32
+            The generator's value: flow along y and x, and the logit of the cell probability.
+        """
+        shape = channels.shape[1:]
         missing = [max(0, self._side - size) for size in shape]
         channels = np.pad(channels, ((0, 0), (0, missing[0]), (0, missing[1])))
         tiles = [(y, x) for y in self._starts(shape[0]) for x in self._starts(shape[1])]
@@ -149,9 +185,8 @@ class FlowModel:
                 )
             maps[:, *where] += answer[0].astype(np.float32) * taper
             weights[where] += taper
-        maps = (maps / weights)[:, : shape[0], : shape[1]]
-        tensors = {"flow": maps[:2].astype(np.float32), "cell": maps[2].astype(np.float32)}
-        return Embedding(tensors, shape, shape, self._id)
+        whole = (maps / weights)[:, : shape[0], : shape[1]]
+        return np.ascontiguousarray(whole, np.float32)
 
     def field_of(self, embedding: Embedding) -> FlowField:
         """Read the flow field that an embedding holds."""
@@ -195,15 +230,16 @@ class FlowModel:
         return [int(start) for start in np.linspace(0, size - self._side, count)]
 
 
-def _normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Stretch each channel between its percentiles; ``(3, H, W)`` float32, about 0 to 1."""
-    channels = np.moveaxis(image, -1, 0).astype(np.float32)
-    if (image == image[..., :1]).all():
-        channels[1:] = 0
-    low, high = np.percentile(channels, PERCENTILES, axis=(1, 2))
-    span = (high - low)[:, None, None]
-    shown = (channels - low[:, None, None]) / np.where(span > 1e-3, span, 1)
-    return np.where(span > 1e-3, shown, 0).astype(np.float32)
+def _normalise(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Stretch each channel between its percentiles; ``(3, …)`` float32, about 0 to 1."""
+    channels = np.zeros(values.shape, np.float32)
+    gray = bool((values == values[:1]).all())
+    for number in range(1 if gray else 3):
+        channel = np.asarray(values[number], np.float32)
+        low, high = np.percentile(channel, PERCENTILES)
+        if high - low > 1e-3:
+            channels[number] = (channel - np.float32(low)) / np.float32(high - low)
+    return channels
 
 
 def _taper(side: int) -> NDArray[np.float32]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.stacks.volumes.chunks import join_chunk, lay_chunks
+from napari_sam_onnx.stacks.volumes.flows import iterate_flow_volume
 from napari_sam_onnx.stacks.volumes.grid import resize
 from napari_sam_onnx.stacks.volumes.parameters import VolumeParameters
 from napari_sam_onnx.stacks.volumes.partition import draw_objects, find_basins
@@ -70,7 +72,7 @@ def iterate_volume(
     volume : Volume
         Planes to read and labels, all 0, to write.
     model : Model
-        One that proposes objects, with maps; see `gives_maps`.
+        One that proposes objects, with maps, or one that gives flows; see `sees_volumes`.
     parameters : VolumeParameters, optional
     thickness : float, optional
         Distance between planes in pixels; measured on the objects where it is not known.
@@ -88,6 +90,9 @@ def iterate_volume(
     """
     settings = VolumeParameters() if parameters is None else parameters
     depth = volume.shape[0]
+    if isinstance(model, FlowNetwork):
+        flows = iterate_flow_volume(volume, model, settings, thickness, first_label)
+        return (yield from relay(flows, partial(_tell_flows, depth)))
     yield VolumeStep(0, 1, 0)
     sample = volume.read(choose_sample(volume))
     survey = survey_volume(sample, model, thickness, settings.diameter or None)
@@ -109,6 +114,12 @@ def iterate_volume(
         done = min([depth, *(c.box[0][0] for c in chunks[number + 1 :])])
         yield VolumeStep(100 * (number + 1), 100 * len(chunks), done, fresh=bool(labels.any()))
     return first_label
+
+
+def _tell_flows(depth: int, step: tuple[int, int, bool]) -> VolumeStep:
+    """Tell a step of a volume that is finished at once."""
+    done, total, fresh = step
+    return VolumeStep(done, total, depth if done == total else 0, fresh)
 
 
 def _tell_step(number: int, chunks: int, final: int, step: tuple[int, int]) -> VolumeStep:
