@@ -13,6 +13,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.automatic.learn import Judge
 from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, split_limits
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.image import Channel
@@ -57,6 +58,8 @@ class Recipe:
         The planes that were done; None: all.
     view : str
         See `napari_sam_onnx.planes.ArrayPlanes`.
+    judge : mapping or None
+        What was learned from judged objects, see `napari_sam_onnx.automatic.learn.Judge`.
     """
 
     model: str | list[str]
@@ -68,6 +71,7 @@ class Recipe:
     link: str | None = None
     planes: tuple[tuple[int, ...], ...] | None = None
     view: str = ""
+    judge: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
@@ -77,6 +81,8 @@ class Recipe:
             raise RecipeError("The recipe names no channels, or one without contrast limits.")
         settings, _ = split_limits(self.mode, self.settings)
         make_parameters(self.mode, **settings)
+        if self.judge is not None:
+            Judge.from_dict(self.judge)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON knows."""
@@ -184,7 +190,14 @@ def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[Stack
     recipe.check_model(model)
     indices = None if recipe.planes is None else list(recipe.planes)
     yield from iterate_stack(
-        planes, model, None, recipe.link, recipe.mode, indices=indices, **recipe.settings
+        planes,
+        model,
+        None,
+        recipe.link,
+        recipe.mode,
+        indices=indices,
+        judge=None if recipe.judge is None else Judge.from_dict(recipe.judge),
+        **recipe.settings,
     )
 
 

@@ -7,17 +7,18 @@ kept, compared to what is there, and every object that differs anywhere stays as
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.learn import LEARNED, LEAST
 from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.labels import check_label, paint_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -61,6 +62,8 @@ class FoundPlane:
         The label of each mask, which it keeps; 0 where it has had none yet.
     selection : Selection
         What is painted now.
+    least : dict of str to float
+        What other features must be at least for that, see `MaskSet.note`.
     before : PackedPlane
         The labels that it was painted around.
     painted : PackedPlane
@@ -76,6 +79,16 @@ class FoundPlane:
     before: PackedPlane
     painted: PackedPlane
     earlier: PackedPlane
+    least: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> NDArray[np.intp]:
+        """The masks that are painted now, but for what was corrected."""
+        return self.found.painted(self.selection, self.known(self.least))
+
+    def known(self, least: Mapping[str, float]) -> dict[str, float]:
+        """Return the limits on features that are known on this plane."""
+        return {name: value for name, value in least.items() if name in self.found.noted}
 
 
 class Finding:
@@ -143,7 +156,13 @@ class Finding:
         with self._lock:
             self._close()
             self.planes[index] = FoundPlane(
-                found, numbers, found.selection, ground, PackedPlane.pack(painted), first
+                found,
+                numbers,
+                found.selection,
+                ground,
+                PackedPlane.pack(painted),
+                first,
+                {LEARNED: LEAST} if LEARNED in found.noted else {},
             )
 
     def without(self, index: tuple[int, ...]) -> NDArray[np.uint32]:
@@ -160,13 +179,22 @@ class Finding:
             now[ours] = before[ours]
             return now
 
-    def count(self, index: tuple[int, ...], selection: Selection) -> tuple[int, int]:
+    def count(
+        self, index: tuple[int, ...], selection: Selection, least: Mapping[str, float] | None = None
+    ) -> tuple[int, int]:
         """Count the masks of a plane that a selection shows, and all that could be shown."""
         plane = self.planes[index]
         loosest = Selection(max_overlap=selection.max_overlap)
-        return len(plane.found.painted(selection)), len(plane.found.painted(loosest))
+        shown = plane.found.painted(selection, plane.known(least or {}))
+        return len(shown), len(plane.found.painted(loosest))
 
-    def repaint(self, index: tuple[int, ...], selection: Selection, next_label: int) -> int:
+    def repaint(
+        self,
+        index: tuple[int, ...],
+        selection: Selection,
+        next_label: int,
+        least: Mapping[str, float] | None = None,
+    ) -> int:
         """Paint what a selection chooses on a plane, around what was corrected there.
 
         Parameters
@@ -175,6 +203,8 @@ class Finding:
         selection : Selection
         next_label : int
             The first number that is free, for masks that had none yet.
+        least : mapping of str to float, optional
+            What other features must be at least, where they are known.
 
         Returns
         -------
@@ -187,15 +217,21 @@ class Finding:
             If the numbers run out.
         """
         with self._lock:
-            return self._repaint(index, selection, next_label)
+            return self._repaint(index, selection, next_label, dict(least or {}))
 
-    def _repaint(self, index: tuple[int, ...], selection: Selection, next_label: int) -> int:
+    def _repaint(
+        self,
+        index: tuple[int, ...],
+        selection: Selection,
+        next_label: int,
+        least: dict[str, float],
+    ) -> int:
         plane = self.planes[index]
         before, painted = self._open_plane(index)
         now = np.asarray(self.labels.read(index))
         differs, corrected = self._find_corrected(now, painted)
         ground = np.where(differs, now, before)
-        chosen = plane.found.painted(selection)
+        chosen = plane.found.painted(selection, plane.known(least))
         if corrected.size:
             theirs = _contains(now, corrected)
             ground[theirs] = now[theirs]
@@ -213,7 +249,7 @@ class Finding:
             self.labels.write(index, wanted)
         # where somebody painted, what we had written stays known: so it is told from ours again
         self._open = index, before, np.where(differs, painted, wanted)
-        plane.selection = selection
+        plane.selection, plane.least = selection, least
         return next_label + int(new.size)
 
     def is_corrected(self) -> bool:

@@ -18,6 +18,8 @@ from napari_sam_onnx.labels import paint_masks
 from napari_sam_onnx.masks import measure_overlap
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks import Mask
@@ -107,13 +109,26 @@ class MaskSet:
         self.measure()
         return replace(self, rgb=np.broadcast_to(np.uint8(0), self.rgb.shape))
 
-    def indices(self, selection: Selection | None = None) -> NDArray[np.intp]:
+    def note(self, name: str, values: NDArray[np.float64]) -> None:
+        """Remember a feature that was measured elsewhere, (N,), for `feature` and `indices`."""
+        self._known[name] = np.asarray(values, np.float64)
+
+    @property
+    def noted(self) -> frozenset[str]:
+        """Names of the features that are known by now."""
+        return frozenset(self._known)
+
+    def indices(
+        self, selection: Selection | None = None, least: Mapping[str, float] | None = None
+    ) -> NDArray[np.intp]:
         """Say which masks a selection keeps.
 
         Parameters
         ----------
         selection : Selection, optional
             That of the run where omitted.
+        least : mapping of str to float, optional
+            The least value of other features, such as one of `note`.
 
         Returns
         -------
@@ -122,13 +137,15 @@ class MaskSet:
         limits = self.selection if selection is None else selection
         passing = np.ones(len(self), bool)
         for name, feature in _LEAST.items():
-            least = getattr(limits, name)
-            if least > 0:
-                passing &= self.feature(feature) >= np.float32(least)  # NaN never passes
+            lowest = getattr(limits, name)
+            if lowest > 0:
+                passing &= self.feature(feature) >= np.float32(lowest)  # NaN never passes
         for name, feature in _MOST.items():
             most = getattr(limits, name)
             if most > 0:
                 passing &= self.feature(feature) <= most
+        for feature, wanted in (least or {}).items():
+            passing &= self.feature(feature) >= wanted
         if limits.min_contrast > 0:
             passing &= np.abs(self.feature("contrast")) >= limits.min_contrast
         if limits.max_fraction < 1:
@@ -175,9 +192,11 @@ class MaskSet:
         masks = [self.masks[i] for i in self.painted(wanted)]
         return paint_masks(masks, self.shape, overlap="smaller")
 
-    def painted(self, selection: Selection | None = None) -> NDArray[np.intp]:
+    def painted(
+        self, selection: Selection | None = None, least: Mapping[str, float] | None = None
+    ) -> NDArray[np.intp]:
         """Say which masks `paint` paints: those of `indices` without the background, (K,)."""
-        kept = self.indices(selection)
+        kept = self.indices(selection, least)
         if self.background:
             whole = (0, 0, *self.shape)
             kept = kept[[self.masks[i].bbox != whole for i in kept]]

@@ -130,11 +130,17 @@ def find_similar(
     features = describe_masks(encode_through(shown, made, kept), shown, found.masks)
     count = len(positive)
     similarity = compare_features(features, taught[:count], taught[count:])
-    sizes = np.log2(np.sqrt([mask.area for mask in positive]))
-    octaves = np.log2(np.sqrt(np.maximum(1, found.feature("area"))))
-    # As far from the nearest size that was shown.
+    shown_areas = np.array([mask.area for mask in positive], np.float64)
+    return Similar(found, similarity * compare_sizes(found.feature("area"), shown_areas))
+
+
+def compare_sizes(areas: NDArray[np.float64], examples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compare the areas of objects (N,) with those of examples (K,): 1 within their range."""
+    sizes = np.log2(np.sqrt(examples))
+    octaves = np.log2(np.sqrt(np.maximum(1, areas)))
     beyond = np.maximum(0, np.maximum(sizes.min() - octaves, octaves - sizes.max()))
-    return Similar(found, similarity * np.exp(-0.5 * (beyond / OCTAVES) ** 2))
+    near: NDArray[np.float64] = np.exp(-0.5 * (beyond / OCTAVES) ** 2)
+    return near
 
 
 def describe_masks(

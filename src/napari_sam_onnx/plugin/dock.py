@@ -23,11 +23,13 @@ from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.left_work import LeftWork
 from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
+from napari_sam_onnx.plugin.panels.measure_panel import MeasurePanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
+from napari_sam_onnx.plugin.panels.teach_panel import TeachPanel
 from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.automatic import Automatic
@@ -35,11 +37,13 @@ from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.doubts import Doubts
 from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.runs.measuring import Measuring
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.autosave import Autosave
+from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_sam_onnx.automatic.learn import Judge
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 
 STATUS_LINES = 3
@@ -105,6 +110,8 @@ class SamDock(QWidget):
         self.doubts = Doubts(
             self.filtering, self.commits, self.reviewer, self.gestures, self.editor
         )
+        self.measuring = Measuring(self.session, self.commits.labels, self.reviewer)
+        self.teaching = Teaching(self.filtering, self.commits, self.gestures)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None
         self._closed = self._reviewing = False
@@ -124,6 +131,9 @@ class SamDock(QWidget):
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.stack_panel = StackPanel(self.edits, self.propagation)
         self.doubt_panel = DoubtPanel(self.doubts)
+        self.measure_panel = MeasurePanel(self.measuring)
+        self.teach_panel = TeachPanel(self.teaching, self.automatic_panel.where)
+        self.automatic_panel.judge = self._judge_next
         self.review_panel = ReviewPanel(self.reviewer, self.doubt_panel)
         column = QWidget()
         stacked = QVBoxLayout(column)
@@ -140,6 +150,8 @@ class SamDock(QWidget):
             ("Edit objects", self.edit_panel, True),
             ("Encoded planes", self.memory_panel, True),
             ("Review", self.review_panel, True),
+            ("Teach by examples", self.teach_panel, True),
+            ("Measure", self.measure_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", make_key_help(), True),
@@ -167,6 +179,9 @@ class SamDock(QWidget):
         self.session.status_changed.connect(self._show_status)
         self.automatic.made.connect(self._take_made)
         self.automatic.filled.connect(self.commits.take_action)
+        self.automatic.filled.connect(lambda _: self.filtering.list_objects())
+        self.commits.changed.connect(self.filtering.list_objects)
+        self.teaching.fitted.connect(self.automatic_panel.take_fitted)
         self.stacks.made.connect(self._take_made)
         self.finder.made.connect(self._take_made)
         self.reviewer.queue.changed.connect(self._unfold_review)
@@ -219,6 +234,7 @@ class SamDock(QWidget):
         self.stacks.close()
         self.comparison.close()
         self.finder.close()
+        self.teaching.close()
         self.model_panel.shut()
         self.stack_panel.shut()
         self.edits.close()
@@ -268,6 +284,10 @@ class SamDock(QWidget):
         if not self._closed:
             section = next(s for s in self.sections if s.body is self.stack_panel)
             section.setVisible(bool(self.axes.long))
+
+    def _judge_next(self) -> Judge | None:
+        """Return what was learned, where the next runs are to be rated by it."""
+        return self.teaching.judge if self.teach_panel.again.isChecked() else None
 
     def _unfold_review(self) -> None:
         """Show the list where there is the first thing to review."""

@@ -15,11 +15,13 @@ import numpy as np
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.generate import iterate_mask_set, load
+from napari_sam_onnx.automatic.learn import LEARNED, LEAST
 from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
+from napari_sam_onnx.labels import paint_masks
 from napari_sam_onnx.linking import link_labels, number_on
 from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.planes import ArrayPlanes
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.automatic.learn import Judge
     from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.automatic.progress import Progress
@@ -87,6 +90,7 @@ def iterate_stack(
     cache: EmbeddingStore | None = None,
     places: Callable[[tuple[int, ...]], Place | None] | None = None,
     keep: bool = False,
+    judge: Judge | None = None,
     **parameters: Any,
 ) -> Generator[StackUpdate, None, None]:
     """Make the labels of a stack, step by step and plane by plane.
@@ -120,6 +124,9 @@ def iterate_stack(
         A plane on which nothing is free is not looked at.
     keep : bool
         Whether the masks of each plane are handed over with its labels, to choose from again.
+    judge : Judge, optional
+        What was learned from objects that were kept and deleted: those that it does not want are
+        left out, see `napari_sam_onnx.automatic.learn`.
     **parameters
         Settings of the mode, and limits: the fields of `napari_sam_onnx.automatic.Selection`.
 
@@ -179,7 +186,12 @@ def iterate_stack(
         tell = partial(_tell_step, index, done, len(order), settings)
         found = yield from relay(steps, tell)
         found = replace(found, selection=found.selection.change(**limits))
-        painted = found.paint()
+        least: dict[str, float] = {}
+        if judge is not None and len(found):
+            judge.note(found, encode_through(rgb, made, kept), rgb)
+            least = {LEARNED: LEAST}
+        chosen = found.painted(None, least)
+        painted = paint_masks([found.masks[i] for i in chosen], found.shape)
         if link is None or previous is None or starts:
             labels, next_label = number_on(painted, next_label)
         else:
@@ -189,7 +201,7 @@ def iterate_stack(
         give_back_memory()
         update = StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
         if keep:
-            numbers = _number_masks(found, painted, labels)
+            numbers = _number_masks(found, chosen, painted, labels)
             update = replace(update, found=found.settle(), numbers=numbers)
         yield update
 
@@ -224,10 +236,12 @@ def _tell_step(
 
 
 def _number_masks(
-    found: MaskSet, painted: NDArray[np.uint32], labels: NDArray[np.uint32]
+    found: MaskSet,
+    chosen: NDArray[np.intp],
+    painted: NDArray[np.uint32],
+    labels: NDArray[np.uint32],
 ) -> NDArray[np.uint32]:
     """Say which label each mask of a plane has got, 0 where none of its pixels has one."""
-    chosen = found.painted()
     own = np.array([found.masks[i].label or n for n, i in enumerate(chosen, 1)], np.intp)
     renamed = np.zeros(int(own.max(initial=0)) + 1, np.uint32)
     renamed[painted] = labels

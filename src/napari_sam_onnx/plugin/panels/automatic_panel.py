@@ -18,13 +18,17 @@ from napari_sam_onnx.plugin.panels.where_form import WhereForm
 from napari_sam_onnx.plugin.panels.widgets import Section, fill_combo, narrow_combo, narrow_form
 from napari_sam_onnx.plugin.runs.automatic import Run, modes
 from napari_sam_onnx.plugin.runs.filtering import describe_filtered
+from napari_sam_onnx.presets import Preset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam_onnx.automatic.fit import Fitted
+    from napari_sam_onnx.automatic.learn import Judge
     from napari_sam_onnx.plugin.runs.automatic import Automatic
     from napari_sam_onnx.plugin.runs.filtering import Filtering
     from napari_sam_onnx.plugin.runs.stack import StackRuns
     from napari_sam_onnx.plugin.session.session import Session
-    from napari_sam_onnx.presets import Preset
 
 MODE_NAMES = {
     None: "What suits the model",
@@ -57,6 +61,7 @@ class AutomaticPanel(QWidget):
         self.filtering = filtering
         self._limits: dict[str, Any] = {}  # of the preset that is chosen
         self._filtered = False
+        self.judge: Callable[[], Judge | None] = lambda: None
         self.mode = narrow_combo()
         self.mode.setToolTip("How objects are looked for")
         self.scope = narrow_combo()
@@ -145,7 +150,16 @@ class AutomaticPanel(QWidget):
         link = self.stack.link.currentData() if whole else None
         where = self.where
         self.automatic.start(
-            Run(mode, values, whole, link, where.region, where.gaps, where.keep.isChecked())
+            Run(
+                mode,
+                values,
+                whole,
+                link,
+                where.region,
+                where.gaps,
+                where.keep.isChecked(),
+                self.judge(),
+            )
         )
 
     def _read_settings(self) -> tuple[str | None, dict[str, Any]]:
@@ -178,6 +192,13 @@ class AutomaticPanel(QWidget):
             for name, value in kept.items():
                 if name != "diameter":
                     self.settings.fields[name].value = value
+
+    def take_fitted(self, fitted: Fitted) -> None:
+        """Set the form as was fitted to labels, and offer to save it."""
+        if not fitted.settings:
+            return
+        self._take_preset(Preset("fitted", None, fitted.settings))
+        self.presets.offer(None, dict(fitted.settings))
 
     def _show_filters(self, *_: Any) -> None:
         """Unfold the filter with the first result, so that it is found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.automatic import Selection, form_fields
+from napari_sam_onnx.automatic.declare import declare
 from napari_sam_onnx.plugin.layers.lengths import pixel_side
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import Section, one_line, set_line
@@ -44,6 +46,32 @@ TITLE = 146  # pixels that the longest titles need in napari's font
 
 _TOP_OF = {"min_area": "area", "max_area": "area", "min_border_distance": "border_distance"}
 _TOP_OF |= {"min_diameter": "diameter", "max_diameter": "diameter"}
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """Limits on what was learned from examples and judged objects."""
+
+    similarity: float = declare(
+        0.5,
+        "Objects that are less like the examples are left out.",
+        label="Minimum similarity",
+        min=0.0,
+        max=1.0,
+        step=0.01,
+    )
+    learned: float = declare(
+        0.5,
+        "Objects that are less like those that were kept, and more like those that were deleted, "
+        "are left out.",
+        label="Learned from you",
+        min=0.0,
+        max=1.0,
+        step=0.01,
+    )
+
+
+_LEARNED = {f.name: f for f in form_fields(_Learned)}
 
 
 class FilterPanel(QWidget):
@@ -80,6 +108,11 @@ class FilterPanel(QWidget):
             grid.addWidget(limit.title, row, 0)
             grid.addWidget(limit.slider, row, 1)
             grid.addWidget(limit.number, row, 2)
+        self.learned = {name: Limit(rule, self._apply) for name, rule in _LEARNED.items()}
+        for limit in self.learned.values():
+            row = grids[True].rowCount()
+            for column, widget in enumerate((limit.title, limit.slider, limit.number)):
+                grids[True].addWidget(widget, row, column)
         head = QHBoxLayout()
         head.setSpacing(4)
         head.addWidget(self.count, 1)
@@ -106,6 +139,10 @@ class FilterPanel(QWidget):
             top = ranges.get(_TOP_OF.get(name, ""), 1.0)
             limit.show(getattr(filtering.selection, name), top, side)
             limit.enable(finding is not None)
+        least = filtering.least
+        for name, limit in self.learned.items():
+            limit.show(least.get(name, 0.0), 1.0, None)
+            limit.set_visible(name in least)
         self.reset.setEnabled(finding is not None)
         counted = filtering.count()
         if finding is None:
@@ -118,7 +155,10 @@ class FilterPanel(QWidget):
     def _apply(self) -> None:
         """Take over the sliders."""
         values = {name: limit.value for name, limit in self.limits.items()}
-        self.filtering.apply(Selection(**values))
+        least = {
+            name: self.learned[name].value for name in self.filtering.least if name in self.learned
+        }
+        self.filtering.apply(Selection(**values), least)
 
     def _reset(self) -> None:
         finding = self.filtering.finding
@@ -136,7 +176,7 @@ class Limit:
     Parameters
     ----------
     declared : dataclasses.Field
-        Of `Selection`.
+        As `declare` makes it.
     changed : callable
         Called without arguments when the user has moved it.
     """
@@ -160,6 +200,11 @@ class Limit:
             ignore_wheel(widget)
         self.slider.valueChanged.connect(lambda step: self._take(self._end * step / STEPS))
         self.number.valueChanged.connect(self._take)
+
+    def set_visible(self, on: bool) -> None:
+        """Show it or not."""
+        for widget in (self.title, self.slider, self.number):
+            widget.setVisible(on)
 
     def enable(self, on: bool) -> None:
         """Let it be moved or not."""

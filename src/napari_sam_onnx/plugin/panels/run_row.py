@@ -70,3 +70,32 @@ class RunRow(QWidget):
         self.bar.setRange(0, 0 if busy and work.fraction is None else _STEPS)
         self.bar.setValue(round(_STEPS * (work.fraction or 0)))
         set_line(self.line, work.text if busy else idle)
+
+
+class WorkLine(QWidget):
+    """One line about long work and a button that ends it; empty while nothing goes on.
+
+    Parameters
+    ----------
+    work : Work
+    """
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self._work = work
+        self.line = one_line(Qt.TextElideMode.ElideRight)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.cancel)
+        self.cancel.clicked.connect(work.cancel)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the work."""
+        busy = self._work.busy
+        set_line(self.line, self._work.text if busy else "")
+        self.setVisible(busy)
+        self.cancel.setEnabled(busy and not self._work.stopped)

@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam_onnx.plugin.layers.plane import from_plane
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.review.places import Place, ReviewQueue
     from napari_sam_onnx.plugin.session.session import Session
 
@@ -41,12 +42,16 @@ class Reviewer:
         """Look at a place: show its plane, bring it into view, select its object."""
         self.queue.look_at(place)
         session = self.session
-        session.go_to(place.plane)
-        self._bring_into_view(place)
-        if place.label and place.layer in session.viewer.layers:
-            place.layer.selected_label = place.label
+        self.show(place.layer, place.plane, place.center, place.label)
         number, count = self.queue.index + 1, len(self.queue.places)
         session.say(f"{number} of {count}: {place.reason}")
+
+    def show(self, layer: Any, plane: Plane, center: tuple[float, float], label: int) -> None:
+        """Show an object: its plane, its place, and its label as the selected one."""
+        self.session.go_to(plane)
+        self._bring_into_view(plane, center)
+        if label and layer in self.session.viewer.layers:
+            layer.selected_label = label
 
     def _walk(self, by: int) -> None:
         before = self.queue.current
@@ -59,14 +64,14 @@ class Reviewer:
             end = "the last" if by > 0 else "the first"
             self.session.say(f"This is {end} place: {place.reason}")
 
-    def _bring_into_view(self, place: Place) -> None:
+    def _bring_into_view(self, plane: Plane, center: tuple[float, float]) -> None:
         """Move the camera where the place is out of view; what is in view stays where it is."""
         viewer, picture = self.session.viewer, self.session.picture
         if picture is None:
             return
-        at = from_plane([place.center], place.plane)[0]
+        at = from_plane([center], plane)[0]
         low, high = (np.asarray(corner, float) for corner in picture.main.corner_pixels)
-        shown = list(place.plane.axes)
+        shown = list(plane.axes)
         rim = MARGIN * (high - low)[shown]
         if (at[shown] >= low[shown] + rim).all() and (at[shown] <= high[shown] - rim).all():
             return
@@ -74,8 +79,8 @@ class Reviewer:
         offset = viewer.dims.ndim - len(world)
         # napari before 0.9 has the camera itself
         camera: Any = getattr(viewer, "scene", viewer).camera
-        center = [float(c) for c in camera.center]
+        moved = [float(c) for c in camera.center]
         displayed = viewer.dims.displayed
         for axis, place_in_view in zip(displayed, range(3 - len(displayed), 3), strict=True):
-            center[place_in_view] = float(world[axis - offset])
-        camera.center = tuple(center)
+            moved[place_in_view] = float(world[axis - offset])
+        camera.center = tuple(moved)

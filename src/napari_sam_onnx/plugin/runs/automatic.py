@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels, Shapes
 
+    from napari_sam_onnx.automatic.learn import Judge
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Reader
@@ -74,6 +75,8 @@ class Run:
         Whose gaps are filled; None: a new label image.
     keep : bool
         Whether the last result stays beside this one; else this one takes its place.
+    judge : Judge or None
+        What was learned from judged objects, and rates these too.
     """
 
     mode: str | None
@@ -83,6 +86,7 @@ class Run:
     region: Shapes | None = None
     fill: Labels | None = None
     keep: bool = False
+    judge: Judge | None = None
 
 
 class Automatic:
@@ -196,6 +200,7 @@ class Automatic:
             "link": link,
             "mode": run.mode,
             "indices": self._indices,
+            "judge": run.judge,
             "places": find_places(partial(reader.plane_at, plane.axes), region, old),
             **run.parameters,
         }
@@ -323,6 +328,7 @@ class Automatic:
             self._link,
             self._indices,
             planes.view,
+            None if self._run.judge is None else self._run.judge.to_dict(),
         ).to_dict()
 
     def _refresh(self, update: StackUpdate, *, final: bool) -> None:

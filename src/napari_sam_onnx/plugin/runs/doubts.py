@@ -202,7 +202,7 @@ class Doubts:
             return
         rows: list[tuple[float, tuple[int, ...], int]] = []
         for index, plane in finding.planes.items():
-            chosen = plane.found.painted(plane.selection)
+            chosen = plane.shown
             judged = np.array(sorted(finding.corrected_on(index)), np.uint32)
             chosen = chosen[~np.isin(plane.numbers[chosen], judged) & (plane.numbers[chosen] > 0)]
             doubt = 1 - np.nan_to_num(plane.found.feature("rating")[chosen], nan=0.0)

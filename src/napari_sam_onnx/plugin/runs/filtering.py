@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES, Selection
+from napari_sam_onnx.automatic.tabulate import tabulate
 from napari_sam_onnx.plugin.layers.geometry import MARK
-from napari_sam_onnx.plugin.session.lanes import do_later
+from napari_sam_onnx.plugin.layers.lengths import pixel_side
+from napari_sam_onnx.plugin.session.lanes import Job, do_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,10 +22,14 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.automatic.finding import Finding
+    from napari_sam_onnx.automatic.learn import Judge
     from napari_sam_onnx.plugin.session.label_target import LabelTarget
     from napari_sam_onnx.plugin.session.session import Session
 
 Index = tuple[int, ...]
+
+FEW = 4
+"""Planes whose objects are listed at once; more are listed in a worker."""
 
 _SETTING_OF = {
     "min_rating": ("min_rating", "pred_iou_thresh"),
@@ -63,7 +71,8 @@ class Filtering:
         self.session, self.labels, self.findings = session, labels, findings
         self._later = later
         self._left: list[Index] = []
-        self._wanted: tuple[Labels, Finding, Selection] | None = None
+        self._wanted: tuple[Labels, Finding, Selection, dict[str, float]] | None = None
+        self._listing = False
         self._ranges: tuple[Finding, int, dict[str, float]] | None = None
         labels.changed.connect(self.changed.emit)
         session.picture_changed.connect(self._on_picture)
@@ -102,12 +111,22 @@ class Filtering:
             return self._wanted[2]
         return finding.planes[next(iter(finding.planes)) if index is None else index].selection
 
+    @property
+    def least(self) -> dict[str, float]:
+        """Limits on what was learned, by its name, where anything was: see `MaskSet.note`."""
+        finding, index = self.finding, self.index
+        if finding is None:
+            return {}
+        if self._wanted is not None and self._wanted[1] is finding:
+            return dict(self._wanted[3])
+        return dict(finding.planes[next(iter(finding.planes)) if index is None else index].least)
+
     def count(self) -> tuple[int, int] | None:
         """Count what is shown on this plane, and what could be; None where nothing was found."""
         finding, index = self.finding, self.index
         if finding is None or index is None:
             return None
-        return finding.count(index, self.selection)
+        return finding.count(index, self.selection, self.least)
 
     def ranges(self) -> dict[str, float]:
         """Return the largest value of each feature that has no natural end, in pixels."""
@@ -124,13 +143,27 @@ class Filtering:
             self._ranges = known = (finding, len(finding.planes), tops)
         return known[2]
 
-    def apply(self, selection: Selection) -> None:
-        """Show what a selection chooses: on this plane now, then on the others."""
+    def apply(
+        self,
+        selection: Selection,
+        least: Mapping[str, float] | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        """Show what a selection chooses: on this plane now, then on the others.
+
+        Parameters
+        ----------
+        selection : Selection
+        least : mapping of str to float, optional
+            Limits on what was learned; those that hold now where omitted.
+        judge : Judge, optional
+            What was learned, to be kept in the recipe.
+        """
         layer, finding = self.layer, self.finding
         if layer is None or finding is None:
             return
-        self._wanted = layer, finding, selection
-        self._keep_recipe(layer, selection)
+        self._wanted = layer, finding, selection, self.least if least is None else dict(least)
+        self._keep_recipe(layer, selection, judge)
         here = self.index
         self._left = [index for index in finding.planes if index != here]
         if here is not None:
@@ -138,12 +171,33 @@ class Filtering:
         if self._left:
             self._later(self._go_on)
         self.changed.emit()
+        self.list_objects()
+
+    def list_objects(self) -> None:
+        """Let `features` of the layer say how sure its objects are, once there is time."""
+        if self.layer is not None and not self._listing:
+            self._listing = True
+            self._later(self._list)
+
+    def _list(self) -> None:
+        self._listing = False
+        layer, finding, picture = self.layer, self.finding, self.session.picture
+        if layer is None or finding is None:
+            return
+        side = pixel_side(picture, (finding.view[0], finding.view[1]))
+        tell = partial(_set_features, ref(layer))
+        if len(finding.planes) <= FEW:
+            tell(tabulate(finding, side))
+        else:
+            run = partial(tabulate, finding, side)
+            self.session.lane.submit(Job(run, tell, self.session.fail, replaceable=False))
 
     def _go_on(self) -> None:
         """Repaint the next plane that is not up to date."""
         while self._left and self._wanted is not None:
             index = self._left.pop()
-            if self._wanted[1].planes[index].selection != self._wanted[2]:
+            plane = self._wanted[1].planes[index]
+            if (plane.selection, plane.least) != self._wanted[2:]:
                 self._repaint(index)
                 break
         if self._left:
@@ -151,13 +205,13 @@ class Filtering:
 
     def _repaint(self, index: Index) -> None:
         assert self._wanted is not None
-        layer, finding, selection = self._wanted
+        layer, finding, selection, least = self._wanted
         numbers = self.labels.numbers_of(layer)
         if layer not in self.session.viewer.layers or numbers.next is None:
             return
         try:
             with self.labels.writing(layer):
-                following = finding.repaint(index, selection, numbers.next)
+                following = finding.repaint(index, selection, numbers.next, least)
         except ValueError as error:
             self._left = []
             self.session.fail(error)
@@ -175,11 +229,19 @@ class Filtering:
             self._repaint(here)
         self.changed.emit()
 
-    def _keep_recipe(self, layer: Labels, selection: Selection) -> None:
+    def _keep_recipe(self, layer: Labels, selection: Selection, judge: Judge | None) -> None:
         """Let the recipe of a layer say how it is filtered now."""
         recipe = layer.metadata.get(MARK, {}).get("recipe")
         if recipe is not None:
             recipe["settings"] = describe_filtered(recipe["mode"], recipe["settings"], selection)
+            if judge is not None:
+                recipe["judge"] = judge.to_dict()
+
+
+def _set_features(layer: ref[Labels], columns: dict[str, list[Any]]) -> None:
+    known = layer()
+    if known is not None:
+        known.features = columns
 
 
 def describe_filtered(

@@ -1,0 +1,161 @@
+"""Learn to reject: from a few objects that were kept and deleted to a rating of all others.
+
+A logistic regression (scikit-learn, only to fit it) on what `describe_masks` and the features of
+shape say about an object. What is learned is a few hundred numbers, saved as JSON and applied
+without scikit-learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.similar import describe_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_sam_onnx.automatic.mask_set import MaskSet
+    from napari_sam_onnx.embedding import Embedding
+
+LEARNED = "learned"
+"""The feature that a `Judge` notes."""
+
+LEAST = 0.5
+"""Learned rating from which on an object is wanted."""
+
+PENALTY = 0.03
+"""Inverse strength of the penalty on weights, scikit-learn's C, for features of unit spread."""
+
+SHAPES = ("circularity", "solidity", "elongation", "contrast", "brightness", "roughness")
+SCORES = ("rating", "predicted_iou", "stability")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """What was learned.
+
+    Parameters
+    ----------
+    model : str
+        The `id` of the model whose features it was learned on.
+    mean, spread, weights : (D,) float64
+        Of the features that `describe_objects` gives.
+    bias : float
+    """
+
+    model: str
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: float
+
+    def rate(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Rate objects: how likely each is wanted, (N,), 0 to 1.
+
+        Raises
+        ------
+        ParameterError
+            If the features are those of another model.
+        """
+        if features.shape[1:] != self.weights.shape:
+            raise ParameterError(
+                f"What was learned is about {len(self.weights)} features and this model gives "
+                f"{features.shape[1]}; it was learned with {self.model}."
+            )
+        scores = ((features - self.mean) / self.spread) @ self.weights + self.bias
+        return np.asarray(1 / (1 + np.exp(-np.clip(scores, -50, 50))), np.float64)
+
+    def note(self, found: MaskSet, embedding: Embedding, rgb: NDArray[np.uint8]) -> None:
+        """Rate the masks of a run; they can then be chosen by the feature `LEARNED`."""
+        if embedding.model_id != self.model:
+            raise ParameterError(
+                f"This was learned with the model {self.model}; the one that is used is "
+                f"{embedding.model_id}."
+            )
+        found.note(LEARNED, self.rate(describe_objects(found, embedding, rgb)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as values that JSON knows."""
+        columns = {"mean": self.mean, "spread": self.spread, "weights": self.weights}
+        numbers = {name: [float(v) for v in values] for name, values in columns.items()}
+        return {"model": self.model, **numbers, "bias": float(self.bias)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Judge:
+        """Read what `to_dict` gives.
+
+        Raises
+        ------
+        ParameterError
+            If it is nothing of the kind.
+        """
+        try:
+            mean, spread, weights = (
+                np.array(values[name], np.float64) for name in ("mean", "spread", "weights")
+            )
+            made = cls(str(values["model"]), mean, spread, weights, float(values["bias"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ParameterError("This is nothing that was learned from objects.") from error
+        alike = mean.ndim == 1 and mean.shape == spread.shape == weights.shape
+        if not alike or not (spread > 0).all():
+            raise ParameterError("This is nothing that was learned from objects.")
+        return made
+
+
+def describe_objects(
+    found: MaskSet, embedding: Embedding, rgb: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Describe the masks of a run for `learn_judge`.
+
+    Returns
+    -------
+    (N, D) float64
+        What `describe_masks` gives, the logarithm of the diameter, `SHAPES` and `SCORES`.
+    """
+    if not len(found):
+        return np.zeros((0, 0))
+    seen = describe_masks(embedding, rgb, found.masks)
+    size = np.log2(np.maximum(1.0, found.feature("diameter")))
+    others = [np.nan_to_num(found.feature(name)) for name in (*SHAPES, *SCORES)]
+    return np.concatenate([seen, np.stack([size, *others], axis=1)], axis=1)
+
+
+def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) -> Judge:
+    """Learn from objects that were judged.
+
+    Parameters
+    ----------
+    features : (N, D) float64
+        See `describe_objects`.
+    wanted : (N,) array-like of bool
+    model : str
+        The `id` of the model.
+
+    Raises
+    ------
+    ParameterError
+        If there are not both kinds, or scikit-learn is not installed.
+    """
+    good = np.asarray(wanted, bool)
+    if not good.any() or good.all():
+        raise ParameterError(
+            "Learning takes objects that are wanted and some that are not: keep a few and delete "
+            "a few."
+        )
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise ParameterError(
+            "Learning needs scikit-learn: pip install napari-sam-onnx[learn]."
+        ) from error
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=500)
+    fitted.fit((features - mean) / spread, good)
+    weights = np.asarray(fitted.coef_[0], np.float64)
+    return Judge(model, mean, spread, weights, float(fitted.intercept_[0]))

@@ -1,0 +1,93 @@
+"""Objects as a table in the dock, saved as CSV; labels against a truth."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
+
+from tests.fakes import draw_discs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.plugin.driver import Driver
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_SAM_ONNX_HOME", str(tmp_path))
+
+
+def test_the_table_is_measured_sorted_followed_and_saved(
+    drive: Callable[..., Driver], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = np.stack([draw_discs((100, 120), [(30, 30)], 6 + 4 * z) for z in range(3)])
+    d = drive(stack, scale=(1, 0.5, 0.5), units=("um", "um", "um"))
+    panel, automatic = d.dock.measure_panel, d.dock.automatic_panel
+    next(s for s in d.dock.sections if s.body is panel).header.setChecked(True)
+    assert not panel.measure.isEnabled() and not panel.save.isEnabled()
+    d.viewer.dims.set_current_step(0, 0)
+    d.settle()
+    automatic.scope.setCurrentIndex(1)
+    automatic.scope.activated.emit(1)
+    planes = automatic.stack.method.findData("planes")
+    automatic.stack.method.setCurrentIndex(planes)
+    automatic.stack.method.activated.emit(planes)
+    automatic.stack.link.setCurrentIndex(automatic.stack.link.findData(None))
+    QTest.mouseClick(automatic.run, LEFT)
+    d.until(lambda: not d.dock.automatic.work.busy)
+    QTest.qWait(50)
+    features = d.commits.labels.layer.features
+    assert features["index"].tolist() == [1, 2, 3] and features["plane"].tolist() == list("012")
+    assert {"rating", "stability", "seed_y", "flags", "area_um2"} <= set(features)
+    QTest.mouseClick(panel.measure, LEFT)
+    d.until(lambda: bool(d.dock.measuring.columns))
+    columns = d.dock.measuring.columns
+    assert columns["label"] == [1, 2, 3] and columns["rating"][0] > 0.9
+    area = int(np.count_nonzero(stack[1])) / 4
+    assert columns["area_um2"][1] == pytest.approx(area)
+    titles = [panel.model.headerData(n, Qt.Orientation.Horizontal) for n in range(4)]
+    assert "area (µm²)" in titles and "3 objects" in d.said
+    column = list(columns).index("area_um2")
+    panel.table.sortByColumn(column, Qt.SortOrder.DescendingOrder)
+    spot = panel.table.visualRect(panel.sorted.index(0, 0)).center()
+    QTest.mouseClick(panel.table.viewport(), LEFT, pos=spot)
+    assert d.session.plane.position[0] == 2 and d.commits.labels.layer.selected_label == 3
+    path = tmp_path / "objects.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    QTest.mouseClick(panel.save, LEFT)
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["1", "2", "3"] and "rating" in rows[0]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "a/b"), ""))
+    QTest.mouseClick(panel.save, LEFT)
+    assert "not saved" in d.said
+
+
+def test_labels_are_compared_with_a_truth(drive: Callable[..., Driver]) -> None:
+    picture = draw_discs((100, 120), [(30, 30), (30, 80)], 9)
+    d = drive(picture)
+    panel: Any = d.dock.measure_panel
+    QTest.mouseClick(d.dock.automatic_panel.run, LEFT)
+    d.until(lambda: not d.dock.automatic.work.busy)
+    assert not panel.compare.isEnabled()
+    truth = np.zeros(picture.shape, np.uint8)
+    truth[:, :60] = (picture > 0)[:, :60]
+    truth[80:90, 80:90] = 2
+    d.viewer.add_labels(truth, name="mine")
+    next(s for s in d.dock.sections if s.body is panel).header.setChecked(True)
+    assert panel.truth.currentText() == "Truth: mine"
+    QTest.mouseClick(panel.compare, LEFT)
+    d.until(lambda: d.dock.measuring.scores is not None)
+    said = panel.figures.toolTip()
+    assert said.startswith("AP@0.5 0.333 · mSA 0.333 · F1 0.500 · precision 0.500")
+    assert said.endswith("2 found, 2 expected")
