@@ -1,7 +1,8 @@
 """Learn to reject: from a few objects that were kept and deleted to a rating of all others.
 
-A logistic regression (scikit-learn, only to fit it) on what `describe_masks` and the features of
-shape say about an object. What is learned is a few hundred numbers, saved as JSON and applied
+The model's rating, corrected by a logistic regression (scikit-learn, only to fit it) on the
+features of shape and brightness, and on what `describe_masks` says where that tells the judged
+objects apart clearly better. What is learned is some hundred numbers, saved as JSON and applied
 without scikit-learn.
 """
 
@@ -29,11 +30,21 @@ LEARNED = "learned"
 LEAST = 0.5
 """Learned rating from which on an object is wanted."""
 
-PENALTY = 0.03
+PENALTY = {"shape": 0.03, "seen": 0.003}
 """Inverse strength of the penalty on weights, scikit-learn's C, for features of unit spread."""
 
+FOLDS = 3
+"""Objects of each kind from which on what is learned is tried on some that are left out."""
+
+LEAST_SLOPE = 0.1
+"""What was learned never turns the order of the scores round."""
+
+BETTER = 0.03
+"""What the model's features must add, as area under the curve, on judged objects left out."""
+
 SHAPES = ("circularity", "solidity", "elongation", "contrast", "brightness", "roughness")
-SCORES = ("rating", "predicted_iou", "stability")
+LAST = len(SHAPES) + 2
+"""Features that are not the model's: diameter, shapes, rating."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,14 +127,17 @@ def describe_objects(
     Returns
     -------
     (N, D) float64
-        What `describe_masks` gives, the logarithm of the diameter, `SHAPES` and `SCORES`.
+        What `describe_masks` gives, the logarithm of the diameter, `SHAPES`, and the log odds of
+        the rating.
     """
     if not len(found):
         return np.zeros((0, 0))
     seen = describe_masks(embedding, rgb, found.masks)
     size = np.log2(np.maximum(1.0, found.feature("diameter")))
-    others = [np.nan_to_num(found.feature(name)) for name in (*SHAPES, *SCORES)]
-    return np.concatenate([seen, np.stack([size, *others], axis=1)], axis=1)
+    shapes = [np.nan_to_num(found.feature(name)) for name in SHAPES]
+    rating = np.clip(np.nan_to_num(found.feature("rating")), 1e-3, 1 - 1e-3)
+    own = np.stack([size, *shapes, np.log(rating / (1 - rating))], axis=1)
+    return np.concatenate([seen, own], axis=1)
 
 
 def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) -> Judge:
@@ -155,7 +169,49 @@ def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) ->
             "Learning needs scikit-learn: pip install napari-sam-onnx[learn]."
         ) from error
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
-    fitted = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=500)
-    fitted.fit((features - mean) / spread, good)
-    weights = np.asarray(fitted.coef_[0], np.float64)
-    return Judge(model, mean, spread, weights, float(fitted.intercept_[0]))
+    spread[-1] = 1.0  # the rating keeps its own measure: odds
+    mean[-1] = 0.0
+    units, odds = (features - mean) / spread, features[:, -1]
+    if _order(odds, good) < 0.5:  # judged against the rating, which then says nothing
+        odds = np.zeros(len(odds))
+    shapes = np.arange(units.shape[1] - LAST, units.shape[1] - 1)
+    seen = np.arange(units.shape[1] - 1)
+
+    def fit(rows: Any, columns: Any, penalty: float) -> Any:
+        made = LogisticRegression(C=penalty, class_weight="balanced", max_iter=500)
+        return made.fit(units[np.ix_(rows, columns)], good[rows])
+
+    def tell_apart(columns: Any, penalty: float) -> float:
+        """Measure on objects that were left out: the area under the curve."""
+        scores = odds.copy()
+        for left_out in _fold(good):
+            rows = np.setdiff1d(np.arange(len(good)), left_out)
+            fitted = fit(rows, columns, penalty)
+            scores[left_out] += fitted.decision_function(units[np.ix_(left_out, columns)])
+        return _order(scores, good)
+
+    columns, penalty = shapes, PENALTY["shape"]
+    if min(good.sum(), (~good).sum()) >= FOLDS:
+        by_shape = tell_apart(shapes, PENALTY["shape"])
+        if tell_apart(seen, PENALTY["seen"]) > by_shape + BETTER:
+            columns, penalty = seen, PENALTY["seen"]
+    fitted = fit(np.arange(len(good)), columns, penalty)
+    weights = np.zeros(units.shape[1])
+    weights[columns], weights[-1] = fitted.coef_[0], float(odds.any())
+    # so that 0.5 lies between both kinds
+    scores = (units @ weights)[:, None]
+    level = LogisticRegression(C=1.0, class_weight="balanced").fit(scores, good)
+    slope = max(float(level.coef_[0, 0]), LEAST_SLOPE)
+    return Judge(model, mean, spread, slope * weights, float(level.intercept_[0]))
+
+
+def _order(scores: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
+    """Part of the pairs of a good and another object of which the good one has the higher score."""
+    higher = scores[good][:, None] - scores[~good][None]
+    return float(np.mean((higher > 0) + 0.5 * (higher == 0)))
+
+
+def _fold(good: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Divide objects into `FOLDS` parts that each hold both kinds."""
+    order = np.concatenate([np.flatnonzero(good), np.flatnonzero(~good)])
+    return [np.sort(order[first::FOLDS]) for first in range(FOLDS)]
