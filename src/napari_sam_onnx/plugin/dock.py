@@ -22,8 +22,8 @@ from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
 from napari_sam_onnx.plugin.panels.left_work import LeftWork
-from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
 from napari_sam_onnx.plugin.panels.measure_panel import MeasurePanel
+from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
@@ -41,9 +41,9 @@ from napari_sam_onnx.plugin.runs.measuring import Measuring
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
+from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.autosave import Autosave
-from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
