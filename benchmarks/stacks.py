@@ -285,7 +285,17 @@ def measure_large(model: Model, planes: int, side: int, method: str) -> None:
     began, worked = time.perf_counter(), time.process_time()
     settings = {"link": "z"} if method == "planes" else {"method": "volume"}
     size = {"Z": 2.0, "Y": 1.0}
-    labels = automask_stack(stack, model, "ZYX", pixel_size=size, **settings)
+    last = 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if total and done / total >= last + 0.1:
+            last = done / total
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            used = time.process_time() - worked
+            print(f"{last:.0%}: {used:.0f} s of processor time, peak {peak:.2f} GB", flush=True)
+
+    labels = automask_stack(stack, model, "ZYX", pixel_size=size, progress=tell, **settings)
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = len(np.unique(labels)) - 1

@@ -5,8 +5,8 @@ import napari_sam_onnx as nso
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.stacks.carry import CarryParameters
 from napari_sam_onnx.stacks.carry_object import carry_object, write_object
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 from tests.fakes import ComponentModel, draw_discs
 
 SHAPE = (60, 80)
@@ -50,7 +50,7 @@ def test_where_it_ends_and_why():
     seen.clear()
     assert max(carry(stack, {5: (30, 40)}, progress=seen.append, min_iou=0.1)) == 6
     assert "its size jumps" in [step.reason for step in seen]
-    assert max(carry(stack, {5: (30, 40)}, min_iou=0.1, max_change=9)) > 7
+    assert max(carry(stack, {5: (30, 40)}, min_iou=0.1, max_change=9, neck=0)) > 7
     assert sorted(carry(ball(), {5: (30, 40)}, span=(4, 6))) == [4, 5, 6]
     assert sorted(carry(ball(), {5: (30, 40)}, min_size=0.95)) == [4, 5, 6]
 
@@ -65,11 +65,21 @@ def test_it_ends_where_it_has_faded():
     assert max(carry_object(stack, model, {0: (30, 40)}, "ZYX", min_contrast=0)) == 5
 
 
+def test_another_object_beyond_a_neck():
+    sizes = [12, 11, 9, 6, 4, 5, 9, 12, 12]
+    stack = np.stack([draw_discs(SHAPE, [(30, 40)], size) for size in sizes])
+    seen = []
+    masks = carry(stack, {0: (30, 40)}, progress=seen.append, max_change=4, min_iou=0.1)
+    assert sorted(masks) == [0, 1, 2, 3, 4]
+    assert [s.plane for s in seen if s.reason == "another object begins"] == [5, 6]
+    assert sorted(carry(stack, {0: (30, 40)}, max_change=4, min_iou=0.1, neck=0)) == list(range(9))
+
+
 def test_several_known_planes_bound_it_and_stay():
     stack = ball(depth=13, radius=16)
     mine = np.zeros(SHAPE, bool)
     mine[28:33, 38:43] = True
-    masks = carry(stack, {4: (30, 40), 8: mine}, max_change=90, min_iou=0.0)
+    masks = carry(stack, {4: (30, 40), 8: mine}, max_change=90, min_iou=0.0, neck=0)
     np.testing.assert_array_equal(np.asarray(masks[8]), mine)
     assert {5, 6, 7} <= set(masks)
     np.testing.assert_array_equal(np.asarray(masks[6]), stack[6] > 0)

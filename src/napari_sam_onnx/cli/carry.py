@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -16,8 +16,8 @@ from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.stacks.carry import CarryParameters
 from napari_sam_onnx.stacks.carry_object import carry_object, write_object
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 
 _DEFAULT = CarryParameters()
 
@@ -64,6 +64,14 @@ def carry(
         float,
         typer.Option(min=0.0, max=1.0, help="Ends where its contrast has faded to this part."),
     ] = _DEFAULT.min_contrast,
+    neck: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help=f"Ends where it narrows to this part and grows again; along z {_DEFAULT.neck:g}.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -72,6 +80,7 @@ def carry(
     A model that remembers objects finds it by its memory; where it ends is then no option.
     """
     began = time.perf_counter()
+    own: dict[str, Any] = {} if neck is None else {"neck": neck}
     known = _parse(point or (), "--point", 2) | _parse(box or (), "--box", 4)
     if not known:
         raise ParameterError("Say where the object is: --point PLANE,Y,X or --box.")
@@ -101,6 +110,7 @@ def carry(
             max_change=max_change,
             min_size=min_size,
             min_contrast=min_contrast,
+            **own,
         )
         sizes = dict(zip(named, shape, strict=True))
         labels, place = make_labels(tuple(sizes[axis] for axis in label_axes))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import check_fields, declare
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.image import BlankError, ImageError
 from napari_sam_onnx.masks import Mask, crop_to_object, measure_iou
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
@@ -41,47 +41,6 @@ VISIBLE = 8.0
 _FASTEST = 0.5  # motion from plane to plane that is believed, in diameters
 
 
-@dataclass(frozen=True, slots=True)
-class CarryParameters:
-    """Where an object ends."""
-
-    min_iou: float = declare(
-        0.4,
-        "The object ends where the answer overlaps less (IoU) with what is expected.",
-        label="Least overlap",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-    max_change: float = declare(
-        2.0,
-        "The object ends where its size changes by more than this factor from plane to plane.",
-        label="Largest change",
-        min=1.05,
-        max=100.0,
-        step=0.1,
-    )
-    min_size: float = declare(
-        0.1,
-        "The object ends where it is smaller than this part of its largest known section.",
-        label="Smallest section",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-    min_contrast: float = declare(
-        0.4,
-        "The object ends where its contrast has faded to this part; 0: it never fades.",
-        label="Faded at",
-        min=0.0,
-        max=1.0,
-        step=0.05,
-    )
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Carried:
     """What was found on one plane.
@@ -90,7 +49,8 @@ class Carried:
     ----------
     plane : int
     mask : Mask or None
-        The object there; None where it has ended.
+        The object there; None where it has ended, also where it had been found before it was
+        seen that it had ended.
     reason : str
         Why it ended.
     """
@@ -181,6 +141,7 @@ class _Carrier:
         """Carry it from a plane where it is known towards another."""
         way = 1 if stop > start else -1
         mask, motion = self._known[start], np.zeros(2)
+        profile = _Profile(self._settings.neck, start, self._height(self._read(start), mask))
         for plane in range(start + way, stop + way, way):
             expected = _move(mask, motion)
             if not expected:
@@ -196,11 +157,21 @@ class _Carrier:
             if reason:
                 yield Carried(plane, None, reason)
                 return
+            for other in profile.add(plane, self._height(rgb, found)):
+                yield Carried(other, None, "another object begins")
+            if profile.ended:
+                return
             step = _center(found) - _center(mask)
             fastest = _FASTEST * 2 * np.sqrt(found.area / np.pi)
             motion = step * min(1.0, fastest / max(float(np.linalg.norm(step)), 1e-9))
             mask = found
             yield Carried(plane, mask)
+
+    def _height(self, rgb: NDArray[np.uint8], mask: Mask) -> float:
+        """Size times contrast, where there is a contrast."""
+        if abs(self._rise) < VISIBLE:
+            return float(mask.area)
+        return mask.area * max(0.0, _measure_rise(rgb, mask) / self._rise)
 
     def _answer(self, rgb: NDArray[np.uint8], expected: Mask) -> Mask:
         """Ask for the object that is expected; of the candidates, the one most like it."""
@@ -239,6 +210,29 @@ class _Carrier:
             if _measure_rise(rgb, found) / self._rise < settings.min_contrast:
                 return "it has faded"
         return ""
+
+
+class _Profile:
+    """How large and bright an object is, plane by plane, and whether that is one object."""
+
+    def __init__(self, neck: float, plane: int, height: float) -> None:
+        self._neck, self._most = neck, height
+        self._least, self._where = height, plane
+        self._beyond: list[int] = []
+        self.ended = False
+
+    def add(self, plane: int, height: float) -> list[int]:
+        """Add a plane; return those that turn out to be of another object, this one included."""
+        self._most = max(self._most, height) if not self._beyond else self._most
+        if height <= self._least:
+            self._least, self._where, self._beyond = height, plane, []
+            return []
+        self._beyond.append(plane)
+        deep = self._least < self._neck * self._most
+        if self._neck and deep and self._least < self._neck * height:
+            self.ended = True
+            return self._beyond
+        return []
 
 
 def _move(mask: Mask, motion: NDArray[np.float64]) -> Mask:

@@ -16,7 +16,8 @@ from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.models.model import MemorisingModel
 from napari_sam_onnx.prompts import Prompts, make_prompts
 from napari_sam_onnx.segmenter import answer_prompts
-from napari_sam_onnx.stacks.carry import Carried, CarryParameters, iterate_carry
+from napari_sam_onnx.stacks.carry import Carried, iterate_carry
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 from napari_sam_onnx.stacks.iterate import as_planes
 from napari_sam_onnx.stacks.remember import iterate_remembered
 
@@ -94,7 +95,7 @@ def carry_object(
             f"Propagation has no setting {sorted(unknown)[0]!r}; it has "
             f"{', '.join(CarryParameters.__dataclass_fields__)}."
         )
-    settings = CarryParameters(**parameters)
+    settings = CarryParameters(**({} if letter == "Z" else {"neck": 0.0}) | parameters)
     place = dict.fromkeys(source.axes, 0) | {k.upper(): v for k, v in (at or {}).items()}
     made = load(model)
     kept: EmbeddingStore = EmbeddingCache() if cache is None else cache
@@ -118,6 +119,8 @@ def carry_object(
     def keep(step: Carried) -> None:
         if step.mask is not None:
             masks[step.plane] = step.mask
+        else:
+            masks.pop(step.plane, None)
         if progress is not None:
             progress(step)
 

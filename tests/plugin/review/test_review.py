@@ -92,6 +92,12 @@ def test_going_there_moves_sliders_camera_and_label(bench: Bench) -> None:
     before = camera.center
     reviewer.next()
     assert camera.center == before  # it is in view
+    corner = Place(layer, Plane((1, 2), (2, 0, 0)), (39.0, 59.0), 7, "In the corner.", 0.95)
+    queue.fill("masks", [corner])
+    reviewer.previous()
+    assert camera.center == before and queue.current.label == 7
+    queue.clear("masks")
+    reviewer.next()
     bench.session.picture.main.corner_pixels = np.array([[0, 20, 30], [3, 35, 50]])
     reviewer.go_to(queue.current)
     assert bench.viewer.dims.current_step[0] == 2 and layer.selected_label == 5

@@ -63,7 +63,7 @@ class StackPanel(QWidget):
             ("divide", "Divides …", "Name its two daughters (Shift+D)", edits.divide),
             ("delete", "Delete", "Remove it from all planes (Shift+K)", edits.delete),
             ("keep", "Keep", "It is right: take its places off the list", edits.keep),
-            ("find", "Find doubtful", "List places that deserve a look", edits.find_doubtful),
+            ("find", "Doubtful", "List places that deserve a look", edits.find_doubtful),
         )
         for number, (name, title, tip, act) in enumerate(actions):
             button = self.buttons[name] = QPushButton(title)

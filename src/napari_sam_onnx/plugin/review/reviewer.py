@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.session import Session
 
 MARGIN = 0.1
-"""A place is in view where it keeps this part of the view from its border."""
+"""A place is in view where it keeps this part of the view from a border that cuts the picture."""
 
 
 class Reviewer:
@@ -73,7 +73,11 @@ class Reviewer:
         low, high = (np.asarray(corner, float) for corner in picture.main.corner_pixels)
         shown = list(plane.axes)
         rim = MARGIN * (high - low)[shown]
-        if (at[shown] >= low[shown] + rim).all() and (at[shown] <= high[shown] - rim).all():
+        # where the view ends with the picture there is nothing more to see
+        end = np.array(picture.shape, float)[shown] - 1
+        least = np.where(low[shown] <= 0, -0.5, low[shown] + rim)
+        most = np.where(high[shown] >= end, end + 0.5, high[shown] - rim)
+        if (at[shown] >= least).all() and (at[shown] <= most).all():
             return
         world = np.asarray(picture.main.data_to_world(at), float)
         offset = viewer.dims.ndim - len(world)

@@ -17,7 +17,7 @@ import numpy as np
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.models.model import MemorisingModel
-from napari_sam_onnx.plugin.layers.labels import TargetError, paint_mask
+from napari_sam_onnx.plugin.layers.labels import TargetError, paint_mask, revert
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.placing import is_empty, on_plane, without_plane
 from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
@@ -28,6 +28,7 @@ from napari_sam_onnx.plugin.session.picking import pick
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.stacks.carry import Carried, iterate_carry
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 from napari_sam_onnx.stacks.remember import iterate_remembered
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Task:
         Where it is labelled already, if no prompts are open.
     axis : int
         Along which it is carried.
+    time : bool
+        Whether that is time.
     plane : Plane
         Where the run began.
     before, after : Snapshot
@@ -73,6 +76,7 @@ class Task:
     asked: dict[int, Prompts]
     labels: Labels | None
     axis: int
+    time: bool
     plane: Plane
     before: Snapshot
     after: Snapshot
@@ -130,7 +134,8 @@ class Propagation:
         """
         session, plane, prompts = self.session, self.session.plane, self.session.prompts
         axis = self.axes.axis_of(TIME)
-        axis = self.axes.axis_of(DEPTH) if axis is None else axis
+        time = axis is not None
+        axis = axis if time else self.axes.axis_of(DEPTH)
         if plane is None or prompts is None or axis is None or axis in plane.axes:
             raise PromptError("Show one plane of a stack in 2D to carry an object through it.")
         picture = session.picture
@@ -152,14 +157,14 @@ class Propagation:
         correction = prompts.correction_on(plane)
         if asked:
             label = 0 if correction is None else correction.label
-            return Task(home, label, asked, None, axis, plane, prompts, after)
+            return Task(home, label, asked, None, axis, time, plane, prompts, after)
         layer = self.commits.labels.layer
         if world is None and layer is not None:
             label = int(layer.selected_label)
         else:
             layer, label, _ = pick(session, [layer], world)
         check_writable(layer)
-        return Task(home, label, {}, layer, axis, plane, prompts, prompts)
+        return Task(home, label, {}, layer, axis, time, plane, prompts, prompts)
 
     def _begin(self, task: Task) -> None:
         session, reader = self.session, self.session.reader
@@ -204,7 +209,9 @@ class Propagation:
                 request = self.session.dialogue.make_request(task.plane_at(position), (prompts,))
                 known[position] = engine.answer(request)[0]
                 yield Carried(position, known[position])
-            yield from iterate_carry(read, count, model, known, cache=engine.cache)
+            # in time cells may shrink and grow
+            settings = CarryParameters(neck=0.0) if task.time else CarryParameters()
+            yield from iterate_carry(read, count, model, known, settings, cache=engine.cache)
 
     def _on_step(self, step: Carried) -> None:
         """Paint a plane that is done."""
@@ -214,6 +221,7 @@ class Propagation:
             return
         if step.mask is None:
             self._ends[step.plane] = step.reason
+            self._take_back(layer, task, step.plane)
             return
         try:
             with self.commits.labels.writing(layer) as numbers:
@@ -225,6 +233,14 @@ class Propagation:
             self._ends[step.plane] = "other objects lie there"
         count = len(self._paints)
         self.work.tell(f"Plane {step.plane}: {count} plane{'s' * (count != 1)} so far")
+
+    def _take_back(self, layer: Labels, task: Task, position: int) -> None:
+        """Unpaint a plane that turned out to be of another object."""
+        gone = [p for p in self._paints if int(p.indices[task.axis][0]) == position]
+        with self.commits.labels.writing(layer):
+            for paint in gone:
+                revert(paint)
+        self._paints = [p for p in self._paints if not any(p is g for g in gone)]
 
     def _on_finished(self, error: Exception | None) -> None:
         task, layer, paints = self._task, self._layer, self._paints

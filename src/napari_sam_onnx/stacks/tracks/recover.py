@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.masks import Mask
-from napari_sam_onnx.stacks.carry import CarryParameters, iterate_carry
+from napari_sam_onnx.stacks.carry import iterate_carry
+from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 TAKEN = 0.3
 """What shares more of itself with another object is that one, or a part of it."""
 
-STRICT = CarryParameters(min_iou=0.5, max_change=1.6, min_size=0.3)
+STRICT = CarryParameters(min_iou=0.5, max_change=1.6, min_size=0.3, neck=0.0)
 
 
 def recover_lost(
