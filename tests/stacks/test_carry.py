@@ -69,7 +69,9 @@ def test_another_object_beyond_a_neck():
     sizes = [12, 11, 9, 6, 4, 5, 9, 12, 12]
     stack = np.stack([draw_discs(SHAPE, [(30, 40)], size) for size in sizes])
     seen = []
-    masks = carry(stack, {0: (30, 40)}, progress=seen.append, max_change=4, min_iou=0.1)
+    options = {"max_change": 4, "min_iou": 0.1}
+    assert sorted(carry(stack, {0: (30, 40)}, **options)) == [0, 1, 2, 3, 4]
+    masks = carry(stack, {0: (30, 40)}, progress=seen.append, neck=0.4, **options)
     assert sorted(masks) == [0, 1, 2, 3, 4]
     assert [s.plane for s in seen if s.reason == "another object begins"] == [5, 6]
     assert sorted(carry(stack, {0: (30, 40)}, max_change=4, min_iou=0.1, neck=0)) == list(range(9))
