@@ -86,6 +86,9 @@ def test_pieces_go_and_what_is_seen_well_on_it_stays_and_is_cut_out(model):
 def test_a_heap_of_objects_that_are_seen_well_is_no_object(model):
     cells = [square(y, x, 80, 0.8) for y in range(450, 950, 100) for x in range(550, 1050, 100)]
     assert add(model, cells).masks == tuple(cells)
+    specks = [square(y, 600, 12, 0.6) for y in range(500, 900, 50)]  # few pixels, not well seen
+    assert add(model, specks).masks == tuple(specks)
+    assert len(add(model, specks[:3]).masks) == 1
 
 
 def test_what_was_found_already_is_not_found_twice(model):

@@ -38,6 +38,8 @@ class Driver:
         self.until(lambda: self.session.status.kind == "ready")
 
     def close(self) -> None:
+        # software OpenGL may fail where a points layer goes in the turn of its last point
+        QTest.qWait(20)
         self.viewer.window.remove_dock_widget(self.dock)
         self.dock.deleteLater()
 

@@ -425,6 +425,20 @@ def test_undo_says_what_became_of_the_object(drive: Callable[..., Driver]) -> No
     assert d.said == "Done again: object 1 is there; Ctrl+Z undoes it."
 
 
+def test_no_number_is_shown_before_it_is_known(
+    drive: Callable[..., Driver], monkeypatch: Any
+) -> None:
+    d = drive()
+    box = d.dock.prompt_panel.label
+    assert box.text() == "1" and box.isEnabled()
+    monkeypatch.setattr(type(d.commits.labels), "next_label", property(lambda self: None))
+    d.dock.prompt_panel.refresh_target()
+    assert box.text() == "being found …" and not box.isEnabled()
+    monkeypatch.undo()
+    d.dock.prompt_panel.refresh_target()
+    assert box.text() == "1" and box.isEnabled()
+
+
 def test_contrast_is_followed_when_it_rests(drive: Callable[..., Driver]) -> None:
     d = drive()
     d.settle()

@@ -46,6 +46,9 @@ WELL = 0.7
 HEAP = 0.2
 """Part of a large object's area from which on what lies on it shows that it is a heap."""
 
+MANY = 6
+"""So many small objects on a large one, however well they are seen, show the same."""
+
 SAME = 0.6
 """IoU from which on a large object was found already."""
 
@@ -137,10 +140,15 @@ def _put_in(found: MaskSet, large: Sequence[Mask], reach: float) -> MaskSet:
         ]
         well = [i for i, _ in on_it if _is_seen_well(found.masks[i], reach)]
         covered = _cover(big, [found.masks[i] for i in well if i in chosen])
-        if covered.sum() > HEAP * big.area or any(
-            shared > SAME * (found.masks[i].area + big.area - shared)
-            for i, shared in on_it
-            if i in chosen and found.masks[i].rating >= WELL
+        small = sum(i in chosen and _diameter(found.masks[i]) < reach / 2 for i, _ in on_it)
+        if (
+            small >= MANY
+            or covered.sum() > HEAP * big.area
+            or any(
+                shared > SAME * (found.masks[i].area + big.area - shared)
+                for i, shared in on_it
+                if i in chosen and found.masks[i].rating >= WELL
+            )
         ):
             continue
         for i, _ in on_it:

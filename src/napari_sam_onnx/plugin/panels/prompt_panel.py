@@ -119,8 +119,13 @@ class PromptPanel(QWidget):
         entries: list[tuple[str, object]] = [("New labels layer", None)]
         entries += [(layer.name, layer) for layer in commits.labels.fitting()]
         fill_combo(self.target, entries, commits.labels.layer)
+        number = commits.labels.next_label
         self.label.blockSignals(True)
-        self.label.setValue(min(commits.labels.next_label or 1, HIGHEST_SPIN))
+        # a large layer is searched for its numbers: until then none is shown
+        self.label.setRange(0 if number is None else 1, HIGHEST_SPIN)
+        self.label.setSpecialValueText("being found …" if number is None else "")
+        self.label.setEnabled(number is not None)
+        self.label.setValue(0 if number is None else min(number, HIGHEST_SPIN))
         self.label.blockSignals(False)
 
     def refresh(self) -> None:
