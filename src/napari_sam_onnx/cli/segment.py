@@ -199,7 +199,10 @@ def segment(
             if len(jobs) == 1 or isinstance(error, ParameterError):
                 raise
             failed += 1  # the other pictures are still wanted
-            say(f"Error: {job.source.name}: {explain(error)}", error=True)
+            sentence = explain(error)
+            if not sentence.startswith(job.source.name):
+                sentence = f"{job.source.name}: {sentence}"
+            say(f"Error: {sentence}", error=True)
     if failed:
         raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
 
