@@ -10,13 +10,13 @@ content, and refuses another one under the same name.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.acts import Act, read_channel
 from napari_sam_onnx.automatic.learn import Judge
 from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, split_limits
 from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.image import Channel
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.stacks import iterate_stack
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from napari_sam_onnx.automatic.modes import Parameters
+    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.stacks import StackUpdate
 
@@ -49,7 +50,7 @@ class Recipe:
     channels : tuple of Channel
         With their contrast limits.
     mode : str
-        A key of `napari_sam_onnx.automatic.MODES`.
+        A key of `napari_sam_onnx.automatic.MODES`; "" where no run came before the acts.
     settings : mapping of str to value
         All settings of the mode, and the limits by which the result was filtered.
     link : str or None
@@ -60,9 +61,11 @@ class Recipe:
         See `napari_sam_onnx.planes.ArrayPlanes`.
     judge : mapping or None
         What was learned from judged objects, see `napari_sam_onnx.automatic.learn.Judge`.
+    acts : tuple of Act
+        What was clicked, accepted, corrected and deleted after that, see `napari_sam_onnx.acts`.
     """
 
-    model: str | list[str]
+    model: str | list[str] | tuple[str, ...]
     fingerprint: str
     axes: str
     channels: tuple[Channel, ...]
@@ -72,13 +75,16 @@ class Recipe:
     planes: tuple[tuple[int, ...], ...] | None = None
     view: str = ""
     judge: Mapping[str, Any] | None = None
+    acts: tuple[Act, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
-        if self.mode not in MODES:
-            raise RecipeError(f"The recipe has the mode {self.mode!r}, which does not exist here.")
         if not self.channels or any(channel.limits is None for channel in self.channels):
             raise RecipeError("The recipe names no channels, or one without contrast limits.")
+        if not self.mode and self.acts:
+            return
+        if self.mode not in MODES:
+            raise RecipeError(f"The recipe has the mode {self.mode!r}, which does not exist here.")
         settings, _ = split_limits(self.mode, self.settings)
         make_parameters(self.mode, **settings)
         if self.judge is not None:
@@ -114,7 +120,8 @@ class Recipe:
         if unknown := sorted(set(given) - known):
             raise RecipeError(f"The recipe says something unknown: {', '.join(unknown)}.")
         try:
-            given["channels"] = tuple(_read_channel(channel) for channel in given["channels"])
+            given["channels"] = tuple(read_channel(channel) for channel in given["channels"])
+            given["acts"] = tuple(Act.from_dict(act) for act in given.get("acts", ()))
             if given.get("planes") is not None:
                 given["planes"] = tuple(tuple(map(int, index)) for index in given["planes"])
             return cls(**given)
@@ -180,13 +187,17 @@ def open_planes(recipe: Recipe, array: Any, axes: str | None = None) -> ArrayPla
 
 
 def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[StackUpdate, None, None]:
-    """Do again what a recipe says, plane by plane; see `napari_sam_onnx.stacks.iterate_stack`.
+    """Do a recipe's run again, plane by plane; see `napari_sam_onnx.stacks.iterate_stack`.
+
+    Nothing where it has none. What comes after it is done by `napari_sam_onnx.acts.follow`.
 
     Raises
     ------
     RecipeError
         If the model is another one.
     """
+    if not recipe.mode:
+        return
     recipe.check_model(model)
     indices = None if recipe.planes is None else list(recipe.planes)
     yield from iterate_stack(
@@ -204,14 +215,3 @@ def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[Stack
 def explain_missing(error: Exception) -> str:
     """Say which part of a recipe is missing or of a wrong kind."""
     return " ".join(str(error).replace("Recipe.__init__()", "it").split())
-
-
-def _read_channel(values: Any) -> Channel:
-    made = Channel(**values)
-    limits = made.limits
-    red, green, blue = made.color
-    return replace(
-        made,
-        color=(float(red), float(green), float(blue)),
-        limits=None if limits is None else (float(limits[0]), float(limits[1])),
-    )

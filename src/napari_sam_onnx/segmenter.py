@@ -12,6 +12,7 @@ from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
 from napari_sam_onnx.scales import find_part, plan_look
+from napari_sam_onnx.style import apply_style
 from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.prompts import Prompts
     from napari_sam_onnx.regions import Region
     from napari_sam_onnx.scales import Look
+    from napari_sam_onnx.style import Style
 
 
 class Segmenter:
@@ -246,6 +248,34 @@ class Segmenter:
         region = find_part(prompts, shape, look)
         embedding = self._look(cut_region(self._rgb, region), shape, region, look.model)
         return answer_prompts(self.model, embedding, [prompts], region, shape)[0]
+
+
+def answer_plane(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    style: Style,
+    read: Callable[[], NDArray[np.uint8]],
+    cache: EmbeddingStore,
+) -> list[Mask]:
+    """Answer prompts as the session does: at first sight, smaller where in doubt, in a style.
+
+    Parameters
+    ----------
+    model : Model
+    embedding : Embedding
+        Of the plane.
+    prompts : sequence of Prompts
+        One per object.
+    style : Style
+    read, cache
+        See `look_smaller`.
+    """
+    shape = embedding.plane_shape
+    asked = [make_prompts(p.points, p.labels, p.box, p.mask, plane_shape=shape) for p in prompts]
+    masks = answer_prompts(model, embedding, asked)
+    masks = look_smaller(masks, asked, model, embedding, read, cache)
+    return [apply_style(mask, own, style) for mask, own in zip(masks, asked, strict=True)]
 
 
 def answer_prompts(

@@ -238,6 +238,11 @@ def apply_style(answer: Mask, prompts: Prompts, style: Style) -> Mask:
     return replace(styled[styled.best], candidates=styled)
 
 
+def take_style(masks: Sequence[Mask], prompts: Sequence[Prompts], style: Style) -> list[Mask]:
+    """Take answers in a style, one for each of the prompts."""
+    return [apply_style(mask, asked, style) for mask, asked in zip(masks, prompts, strict=True)]
+
+
 def kind_of(prompts: Prompts) -> Kind | None:
     """Say of which kind a first prompt is: a single click on an object, or a box; else None."""
     if prompts.mask is not None:

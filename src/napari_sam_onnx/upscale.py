@@ -133,6 +133,26 @@ def _cover(start: float, extent: float, side: int, pixels: int) -> NDArray[np.fl
     return np.asarray(np.maximum(shared, 0) / step, np.float32)
 
 
+def rank_candidates(mask: Mask) -> tuple[Sequence[Mask], tuple[int, ...]]:
+    """Order the candidates of an answer: the model's own choice first, the others by their score.
+
+    Returns
+    -------
+    masks : sequence of Mask
+        Upscaled when they are looked at.
+    order : tuple of int
+        Indices of them.
+    """
+    masks = mask.candidates
+    if isinstance(masks, CandidateMasks):
+        best, scores = masks.best, masks.scores
+        rest = [i for i in range(len(masks)) if i != best]
+        return masks, (best, *sorted(rest, key=lambda i: -scores[i]))
+    others = [c for c in masks if c.low_res is not mask.low_res]
+    ranked = (mask, *sorted(others, key=lambda candidate: -candidate.score))
+    return ranked, tuple(range(len(ranked)))
+
+
 class CandidateMasks(Sequence[Mask]):
     """All candidates that a decoder gave to one prompt, in the decoder's order.
 

@@ -1,22 +1,25 @@
 """``replay``: a recipe and a picture -> the labels that the recipe makes of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
+import numpy as np
 import typer
 from tqdm import tqdm
 
+from napari_sam_onnx.acts import follow
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import infer_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.linking import measure_areas
-from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.recipes import Recipe, RecipeError, open_planes
-from napari_sam_onnx.recipes import replay as follow
+from napari_sam_onnx.recipes import replay as follow_run
 
 
 def replay(
@@ -34,7 +37,7 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Make the labels of a picture as a recipe says: model, channels, mode and settings."""
+    """Make the labels of a picture as a recipe says: a run, and what was clicked after it."""
     made = Recipe.from_json(_read_text(recipe))
     picture = read_picture(source)
     named = axes or picture.axes
@@ -42,24 +45,32 @@ def replay(
         named = infer_axes(picture.array.shape)
     planes = open_planes(made, picture.array, named)
     check_label_path(out, planes.label_axes)
-    model = load_model(made.model if isinstance(made.model, str) else tuple(made.model))
     objects: set[int] = set()
     labels, place = make_labels(planes.label_shape)
     try:
         with write_beside(out, overwrite=force) as part:
             sink = ArrayLabels(labels, planes.label_axes)
             with tqdm(desc=source.name, disable=True if quiet else None, leave=False) as bar:
-                for update in follow(made, planes, model):
-                    if update.labels is not None:
-                        sink.write(update.index, update.labels)
-                        objects.update(measure_areas(update.labels)[0].tolist())
-                    bar.total, bar.n = update.total, update.done
+                if made.mode:
+                    for update in follow_run(made, planes, _load(made.model)):
+                        if update.labels is not None:
+                            sink.write(update.index, update.labels)
+                        bar.total, bar.n = update.total, update.done
+                        bar.refresh()
+                bar.total = len(made.acts)
+                for bar.n in follow(made.acts, picture.array, labels, _load, named):
                     bar.refresh()
+            for index in np.ndindex(*sink.shape):
+                objects.update(measure_areas(sink.read(index))[0].tolist())
             write_labels(part, labels, planes.label_axes, picture.pixel_size)
     finally:
         remove_labels(place)
     if not quiet:
         say(f"{source.name}: {len(objects)} objects -> {out}")
+
+
+def _load(source: str | Sequence[str]) -> Model:
+    return load_model(source if isinstance(source, str) else tuple(source))
 
 
 def _read_text(path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from napari_sam_onnx.label_store import find_largest
 from napari_sam_onnx.plugin.session import numbers
-from napari_sam_onnx.plugin.session.rules import Rules
+from napari_sam_onnx.rules import Rules
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench
 

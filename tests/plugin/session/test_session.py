@@ -14,8 +14,8 @@ from tifffile import imread
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.session.engine import Engine
-from napari_sam_onnx.plugin.session.rules import Rules
 from napari_sam_onnx.plugin.session.session import Session
+from napari_sam_onnx.rules import Rules
 from napari_sam_onnx.samples import open_nuclei, sample_path
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.embedding import LowResMasks
-from napari_sam_onnx.plugin.session.rules import Rules
 from napari_sam_onnx.plugin.session.styles import Styles
+from napari_sam_onnx.rules import Rules
 from napari_sam_onnx.style import Choice, Style
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import Bench

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -17,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam_onnx.errors import UserError
+from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.plugin.keys import BINDINGS
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import (
@@ -25,12 +29,13 @@ from napari_sam_onnx.plugin.panels.widgets import (
     narrow_combo,
     narrow_form,
 )
-from napari_sam_onnx.plugin.session.rules import OVERLAPS
+from napari_sam_onnx.plugin.session.recording import describe_layer
+from napari_sam_onnx.rules import OVERLAPS
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.commits import Commits
-    from napari_sam_onnx.plugin.session.rules import Overlap
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.rules import Overlap
 
 HIGHEST_SPIN = 2**31 - 1
 
@@ -48,6 +53,11 @@ class PromptPanel(QWidget):
         self.label.setToolTip("The number of the next object")
         self.label.setKeyboardTracking(False)
         ignore_wheel(self.label)
+        self.recipe = QPushButton("Save recipe…")
+        self.recipe.setToolTip(
+            "Write down how these labels were made, run, clicks and corrections, as a file that "
+            "makes them again"
+        )
         self.overlap = narrow_combo()
         fill_combo(self.overlap, [(text, name) for name, (text, _) in OVERLAPS.items()], "keep")
         self.turbo = QCheckBox("Turbo")
@@ -70,7 +80,11 @@ class PromptPanel(QWidget):
         form = narrow_form(head)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Labels", self.target)
-        form.addRow("Next label", self.label)
+        numbers = QHBoxLayout()
+        numbers.setSpacing(4)
+        numbers.addWidget(self.label, 1)
+        numbers.addWidget(self.recipe)
+        form.addRow("Next label", numbers)
         ticks = QHBoxLayout()
         ticks.setSpacing(8)
         ticks.addWidget(self.overlap, 1)
@@ -92,6 +106,7 @@ class PromptPanel(QWidget):
 
         self.target.activated.connect(self._choose_target)
         self.label.valueChanged.connect(self._choose_label)
+        self.recipe.clicked.connect(self._save_recipe)
         self.overlap.activated.connect(self._choose_overlap)
         self.turbo.clicked.connect(lambda: commits.toggle_turbo())
         self.each.clicked.connect(session.choose_each_click)
@@ -136,6 +151,7 @@ class PromptPanel(QWidget):
         self.overlap.setToolTip(f"Where a new object overlaps: {OVERLAPS[overlap][1]}")
         self.turbo.setChecked(commits.turbo)
         self.each.setChecked(session.each_click)
+        self.recipe.setEnabled(commits.labels.layer is not None)
         ready = session.picture is not None
         open_object = session.request is not None and session.request.answerable
         has_prompts = session.prompts is not None and bool(
@@ -149,6 +165,33 @@ class PromptPanel(QWidget):
         asleep = ready and (session.layers is None or not session.layers.active)
         self.click.setText("Wake clicks and keys" if asleep else "Click objects")
         self.candidate.say(self._describe_answer(asleep))
+
+    def _save_recipe(self) -> None:
+        """Ask for a file and write down how the labels were made."""
+        layer = self.commits.labels.layer
+        if layer is None:
+            return
+        try:
+            recipe = describe_layer(layer)
+        except UserError as error:
+            self.session.fail(error)
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the recipe", f"{layer.name}.json", "Recipes (*.json)"
+        )
+        if not path:
+            return
+        try:
+            with write_beside(Path(path), overwrite=True) as part:
+                part.write_text(recipe.to_json(), "utf-8")
+        except (UserError, OSError) as error:
+            self.session.fail(error)
+        else:
+            self.session.say(
+                f"{Path(path).name} makes “{layer.name}” again: napari-sam-onnx replay "
+                f"{Path(path).name} IN -o OUT.",
+                "ready",
+            )
 
     def _describe_answer(self, asleep: bool) -> str:
         answer = self.session.answer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.plugin.session.engine import prompt_key
-from napari_sam_onnx.upscale import CandidateMasks
+from napari_sam_onnx.upscale import CandidateMasks, rank_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.prompts import Prompts
+    from napari_sam_onnx.style import Style
 
 KEPT_BYTES = 128 * 2**20
 """Answers beyond it are forgotten, the oldest first; those that are shown stay."""
@@ -39,6 +40,10 @@ class Answer:
         Indices of them: the model's own choice first, the others by their score.
     chosen : int
         Which of that order is shown.
+    before : Answer or None
+        The answer that it refines.
+    style : Style or None
+        How it was taken from what the model said; None where it is another one's mask.
     """
 
     place: tuple[Any, ...]
@@ -46,6 +51,8 @@ class Answer:
     masks: Sequence[Mask]
     order: tuple[int, ...]
     chosen: int = 0
+    before: Answer | None = None
+    style: Style | None = None
 
     @property
     def mask(self) -> Mask:
@@ -91,17 +98,16 @@ class Answer:
         )
 
 
-def rank(place: tuple[Any, ...], prompts: Prompts, mask: Mask) -> Answer:
-    """Make an answer of a model's mask: that one first, its other candidates by their score."""
-    masks = mask.candidates
-    if isinstance(masks, CandidateMasks):
-        best, scores = masks.best, masks.scores
-        rest = [i for i in range(len(masks)) if i != best]
-        order = (best, *sorted(rest, key=lambda i: -scores[i]))
-        return Answer(place, prompts, masks, order)
-    others = [c for c in masks if c.low_res is not mask.low_res]
-    ranked = (mask, *sorted(others, key=lambda candidate: -candidate.score))
-    return Answer(place, prompts, ranked, tuple(range(len(ranked))))
+def rank(
+    place: tuple[Any, ...],
+    prompts: Prompts,
+    mask: Mask,
+    before: Answer | None = None,
+    style: Style | None = None,
+) -> Answer:
+    """Make an answer of a model's mask, see `rank_candidates`."""
+    masks, order = rank_candidates(mask)
+    return Answer(place, prompts, masks, order, before=before, style=style)
 
 
 class AnswerBook:

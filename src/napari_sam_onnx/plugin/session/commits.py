@@ -22,6 +22,7 @@ from napari_sam_onnx.plugin.session.history import Action, History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
 from napari_sam_onnx.plugin.session.painting import Painter
 from napari_sam_onnx.plugin.session.picking import open_object, pick
+from napari_sam_onnx.plugin.session.recording import describe_edit, drop_act, keep_act
 from napari_sam_onnx.plugin.session.walking import walk
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.session.rules import Overlap, Rules
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.rules import Overlap, Rules
 
 NOTHING = "There is nothing to accept; click on an object first."
 
@@ -124,6 +125,7 @@ class Commits:
         step.request = session.dialogue.make_request(
             request.plane, tuple(request.prompts[i] for i in done)
         )
+        step.answers = tuple(session.answers[i] for i in done)
         step.asked = without_objects(
             on_plane(prompts, request.plane),
             request.plane,
@@ -162,6 +164,7 @@ class Commits:
         if step.pending:  # the answer has still to come and will not be painted
             self.painter.settle(step, cancelled=True)
             self.history.drop(step)
+        drop_act(step)
         walk(self.session, self.labels, step, back=True)
         self.walked.emit(step, True)
         self.changed.emit()
@@ -173,6 +176,7 @@ class Commits:
             self.session.say("There is nothing to redo.")
             return
         walk(self.session, self.labels, step, back=False)
+        keep_act(step)
         self.walked.emit(step, False)
         self.changed.emit()
 
@@ -268,6 +272,8 @@ class Commits:
     def record(self, step: Step) -> None:
         """Add what was done to what can be undone."""
         self.history.push(step)
+        step.act = describe_edit(step)
+        keep_act(step)
         self.changed.emit()
 
     # Inside

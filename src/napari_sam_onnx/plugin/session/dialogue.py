@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from psygnal import Signal
 
 from napari_sam_onnx.edits import invert
+from napari_sam_onnx.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Request
-from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.style import Style
@@ -226,10 +226,11 @@ class Dialogue:
             if key not in known and (given := self._given(prompts)) is not None:
                 known[key] = rank(request.place, prompts, given)
         found = [known.get(key) or self._book.find(key) for key in request.keys]
+        asked = tuple(p for p, answer in zip(request.prompts, found, strict=True) if answer is None)
+        before = tuple(self._find_refined(request, prompts) for prompts in asked)
         missing = tuple(
-            self._refine(request, prompts)
-            for prompts, answer in zip(request.prompts, found, strict=True)
-            if answer is None
+            prompts if earlier is None else replace(prompts, mask=earlier.mask.low_res)
+            for prompts, earlier in zip(asked, before, strict=True)
         )
         if request.answerable and not missing:
             self._show_known({answer.key: answer for answer in found if answer is not None})
@@ -241,8 +242,7 @@ class Dialogue:
         elif not request.answerable:
             self.scene.advise()
             return
-        asked = tuple(p for p, answer in zip(request.prompts, found, strict=True) if answer is None)
-        done = partial(self._on_answer, asked, known)
+        done = partial(self._on_answer, asked, before, known)
         self.ask(replace(request, prompts=missing), done, partial(self._on_failed, request))
 
     def _given(self, prompts: Prompts) -> Mask | None:
@@ -258,16 +258,15 @@ class Dialogue:
         if self.request is not None and request.number == self.request.number:
             self.scene.fail(error)
 
-    def _refine(self, request: Request, prompts: Prompts) -> Prompts:
-        """Let prompts correct the answer that they add to."""
-        for answer in self.answers:
-            if answer.is_extended_by(request.place, prompts):
-                return replace(prompts, mask=answer.mask.low_res)
-        return prompts
+    def _find_refined(self, request: Request, prompts: Prompts) -> Answer | None:
+        """Find the answer that prompts add to, and so correct."""
+        extended = (a for a in self.answers if a.is_extended_by(request.place, prompts))
+        return next(extended, None)
 
     def _on_answer(
         self,
         asked: tuple[Prompts, ...],
+        before: tuple[Answer | None, ...],
         known: dict[tuple[Any, ...], Answer],
         request: Request,
         masks: list[Mask],
@@ -275,8 +274,9 @@ class Dialogue:
         """Show an answer, unless a newer request was made meanwhile."""
         if self.request is None or request.number != self.request.number:
             return
-        for prompts, mask in zip(asked, masks, strict=True):
-            answer = self._book.add(rank(request.place, prompts, mask))
+        for prompts, earlier, mask in zip(asked, before, masks, strict=True):
+            ranked = rank(request.place, prompts, mask, earlier, request.style)
+            answer = self._book.add(ranked)
             known[answer.key] = answer
         self._show_known(known)
 

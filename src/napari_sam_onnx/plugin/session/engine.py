@@ -13,13 +13,12 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
-from napari_sam_onnx.looks import look_smaller
 from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.near import Neighbourhoods, is_large
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import answer_prompts
-from napari_sam_onnx.style import Style, apply_style
+from napari_sam_onnx.segmenter import answer_plane
+from napari_sam_onnx.style import Style, take_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,6 +112,7 @@ class Engine:
         self._embedded: dict[tuple[Any, ...], str] = {}
         self._near: tuple[tuple[Any, ...], Neighbourhoods] | None = None
         self._borrowed: list[Model] = []
+        self._ids: dict[Any, str] = {}
 
     @contextmanager
     def use(self, source: Any) -> Iterator[Model]:
@@ -156,13 +156,17 @@ class Engine:
             if self._model is None or self._source != source:
                 self._let_go()
                 self._model = self._find_loader()(source)
-                self._source = source
+                self._source, self._ids[source] = source, self._model.id
             return self._model
 
     def loaded(self, source: Any) -> Model | None:
         """Return the model of a source where it is loaded already; never waits."""
         model = self._model
         return model if model is not None and self._source == source else None
+
+    def id_of(self, source: Any) -> str:
+        """Return the `id` that the model of a source had when it was loaded; "" if it never was."""
+        return self._ids.get(source, "")
 
     def ready(self, request: Request) -> bool:
         """Whether a request can be answered without loading or encoding; never waits."""
@@ -198,15 +202,8 @@ class Engine:
                 give_back_memory()
             if not request.answerable:
                 return []
-            shape = embedding.plane_shape
-            prompts = [
-                make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
-                for asked in request.prompts
-            ]
-            masks = answer_prompts(model, embedding, prompts)
             read = partial(request.reader.read, request.plane)
-            masks = look_smaller(masks, prompts, model, embedding, read, self.cache)
-            return _style(masks, prompts, request.style)
+            return answer_plane(model, embedding, request.prompts, request.style, read, self.cache)
 
     def _answer_near(self, model: Model, request: Request) -> list[Mask]:
         """Answer prompts on a large plane, of which only their neighbourhood is encoded."""
@@ -218,7 +215,7 @@ class Engine:
             make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
             for asked in request.prompts
         ]
-        return _style(self._near[1].answer(prompts), prompts, request.style)
+        return take_style(self._near[1].answer(prompts), prompts, request.style)
 
     def is_encoded(self, request: Request) -> bool:
         """Whether a request's plane need not be encoded any more; never waits."""
@@ -275,8 +272,3 @@ class Engine:
 
             self._load = load_model
         return self._load
-
-
-def _style(masks: Sequence[Mask], prompts: Sequence[Prompts], style: Style) -> list[Mask]:
-    """Take answers in a style."""
-    return [apply_style(mask, asked, style) for mask, asked in zip(masks, prompts, strict=True)]

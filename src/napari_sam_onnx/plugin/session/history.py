@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from napari.layers import Labels
 
+    from napari_sam_onnx.acts import Act
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Lineage, Paint, Snapshot
+    from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.label_target import Home
-    from napari_sam_onnx.plugin.session.rules import Rules
+    from napari_sam_onnx.rules import Rules
 
 MAX_STEPS = 200
 
@@ -72,6 +74,10 @@ class Step:
         How accepted objects are written.
     what : str
         What an edit of labels made, such as "objects 3 and 5 as one".
+    answers : tuple of Answer
+        What was answered about what was accepted; none where it was accepted before that.
+    act : Act or None
+        The change of labels, as it is kept to be done again.
     pending : bool
         Accepted objects have still to be answered or numbered before they can be painted.
     cancelled : bool
@@ -93,6 +99,8 @@ class Step:
     replacing: bool = False
     rules: Rules | None = None
     what: str = ""
+    answers: tuple[Answer, ...] = ()
+    act: Act | None = None
     pending: bool = False
     cancelled: bool = False
 

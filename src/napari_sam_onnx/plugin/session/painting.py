@@ -14,6 +14,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
+from napari_sam_onnx.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.labels import (
     LabelledPlane,
     TargetError,
@@ -24,9 +25,9 @@ from napari_sam_onnx.plugin.layers.labels import (
 )
 from napari_sam_onnx.plugin.layers.placing import is_empty, join, on_plane, without_plane
 from napari_sam_onnx.plugin.layers.plane import plane_shape
-from napari_sam_onnx.plugin.session.fit import Fitted, fit_masks
 from napari_sam_onnx.plugin.session.history import Step
-from napari_sam_onnx.plugin.session.rules import Rules
+from napari_sam_onnx.plugin.session.recording import describe_accepted, keep_act
+from napari_sam_onnx.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,6 +156,10 @@ class Painter:
             return
         self.settle(step)
         step.paints = tuple(paints)
+        assert step.request is not None
+        known = session.engine.id_of(step.request.source)
+        step.act = describe_accepted(step, masks, [own for _, own in fits], paints, known)
+        keep_act(step)
         layer.selected_label = max(int(paint.after.max()) for paint in paints)
         session.dialogue.fit_again()
         taken = not any(own for _, own in fits) and int(paints[0].after.max()) != wanted

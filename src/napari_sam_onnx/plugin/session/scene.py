@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from psygnal import SignalInstance
 
+    from napari_sam_onnx.fitting import Fitted
     from napari_sam_onnx.plugin.layers.picture import Picture, Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Engine, Request
-    from napari_sam_onnx.plugin.session.fit import Fitted
     from napari_sam_onnx.plugin.session.lanes import Lane
 
 

@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import ArrayLike
 
+    from napari_sam_onnx.fitting import Fitted
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Request
-    from napari_sam_onnx.plugin.session.fit import Fitted
 
 DEFAULT_MODEL = "pebble"
 

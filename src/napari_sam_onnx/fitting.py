@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam_onnx.masks import Mask, crop_to_object
-from napari_sam_onnx.plugin.session.rules import Rules, tidy
+from napari_sam_onnx.rules import Rules, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

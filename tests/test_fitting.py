@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_sam_onnx.fitting import fit_masks
 from napari_sam_onnx.masks import Mask
-from napari_sam_onnx.plugin.session.fit import fit_masks
-from napari_sam_onnx.plugin.session.rules import Rules
+from napari_sam_onnx.rules import Rules
 
 SHAPE = (40, 40)
 

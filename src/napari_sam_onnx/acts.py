@@ -1,0 +1,412 @@
+"""What was clicked, accepted, corrected and deleted, as values; doing it again.
+
+    session ─▶ acts ─ JSON ─▶ acts ─ follow ─▶ the same labels
+
+An act is one change of a label image that was not undone. Accepted objects are asked again, from
+the same clicks in the same order, and written by the same rules. What no model can be asked again
+(a mask from elsewhere, a thick slice, an edit of labels, a deletion) is kept as pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam_onnx.cache import EmbeddingCache, encode_through
+from napari_sam_onnx.errors import UserError
+from napari_sam_onnx.fitting import PLAIN, fit_masks
+from napari_sam_onnx.image import Channel
+from napari_sam_onnx.labels import commit_mask
+from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
+from napari_sam_onnx.prompts import Prompts
+from napari_sam_onnx.rules import Rules
+from napari_sam_onnx.segmenter import answer_plane
+from napari_sam_onnx.style import Style
+from napari_sam_onnx.upscale import low_res_from_mask, rank_candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.models import Model
+
+
+PLAIN_STYLE = Style()
+
+
+class ActError(UserError, ValueError):
+    """An act that cannot be read or done again; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Some pixels of an array.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the array.
+    runs : tuple of int
+        Where each run of pixels begins, in C order, and how long it is, by turns.
+    """
+
+    shape: tuple[int, ...]
+    runs: tuple[int, ...]
+
+    @classmethod
+    def of_pixels(cls, flat: NDArray[np.integer], shape: Sequence[int]) -> Area:
+        """Make one of pixels' positions in C order."""
+        at = np.unique(flat)
+        starts = np.flatnonzero(np.diff(at, prepend=-2) != 1)
+        lengths = np.diff(starts, append=len(at))
+        runs = np.stack([at[starts], lengths], axis=1).ravel()
+        return cls(tuple(map(int, shape)), tuple(runs.tolist()))
+
+    @classmethod
+    def of_mask(cls, mask: Mask) -> Area:
+        """Make one of a mask, on its plane."""
+        rows, columns = np.nonzero(mask.crop)
+        flat = (rows + mask.origin[0]) * mask.shape[1] + columns + mask.origin[1]
+        return cls.of_pixels(flat, mask.shape)
+
+    @property
+    def pixels(self) -> NDArray[np.int64]:
+        """The pixels' positions in C order."""
+        pairs = np.array(self.runs, np.int64).reshape(-1, 2)
+        parts = [np.arange(start, start + length) for start, length in pairs]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def to_mask(self) -> Mask:
+        """Return them as a mask of a plane."""
+        plane = np.zeros(self.shape, bool)
+        plane.ravel()[self.pixels] = True
+        return Mask.from_array(plane)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One question about an object, which the next one refines.
+
+    Parameters
+    ----------
+    points : tuple of (y, x)
+        In pixels of the plane.
+    signs : tuple of int
+        1 for a click on the object, 0 for one beside it.
+    box : (y0, x0, y1, x1) or None
+    candidate : int
+        Which of the answers was shown: 0 for the first, see `rank_candidates`.
+    style : Style
+        How the answer was taken.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    signs: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    candidate: int = 0
+    style: Style = PLAIN_STYLE
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One object that was written.
+
+    Parameters
+    ----------
+    label : int
+        Its number.
+    looks : tuple of Look
+        What was asked, one after another.
+    opened : Area or None
+        The pixels of an object that was there, from which the first question began.
+    area : Area or None
+        Its pixels before they were fitted, where no model can be asked again.
+    replaces : bool
+        Whether it took the place of the object that had its number.
+    """
+
+    label: int
+    looks: tuple[Look, ...] = ()
+    opened: Area | None = None
+    area: Area | None = None
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Pixels of a label image that were given a number; 0: that were deleted."""
+
+    label: int
+    area: Area
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One change of a label image.
+
+    Parameters
+    ----------
+    what : str
+        For people.
+    changes : tuple of Change
+        Pixels that were set; of what was accepted instead:
+    objects : tuple of Accepted
+        In the order in which they were written.
+    axes : str
+        One letter for each dimension of the picture, as the plane lay in it.
+    index : tuple of int
+        The plane.
+    channels : tuple of Channel
+        What was shown to the model, with contrast limits.
+    model : str or tuple of str
+        An id, or the files of a pair.
+    fingerprint : str
+        The model's own `id`, which follows its content; "" where any will do.
+    rules : Rules
+    """
+
+    what: str
+    changes: tuple[Change, ...] = ()
+    objects: tuple[Accepted, ...] = ()
+    axes: str = ""
+    index: tuple[int, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    model: str | tuple[str, ...] = ""
+    fingerprint: str = ""
+    rules: Rules = PLAIN
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as values that JSON knows."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Act:
+        """Read what `to_dict` or JSON gives.
+
+        Raises
+        ------
+        ActError
+            If it is no act.
+        """
+        try:
+            given = dict(values)
+            given["changes"] = tuple(
+                Change(int(change["label"]), _read_area(change["area"]))
+                for change in given.get("changes", ())
+            )
+            given["objects"] = tuple(_read_accepted(one) for one in given.get("objects", ()))
+            given["index"] = tuple(int(at) for at in given.get("index", ()))
+            given["channels"] = tuple(read_channel(one) for one in given.get("channels", ()))
+            given["rules"] = Rules(**given.get("rules", {}))
+            if not isinstance(given.get("model", ""), str):
+                given["model"] = tuple(map(str, given["model"]))
+            return cls(**given)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, UserError):
+                raise
+            detail = " ".join(str(error).split())
+            raise ActError(f"A step of the recipe cannot be read: {detail}.") from error
+
+
+def read_channel(values: Any) -> Channel:
+    """Read a channel from what JSON gives."""
+    names = {f.name for f in fields(Channel)}
+    if set(values) - names:
+        raise ActError(f"A channel has no {sorted(set(values) - names)[0]!r}.")
+    red, green, blue = values["color"]
+    limits = values["limits"]
+    return Channel(
+        **{
+            **values,
+            "color": (float(red), float(green), float(blue)),
+            "limits": None if limits is None else (float(limits[0]), float(limits[1])),
+        }
+    )
+
+
+def follow(
+    acts: Sequence[Act],
+    array: Any,
+    labels: Any,
+    load: Callable[[str | tuple[str, ...]], Model],
+    axes: str | None = None,
+) -> Generator[int, None, None]:
+    """Do acts again, one after another.
+
+    Parameters
+    ----------
+    acts : sequence of Act
+    array : array of any dtype
+        The picture.
+    labels : array of uint32
+        Of the picture's shape without C; changed in place.
+    load : callable
+        Opens a model.
+    axes : str, optional
+        Names of the array's axes, where it has C as another axis than the acts' picture.
+
+    Yields
+    ------
+    int
+        How many are done.
+
+    Raises
+    ------
+    ActError
+        If the picture or a model is another one, or an object cannot be written.
+    """
+    models: dict[Any, Model] = {}
+    cache = EmbeddingCache()
+    try:
+        for number, act in enumerate(acts):
+            if act.changes:
+                _set_pixels(labels, act.changes)
+            if act.objects:
+                asks = any(done.looks for done in act.objects)
+                if asks and act.model not in models:
+                    models[act.model] = load(act.model)
+                model = models[act.model] if asks else None
+                _write_objects(act, array, labels, model, axes, cache)
+            yield number + 1
+    finally:
+        for model in models.values():
+            model.close()
+
+
+def _set_pixels(labels: Any, changes: Sequence[Change]) -> None:
+    shape = tuple(int(n) for n in labels.shape)
+    for change in changes:
+        if np.prod(change.area.shape) != np.prod(shape):
+            raise ActError(
+                f"The recipe changes labels of the shape {change.area.shape}; these are {shape}."
+            )
+        at = np.unravel_index(change.area.pixels, shape)
+        outer = np.stack(at[:-2], axis=1) if len(shape) > 2 else np.zeros((len(at[0]), 0), np.intp)
+        for index in np.unique(outer, axis=0):
+            here = (outer == index).all(axis=1)
+            plane = np.array(labels[tuple(index)])
+            plane[at[-2][here], at[-1][here]] = change.label
+            labels[tuple(index)] = plane
+
+
+def _write_objects(
+    act: Act, array: Any, labels: Any, model: Model | None, axes: str | None, cache: EmbeddingCache
+) -> None:
+    """Ask about an act's objects again and write them."""
+    named = _name_axes(act.axes, len(array.shape), axes)
+    planes = ArrayPlanes(array, named, act.channels or None)
+    masks: list[Mask] = []
+    if model is not None:
+        if act.fingerprint and model.id != act.fingerprint:
+            raise ActError(
+                f"The recipe was made with {act.fingerprint}, and {act.model} is {model.id} here; "
+                "get that version, or empty the step's fingerprint to use this one."
+            )
+        rgb = planes.read(act.index)
+        embedding = encode_through(rgb, model, cache)
+    for done in act.objects:
+        if done.area is not None:
+            masks.append(done.area.to_mask())
+        elif model is not None:
+            masks.append(_ask(done, model, embedding, lambda: rgb, cache))
+        else:
+            raise ActError(f"The recipe does not say how object {done.label} was made.")
+    sink = ArrayLabels(labels, planes.label_axes)
+    plane = np.array(sink.read(act.index))
+    if any(mask.shape != plane.shape for mask in masks):
+        raise ActError(
+            f"The recipe is for planes of {masks[0].shape}; here they are {plane.shape}."
+        )
+    mine = [done.label if done.replaces else 0 for done in act.objects]
+    fitted = fit_masks(plane, masks, act.rules, mine)
+    for fit, done in zip(fitted, act.objects, strict=True):
+        if fit.problem:
+            raise ActError(f"Object {done.label} cannot be written here: {fit.problem}")
+        if done.replaces:
+            plane[plane == done.label] = 0
+            plane[fit.mask.slices][fit.mask.crop] = done.label
+        else:
+            rows, columns = commit_mask(plane, fit.mask, done.label, fit.takes)
+            plane[rows, columns] = done.label
+    sink.write(act.index, plane)
+
+
+def _ask(
+    done: Accepted,
+    model: Model,
+    embedding: Embedding,
+    read: Callable[[], NDArray[np.uint8]],
+    cache: EmbeddingCache,
+) -> Mask:
+    """Ask about one object, look after look."""
+    earlier = None if done.opened is None else low_res_from_mask(done.opened.to_mask())
+    mask: Mask | None = None
+    for look in done.looks:
+        prompts = Prompts(
+            np.array(look.points, np.float64).reshape(-1, 2),
+            np.array(look.signs, np.int64),
+            None if look.box is None else np.array(look.box, np.float64),
+            earlier,
+        )
+        (answer,) = answer_plane(model, embedding, [prompts], look.style, read, cache)
+        ranked, order = rank_candidates(answer)
+        if look.candidate >= len(order):
+            raise ActError(f"The model has no candidate {look.candidate + 1} for this object.")
+        mask = ranked[order[look.candidate]]
+        earlier = mask.low_res
+    assert mask is not None  # one was asked at least
+    return mask
+
+
+def _name_axes(own: str, ndim: int, given: str | None) -> str:
+    """Name a picture's axes as an act does; channels may be an axis more or less there."""
+    if len(own) == ndim:
+        return own
+    if given is None or len(given) != ndim or "C" not in given or "C" in own:
+        raise ActError(
+            f"The recipe is for a picture of the axes {own}; this one has {ndim}: name them."
+        )
+    at = given.index("C")
+    return f"{own[:at]}C{own[at:]}"
+
+
+def _read_area(values: Any) -> Area:
+    runs = tuple(int(n) for n in values["runs"])
+    area = Area(tuple(int(n) for n in values["shape"]), runs)
+    size = int(np.prod(area.shape))
+    pairs = np.array(runs, np.int64).reshape(-1, 2)
+    if (pairs < 0).any() or (pairs.sum(axis=1) > size).any():
+        raise ActError("A step of the recipe names pixels outside its picture.")
+    return area
+
+
+def _read_accepted(values: Any) -> Accepted:
+    opened, area = values.get("opened"), values.get("area")
+    return Accepted(
+        int(values["label"]),
+        tuple(_read_look(look) for look in values.get("looks", ())),
+        None if opened is None else _read_area(opened),
+        None if area is None else _read_area(area),
+        bool(values.get("replaces", False)),
+    )
+
+
+def _read_look(values: Any) -> Look:
+    box = values.get("box")
+    points = tuple((float(y), float(x)) for y, x in values.get("points", ()))
+    signs = tuple(int(sign) for sign in values.get("signs", ()))
+    if len(points) != len(signs):
+        raise ActError("A step of the recipe has not one sign for each click.")
+    y0, x0, y1, x1 = (0.0, 0.0, 0.0, 0.0) if box is None else map(float, box)
+    return Look(
+        points,
+        signs,
+        None if box is None else (y0, x0, y1, x1),
+        int(values.get("candidate", 0)),
+        Style.from_dict(values["style"]) if "style" in values else Style(),
+    )
