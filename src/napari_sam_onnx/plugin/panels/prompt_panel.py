@@ -134,6 +134,7 @@ class PromptPanel(QWidget):
         entries: list[tuple[str, object]] = [("New labels layer", None)]
         entries += [(layer.name, layer) for layer in commits.labels.fitting()]
         fill_combo(self.target, entries, commits.labels.layer)
+        self.recipe.setEnabled(commits.labels.layer is not None)
         number = commits.labels.next_label
         self.label.blockSignals(True)
         # a large layer is searched for its numbers: until then none is shown
@@ -151,7 +152,6 @@ class PromptPanel(QWidget):
         self.overlap.setToolTip(f"Where a new object overlaps: {OVERLAPS[overlap][1]}")
         self.turbo.setChecked(commits.turbo)
         self.each.setChecked(session.each_click)
-        self.recipe.setEnabled(commits.labels.layer is not None)
         ready = session.picture is not None
         open_object = session.request is not None and session.request.answerable
         has_prompts = session.prompts is not None and bool(

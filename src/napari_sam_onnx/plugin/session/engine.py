@@ -21,7 +21,7 @@ from napari_sam_onnx.segmenter import answer_plane
 from napari_sam_onnx.style import Style, take_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding

@@ -137,9 +137,11 @@ def _trace(
     chain: list[tuple[Prompts, int, Any]] = [(prompts, 0, request.style)]
     if answer is not None:
         chain = [(link.prompts, link.chosen, link.style) for link in _links(answer)][::-1]
+    first, opened = chain[0][0].mask, None
+    if first is not None and len(chain) > 1 and not len(chain[0][0].points):
+        del chain[0]  # the object as it was opened, which nobody was asked about
     if any(style is None for _, _, style in chain):
         return (), None
-    first, opened = chain[0][0].mask, None
     if first is not None:
         correction = None if step.asked is None else step.asked.correction_on(request.plane)
         if correction is None or first is not correction.mask.low_res:
