@@ -10,6 +10,7 @@ the same clicks in the same order, and written by the same rules. What no model 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from napari_sam_onnx.fitting import PLAIN, fit_masks
 from napari_sam_onnx.image import Channel
 from napari_sam_onnx.labels import commit_mask
 from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.near import Neighbourhoods, is_large
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
-from napari_sam_onnx.prompts import Prompts
+from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.rules import Rules
 from napari_sam_onnx.segmenter import answer_plane
-from napari_sam_onnx.style import Style
+from napari_sam_onnx.style import Style, take_style
 from napari_sam_onnx.upscale import low_res_from_mask, rank_candidates
 
 if TYPE_CHECKING:
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.prompts import Prompts
+
+    Sight = Callable[[Prompts, Style], Mask]
 
 
 PLAIN_STYLE = Style()
@@ -253,17 +257,21 @@ def follow(
         If the picture or a model is another one, or an object cannot be written.
     """
     models: dict[Any, Model] = {}
+    sights: dict[Any, Sight] = {}
     cache = EmbeddingCache()
     try:
         for number, act in enumerate(acts):
             if act.changes:
                 _set_pixels(labels, act.changes)
             if act.objects:
-                asks = any(done.looks for done in act.objects)
-                if asks and act.model not in models:
-                    models[act.model] = load(act.model)
-                model = models[act.model] if asks else None
-                _write_objects(act, array, labels, model, axes, cache)
+                named = _name_axes(act.axes, len(array.shape), axes)
+                planes = ArrayPlanes(array, named, act.channels or None)
+                seen = act.model, named, act.index, act.channels
+                if any(done.looks for done in act.objects) and seen not in sights:
+                    if act.model not in models:
+                        models[act.model] = load(act.model)
+                    sights[seen] = _look_at(act, planes, models[act.model], cache)
+                _write_objects(act, planes, labels, sights.get(seen))
             yield number + 1
     finally:
         for model in models.values():
@@ -286,26 +294,37 @@ def _set_pixels(labels: Any, changes: Sequence[Change]) -> None:
             labels[tuple(index)] = plane
 
 
-def _write_objects(
-    act: Act, array: Any, labels: Any, model: Model | None, axes: str | None, cache: EmbeddingCache
-) -> None:
+def _look_at(act: Act, planes: ArrayPlanes, model: Model, cache: EmbeddingCache) -> Sight:
+    """Return what answers questions about an act's plane, as the session does."""
+    if act.fingerprint and model.id != act.fingerprint:
+        raise ActError(
+            f"The recipe was made with {act.fingerprint}, and {act.model} is {model.id} here; "
+            "get that version, or empty the step's fingerprint to use this one."
+        )
+    read = partial(planes.read, act.index)
+    if is_large(planes.plane_shape):
+        near = Neighbourhoods(model, planes.plane_shape, read, cache)
+
+        def ask_near(prompts: Prompts, style: Style) -> Mask:
+            return take_style(near.answer([prompts]), [prompts], style)[0]
+
+        return ask_near
+
+    def ask(prompts: Prompts, style: Style) -> Mask:
+        embedding = encode_through(read(), model, cache)
+        return answer_plane(model, embedding, [prompts], style, read, cache)[0]
+
+    return ask
+
+
+def _write_objects(act: Act, planes: ArrayPlanes, labels: Any, sight: Sight | None) -> None:
     """Ask about an act's objects again and write them."""
-    named = _name_axes(act.axes, len(array.shape), axes)
-    planes = ArrayPlanes(array, named, act.channels or None)
     masks: list[Mask] = []
-    if model is not None:
-        if act.fingerprint and model.id != act.fingerprint:
-            raise ActError(
-                f"The recipe was made with {act.fingerprint}, and {act.model} is {model.id} here; "
-                "get that version, or empty the step's fingerprint to use this one."
-            )
-        rgb = planes.read(act.index)
-        embedding = encode_through(rgb, model, cache)
     for done in act.objects:
         if done.area is not None:
             masks.append(done.area.to_mask())
-        elif model is not None:
-            masks.append(_ask(done, model, embedding, lambda: rgb, cache))
+        elif sight is not None and done.looks:
+            masks.append(_ask(done, sight, planes.plane_shape))
         else:
             raise ActError(f"The recipe does not say how object {done.label} was made.")
     sink = ArrayLabels(labels, planes.label_axes)
@@ -328,25 +347,15 @@ def _write_objects(
     sink.write(act.index, plane)
 
 
-def _ask(
-    done: Accepted,
-    model: Model,
-    embedding: Embedding,
-    read: Callable[[], NDArray[np.uint8]],
-    cache: EmbeddingCache,
-) -> Mask:
+def _ask(done: Accepted, sight: Sight, plane_shape: tuple[int, int]) -> Mask:
     """Ask about one object, look after look."""
     earlier = None if done.opened is None else low_res_from_mask(done.opened.to_mask())
     mask: Mask | None = None
     for look in done.looks:
-        prompts = Prompts(
-            np.array(look.points, np.float64).reshape(-1, 2),
-            np.array(look.signs, np.int64),
-            None if look.box is None else np.array(look.box, np.float64),
-            earlier,
-        )
-        (answer,) = answer_plane(model, embedding, [prompts], look.style, read, cache)
-        ranked, order = rank_candidates(answer)
+        points = look.points or None
+        signs = look.signs or None
+        prompts = make_prompts(points, signs, look.box, earlier, plane_shape=plane_shape)
+        ranked, order = rank_candidates(sight(prompts, look.style))
         if look.candidate >= len(order):
             raise ActError(f"The model has no candidate {look.candidate + 1} for this object.")
         mask = ranked[order[look.candidate]]

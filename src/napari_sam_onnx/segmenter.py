@@ -12,7 +12,7 @@ from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from napari_sam_onnx.regions import cut_region, move_prompts_in
 from napari_sam_onnx.scales import find_part, plan_look
-from napari_sam_onnx.style import apply_style
+from napari_sam_onnx.style import take_style
 from napari_sam_onnx.upscale import best_mask
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def answer_plane(
     asked = [make_prompts(p.points, p.labels, p.box, p.mask, plane_shape=shape) for p in prompts]
     masks = answer_prompts(model, embedding, asked)
     masks = look_smaller(masks, asked, model, embedding, read, cache)
-    return [apply_style(mask, own, style) for mask, own in zip(masks, asked, strict=True)]
+    return take_style(masks, asked, style)
 
 
 def answer_prompts(
