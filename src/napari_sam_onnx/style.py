@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 THRESHOLDS = np.round(np.arange(-4.0, 4.01, 0.25), 2)
 """Logits at which an outline may be drawn; the models' own is 0."""
 
-LEAST_OBJECTS = 5
+LEAST_OBJECTS = 6
 """So many objects have to be accepted before anything is learnt from them."""
 
 LEAST_GAIN = 0.005
-"""Mean IoU that a style has to gain, beyond one standard error, to be taken."""
+"""Mean IoU that a style has to gain to be taken, beyond 1 + 4/n standard errors."""
+
+MOST_GAIN = 0.7
+"""Share of the objects that have to gain by it."""
 
 MEMORY = 50
 """The objects accepted last are learnt from, up to so many."""
@@ -185,9 +188,9 @@ class StyleLearner:
 def choose(agreements: list[Agreement]) -> Choice:
     """Choose candidate and threshold that would have served accepted objects best.
 
-    The mean gain in IoU over the model's own answers, less its standard error: what helped a few
-    objects much and others little is not trusted. Where that is below `LEAST_GAIN`, the model's
-    own way stays.
+    The mean gain in IoU over the model's own answers, less its standard error (more than one where
+    there are few objects), among choices by which most objects gain: what helped a few much and
+    others not is not trusted. Where that is below `LEAST_GAIN`, the model's own way stays.
     """
     if len(agreements) < LEAST_OBJECTS:
         return Choice()
@@ -195,7 +198,10 @@ def choose(agreements: list[Agreement]) -> Choice:
     zero = int(np.flatnonzero(THRESHOLDS == 0)[0])
     tables = np.stack([np.vstack([a.iou[a.own][None], a.iou[:fewest]]) for a in agreements])
     gains = tables - tables[:, :1, zero : zero + 1]
-    trusted = gains.mean(axis=0) - gains.std(axis=0) / np.sqrt(len(agreements))
+    count = len(agreements)
+    error = gains.std(axis=0, ddof=1) / np.sqrt(count)
+    trusted = gains.mean(axis=0) - (1 + 4 / count) * error
+    trusted[(gains > 0).mean(axis=0) < MOST_GAIN] = -1
     candidate, threshold = np.unravel_index(int(np.argmax(trusted)), trusted.shape)
     if trusted[candidate, threshold] < LEAST_GAIN:
         return Choice(objects=len(agreements))

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam_onnx.cache import DiskCache, EmbeddingCache, TieredCache
 from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_dir
-from napari_sam_onnx.plugin.keys import bind
+from napari_sam_onnx.plugin.keys import BINDINGS, bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
@@ -21,12 +21,13 @@ from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.find_panel import FindPanel
 from napari_sam_onnx.plugin.panels.hands import Hands
 from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
+from napari_sam_onnx.plugin.panels.key_panel import KeyPanel
 from napari_sam_onnx.plugin.panels.left_work import LeftWork
 from napari_sam_onnx.plugin.panels.measure_panel import MeasurePanel
 from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
 from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
-from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel, make_key_help
+from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
 from napari_sam_onnx.plugin.panels.teach_panel import TeachPanel
@@ -49,6 +50,7 @@ from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.gestures import Gestures
 from napari_sam_onnx.plugin.session.hover import Hover
+from napari_sam_onnx.plugin.session.key_map import KeyMap
 from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
@@ -95,6 +97,8 @@ class SamDock(QWidget):
         self.editor = Editor(self.commits, self.gestures)
         self.styles = Styles(self.commits)
         self.hover = Hover(self.session, Rest)
+        ours = [key for binding in BINDINGS for key in binding.keys]
+        self.keys = KeyMap(self.settings, ours, viewer)
         self.automatic = Automatic(self.session, labels=self.commits.labels)
         self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
         self.refiner = Refiner(self.commits)
@@ -125,6 +129,7 @@ class SamDock(QWidget):
             self.session, self.automatic, self.stacks, self.filtering
         )
         self.outline_panel = OutlinePanel(self.commits, self.styles, self.hover, self.settings)
+        self.key_panel = KeyPanel(self.keys, self._rebind)
         self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
@@ -154,7 +159,7 @@ class SamDock(QWidget):
             ("Measure", self.measure_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
-            ("Mouse and keys", make_key_help(), True),
+            ("Mouse and keys", self.key_panel, True),
         ):
             self.sections.append(Section(title, panel, folded=folded))
             stacked.addWidget(self.sections[-1])
@@ -250,6 +255,11 @@ class SamDock(QWidget):
                 "closed, and were not written."
             )
 
+    def _rebind(self) -> None:
+        """Give the keys to the prompt layers anew: some are others."""
+        self._bound_to = None
+        self._bind()
+
     def _bind(self) -> None:
         """Give mouse and keys to the prompt layers that there are now."""
         layers = self.session.layers
@@ -263,6 +273,7 @@ class SamDock(QWidget):
                 self.gestures,
                 self.editor,
                 self.hover,
+                self.keys,
                 self.propagation.start,
                 {"Y": self.doubts.keep, "Shift-Y": self.doubts.delete},
             )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.editing import Editor
     from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.hover import Hover
+    from napari_sam_onnx.plugin.session.key_map import KeyMap
     from napari_sam_onnx.plugin.session.session import Session
 
 # Shorter movements between press and release are a click; napari's own points use the same.
@@ -98,6 +99,7 @@ def bind(
     gestures: Gestures,
     editor: Editor,
     hover: Hover,
+    keys: KeyMap,
     carry: Callable[[Any], None],
     more: Mapping[str, Callable[[], None]],
 ) -> Callable[[], None]:
@@ -163,6 +165,7 @@ def bind(
         "J": lambda _: reviewer.next(),
         **{key: _ignore(do) for key, do in more.items()},
     }
+    actions = {keys.key_of(usual): action for usual, action in actions.items()}
     bound = (layers.points, layers.boxes)
     for layer in bound:
         for key, action in actions.items():
@@ -181,6 +184,7 @@ def bind(
         "F": lambda _: editor.change_under("fill", session.viewer.cursor.position),
         "Shift-F": lambda _: editor.change_under("largest", session.viewer.cursor.position),
     }
+    on_points = {keys.key_of(usual): action for usual, action in on_points.items()}
     for key, action in on_points.items():
         layers.points.bind_key(key, action, overwrite=True)
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
-    QLabel,
     QMessageBox,
     QPushButton,
     QSpinBox,
@@ -21,7 +19,6 @@ from qtpy.QtWidgets import (
 
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.plugin.keys import BINDINGS
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import (
     FewLines,
@@ -228,19 +225,3 @@ class PromptPanel(QWidget):
         box.addButton(QMessageBox.StandardButton.Cancel)
         box.exec()
         return next((name for b, name in buttons.items() if b is box.clickedButton()), None)
-
-
-def make_key_help() -> QWidget:
-    """List the mouse actions and keys."""
-    panel = QWidget()
-    grid = QGridLayout(panel)
-    grid.setContentsMargins(8, 2, 2, 2)
-    grid.setHorizontalSpacing(8)
-    grid.setVerticalSpacing(1)
-    grid.setColumnStretch(1, 1)
-    for row, binding in enumerate(BINDINGS):
-        keys, text = QLabel(binding.shown), QLabel(binding.text)
-        text.setWordWrap(True)
-        grid.addWidget(keys, row, 0)
-        grid.addWidget(text, row, 1)
-    return panel
