@@ -26,7 +26,7 @@ def test_the_default_stays_where_it_is_as_good():
 def test_a_scale_that_shows_the_labelled_objects_is_found():
     model = Free(heaps_below=2.5)  # and twice its own size, which is tried by default, is too small
     part = np.zeros(PICTURE.shape, bool)
-    part[:110] = True
+    part[:160] = True
     fitted = fit_settings(PICTURE, model, np.where(part, LABELS, 0), part)
     assert fitted.default < 0.2 and fitted.score == 1
     assert fitted.settings["diameter"] == pytest.approx(50 / 3)
@@ -46,3 +46,10 @@ def test_labels_that_say_nothing_are_refused():
         fit_settings(PICTURE, Free(), LABELS, np.zeros(PICTURE.shape))
     with pytest.raises(ParameterError, match="of one size"):
         fit_settings(PICTURE, Free(), LABELS[:50])
+
+
+def test_few_labels_change_nothing():
+    model = ComponentModel(scores=(0.5, 0.2, 0.1))
+    fitted = fit_settings(PICTURE, model, np.where(LABELS <= 3, LABELS, 0))
+    assert fitted.few and fitted.objects == 3 and fitted.settings == {}
+    assert model.encoded == 1  # no other scale was tried

@@ -15,6 +15,7 @@ from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.evaluate import evaluate_labels
 from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.scales import SEEN_DIAMETER
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ THRESHOLDS = (0.5, 0.75)
 WORTH = 0.02
 """What other settings must gain on the labelled part to be preferred to the default."""
 
+FEWEST = 10
+"""Labelled objects from which on a gain there is one elsewhere, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -49,11 +53,19 @@ class Fitted:
         For `napari_sam_onnx.automask`; empty where the default is as good.
     score, default : float
         Mean average precision at `THRESHOLDS` on the labelled part, with them and without.
+    objects : int
+        That are labelled there.
     """
 
     settings: dict[str, float]
     score: float
     default: float
+    objects: int = FEWEST
+
+    @property
+    def few(self) -> bool:
+        """Whether too few objects are labelled for settings to be fitted to them."""
+        return self.objects < FEWEST
 
 
 def fit_settings(
@@ -81,6 +93,7 @@ def fit_settings(
     Returns
     -------
     Fitted
+        The default, where fewer than `FEWEST` objects are labelled.
 
     Raises
     ------
@@ -99,6 +112,10 @@ def fit_settings(
     truth = np.where(part, truth, 0)
     if not truth.any():
         raise ParameterError("There is no label in the part to fit to; label some objects first.")
+    objects = len(measure_areas(truth)[0])
+    if objects < FEWEST:
+        reached = _score(find_masks(rgb, made, inside=part, cache=kept).paint(), truth, part)
+        return Fitted({}, reached, reached, objects)
     own = own_scale(rgb, made, kept)
     tried: list[dict[str, Any]] = [{}]
     tried += [{"diameter": SEEN_DIAMETER / (own * factor)} for factor in FACTORS]
@@ -113,7 +130,7 @@ def fit_settings(
                 best, score = {**scale, "min_rating": rating}, reached
         if progress is not None:
             progress(number + 1, len(tried))
-    return Fitted(best, score, default)
+    return Fitted(best, score, default, objects)
 
 
 def _score(labels: NDArray[np.uint32], truth: NDArray[Any], part: NDArray[np.bool_]) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 
-from napari_sam_onnx.automatic.fit import fit_settings
+from napari_sam_onnx.automatic.fit import FEWEST, fit_settings
 from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import load_picture, read_picture
@@ -39,6 +39,9 @@ def fit(
         channels=None if channels is None else parse_channels(channels),
     )
     print(f"mean AP at IoU 0.5 and 0.75 on the labels: {fitted.default:.3f} by default", end="")
+    if fitted.few:
+        print(f"; {fitted.objects} objects are too few to fit to: label {FEWEST} or more.")
+        return
     if not fitted.settings:
         print("; no other setting is clearly better.")
         return

@@ -42,7 +42,7 @@ FIRST = (
 
 STEPS = 200
 NUMBER = 48  # pixels
-TITLE = 146  # pixels that the longest titles need in napari's font
+TITLE = 158  # pixels that the longest titles need in napari's font
 
 _TOP_OF = {"min_area": "area", "max_area": "area", "min_border_distance": "border_distance"}
 _TOP_OF |= {"min_diameter": "diameter", "max_diameter": "diameter"}
@@ -195,6 +195,8 @@ class Limit:
         self.number.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.number.setKeyboardTracking(False)
         self.number.setFixedWidth(NUMBER)
+        # napari's style would leave the slider little room
+        self.number.setStyleSheet(f"min-width: {NUMBER - 8}px; padding: 1px 3px;")
         for widget in (self.slider, self.number):
             widget.setToolTip(self._rule["help"])
             ignore_wheel(widget)

@@ -48,6 +48,7 @@ class MeasurePanel(QWidget):
         self.table = QTableView()
         self.table.setModel(self.sorted)
         self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.table.setToolTip("Click on a row to go to its object, on a title to sort")
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.automatic.fit import fit_settings
+from napari_sam_onnx.automatic.fit import FEWEST, fit_settings
 from napari_sam_onnx.automatic.learn import LEARNED, LEAST, describe_objects, learn_judge
 from napari_sam_onnx.automatic.similar import compare_features, compare_sizes, describe_masks
 from napari_sam_onnx.cache import encode_through
@@ -313,6 +313,12 @@ class Teaching:
             figures = f"mean AP on these labels: {fitted.default:.2f} by default"
             if fitted.settings:
                 self.session.say(f"Fitted; {figures}, {fitted.score:.2f} now.", "ready")
+            elif fitted.few:
+                self.session.say(
+                    f"{fitted.objects} objects are too few to fit to: label {FEWEST} or more; "
+                    f"{figures}.",
+                    "error",
+                )
             else:
                 self.session.say(f"The default is as good as anything tried; {figures}.", "ready")
             self.fitted.emit(fitted)
