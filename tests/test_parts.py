@@ -156,3 +156,16 @@ def test_a_missing_chunk_of_zarr_counts_as_its_fill_value_and_a_damaged_one_is_s
     (path / "0.0").write_bytes(b"nonsense")
     with pytest.raises(PictureFileError, match="is damaged"):
         load_picture(path)
+
+
+def test_a_zarr_that_tifffile_does_not_know_is_as_none(tmp_path, no_room, monkeypatch):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, compression="zlib")
+
+    def refuse(store, mode):
+        store.close()
+        raise TypeError("Unsupported type for store_like: 'ZarrTiffStore'")
+
+    monkeypatch.setattr(zarr, "open", refuse)
+    with pytest.raises(PictureFileError, match=r"unpacks to 31 kB .* to read it in parts: pip"):
+        read_picture(path)

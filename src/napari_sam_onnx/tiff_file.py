@@ -133,7 +133,7 @@ def _unpack(path: Path, series: tifffile.TiffPageSeries) -> Any:
 
         store = tifffile.imread(path, aszarr=True, series=0, level=0)
         return open_parts(zarr.open(store, mode="r"), path, store.close)
-    except (ImportError, ValueError) as error:  # none, or one that tifffile does not know
+    except (ImportError, TypeError, ValueError) as error:  # none, or one unknown to tifffile
         raise PictureFileError(
             f"{path.name} unpacks to {format_bytes(series.nbytes)} "
             f"({' × '.join(map(str, series.shape))}), and {format_bytes(free)} are free {where}; "
