@@ -85,8 +85,18 @@ class Stack:
     thickness: float | None
 
 
+ONLY: list[str] = []
+"""What the names of stacks must hold to be looked at."""
+
+
 def read_volumes(data: Path | None, middle: int) -> Iterator[Stack]:
-    """Yield the volumes of a folder, the sample stack, and simulated ones."""
+    """Yield the volumes of a folder, the sample stack, and simulated ones, as far as wanted."""
+    for stack in _read_all(data, middle):
+        if all(part in stack.name for part in ONLY):
+            yield stack
+
+
+def _read_all(data: Path | None, middle: int) -> Iterator[Stack]:
     for folder in sorted(data.glob("zstack_*")) if data else ():
         size = None
         if (folder / "README.json").exists():
@@ -316,11 +326,13 @@ def main() -> None:
     parser.add_argument("--model", default="pebble")
     parser.add_argument("--middle", type=int, default=24, help="also the middle planes; 0: no")
     parser.add_argument("--parts", action="store_true", help="switch each part off")
+    parser.add_argument("--only", default="", help="part of a stack's name")
     parser.add_argument("--objects", type=int, default=12, help="that are carried, per stack")
     parser.add_argument("--planes", type=int, default=100)
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--method", choices=("planes", "volume"), default="volume")
     arguments = parser.parse_args()
+    ONLY.append(arguments.only)
     model = load_model(arguments.model)
     if arguments.what == "large":
         measure_large(model, arguments.planes, arguments.side, arguments.method)

@@ -47,7 +47,9 @@ def draw_volumes() -> None:
         columns.append(np.concatenate([top, rule, below]))
     rule = np.full((len(columns[0]), GAP, 3), 255, np.uint8)
     whole = np.concatenate([columns[0], rule, columns[1]], axis=1)
-    Image.fromarray(whole).save(IMAGES / "volumes.png", optimize=True)
+    image = Image.fromarray(whole)
+    image = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
+    image.save(IMAGES / "volumes.png", optimize=True)
 
 
 def draw_tracks() -> None:

@@ -34,7 +34,7 @@ class CarryParameters:
         step=0.05,
     )
     min_contrast: float = declare(
-        0.5,
+        0.4,
         "The object ends where its contrast has faded to this part; 0: it never fades.",
         label="Faded at",
         min=0.0,
