@@ -7,7 +7,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
@@ -44,12 +45,9 @@ def carry(
         Optional[int],  # noqa: UP045
         typer.Option(help="Stop at this plane on the way up."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The stack's axes, one letter of TZCYX per dimension, e.g. ZYX."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    model: options.ListedModel = "pebble",
+    axes: options.StackAxes = None,
+    channels: options.Channels = None,
     min_iou: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Ends where it overlaps less.")
     ] = _DEFAULT.min_iou,
@@ -72,8 +70,8 @@ def carry(
             help=f"Ends where it narrows to this part and grows again; along z {_DEFAULT.neck:g}.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    force: options.ForceFile = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Carry one object through the planes or frames of a stack.
 

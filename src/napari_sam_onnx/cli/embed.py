@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 from napari_sam_onnx.cache import embedding_key
 from napari_sam_onnx.cache.disk import DEFAULT_GB, DiskCache
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import settle_axes
 from napari_sam_onnx.image import BlankError
@@ -34,27 +35,15 @@ def embed(
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="A picture, a stack, or a folder of them.")
     ],
-    model: Annotated[
-        str,
-        typer.Option(help="A model of `models list`, or an encoder's .onnx with --decoder."),
-    ] = "pebble",
-    decoder: Annotated[
-        Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
-        typer.Option(help="The decoder's .onnx, where --model names an encoder's."),
-    ] = None,
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The picture's axes, one letter of TZCYX per dimension, e.g. ZYX."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    model: options.AnyModel = "pebble",
+    decoder: options.Decoder = None,
+    axes: options.PictureAxes = None,
+    channels: options.Channels = None,
     gb: Annotated[
         float, typer.Option(min=0.001, help="Most GB on disk; the least recently used go first.")
     ] = DEFAULT_GB,
-    provider: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda …")] = "auto",
-    threads: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Threads of the model; all cores but one where omitted."),
-    ] = None,
+    provider: options.Provider = "auto",
+    threads: options.Threads = None,
 ) -> None:
     """Encode every plane beforehand, so that clicks and runs find it encoded.
 

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from napari_sam_onnx.cli import options
 from napari_sam_onnx.evaluate import THRESHOLDS, EvaluationError, evaluate_labels
 from napari_sam_onnx.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.export.beside import write_beside
@@ -54,7 +55,7 @@ def evaluate(
             "Cell Tracking Challenge too. Folders in its format bring their divisions.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: options.ForceFiles = False,
 ) -> None:
     """Match the objects of label images to those of truths and print how well they fit.
 

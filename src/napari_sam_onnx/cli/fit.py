@@ -7,7 +7,8 @@ import numpy as np
 import typer
 
 from napari_sam_onnx.automatic.fit import FEWEST, fit_settings
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import load_picture, read_picture
 
@@ -21,12 +22,9 @@ def fit(
         Optional[Path],  # noqa: UP045
         typer.Option(help="An image that is not 0 in that part; the whole plane where omitted."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The picture's axes, one letter of CYX per dimension."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    model: options.ListedModel = "pebble",
+    axes: options.PlaneAxes = None,
+    channels: options.Channels = None,
 ) -> None:
     """Search the scale and the rating that reproduce labels best, and print them as options."""
     picture = read_picture(source)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
+from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import PURPOSES, ModelCard, ModelFile, describe_measured
@@ -150,10 +150,7 @@ def add(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Leave the files where they are; do not copy.")
     ] = False,
-    contract: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="KEY=VALUE", help=CONTRACT_HELP),
-    ] = None,
+    contract: options.Contract = None,
 ) -> None:
     """Add a model from files on this computer; the files are opened first to see if they fit."""
     from napari_sam_onnx.models.add import add_local

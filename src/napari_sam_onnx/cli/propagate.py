@@ -10,7 +10,8 @@ from typing import Annotated, NamedTuple, Optional
 import typer
 from tqdm import tqdm
 
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import settle_axes
 from napari_sam_onnx.errors import UserError
@@ -73,13 +74,10 @@ def propagate(
             min=0, help="Follow no further after so many planes without the object; 0: to the end."
         ),
     ] = 0,
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The stack's axes, one letter of TZCYX per dimension, e.g. ZYX."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    axes: options.StackAxes = None,
+    channels: options.Channels = None,
+    force: options.ForceFiles = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Follow objects through planes with a model that remembers them.
 

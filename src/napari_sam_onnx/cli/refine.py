@@ -8,7 +8,8 @@ import numpy as np
 import typer
 
 from napari_sam_onnx.automatic.refine import COLUMNS, Limits, refine_labels
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
@@ -40,13 +41,10 @@ def refine(
     min_stability: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Stability of an outline, at least.")
     ] = USUAL.stability,
-    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The picture's axes, one letter of CYX per dimension."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    model: options.ListedModel = "pebble",
+    axes: options.PlaneAxes = None,
+    channels: options.Channels = None,
+    force: options.ForceFiles = False,
 ) -> None:
     """Outline labelled objects anew where that is an improvement; numbers stay.
 

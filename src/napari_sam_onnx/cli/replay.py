@@ -9,6 +9,7 @@ import typer
 from tqdm import tqdm
 
 from napari_sam_onnx.acts import follow
+from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
@@ -34,8 +35,8 @@ def replay(
         Optional[str],  # noqa: UP045
         typer.Option(help="The picture's axes, where they are others than the recipe's."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    force: options.ForceFile = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make the labels of a picture as a recipe says: a run, and what was clicked after it."""
     made = Recipe.from_json(_read_text(recipe))

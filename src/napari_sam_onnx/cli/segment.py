@@ -10,8 +10,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, split_limits
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
-from napari_sam_onnx.cli.contract_option import HELP as CONTRACT_HELP
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.cli.jobs import explain_names, plan_jobs, refuse_existing_outputs
 from napari_sam_onnx.cli.ledger import Ledger
@@ -46,23 +46,11 @@ def segment(
             "most 65535 labels. For a folder: a folder.",
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(help="A model of `models list`, or an encoder's .onnx with --decoder."),
-    ] = "pebble",
-    decoder: Annotated[
-        Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
-        typer.Option(help="The decoder's .onnx, where --model names an encoder's."),
-    ] = None,
-    contract: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="KEY=VALUE", help=CONTRACT_HELP),
-    ] = None,
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The picture's axes, one letter of TZCYX per dimension, e.g. ZYX."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    model: options.AnyModel = "pebble",
+    decoder: options.Decoder = None,
+    contract: options.Contract = None,
+    axes: options.PictureAxes = None,
+    channels: options.Channels = None,
     view: Annotated[
         Optional[ViewName],  # noqa: UP045
         typer.Option(help="Another way to see the picture: inverted, or one stain of a slide."),
@@ -127,7 +115,7 @@ def segment(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: options.ForceFiles = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -136,12 +124,9 @@ def segment(
             "settings are the same.",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    provider: Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda …")] = "auto",
-    threads: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Threads of the model; all cores but one where omitted."),
-    ] = None,
+    quiet: options.Quiet = False,
+    provider: options.Provider = "auto",
+    threads: options.Threads = None,
     **settings: Any,
 ) -> None:
     """Find the objects in a picture, a stack or a folder and save them as a label image."""

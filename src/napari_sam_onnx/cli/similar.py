@@ -8,7 +8,8 @@ import typer
 
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.automatic.similar import find_similar
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
@@ -41,13 +42,10 @@ def similar(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Another picture to search, of the same channels and pixel size."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
-    axes: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="The picture's axes, one letter of CYX per dimension."),
-    ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    model: options.ListedModel = "pebble",
+    axes: options.PlaneAxes = None,
+    channels: options.Channels = None,
+    force: options.ForceFiles = False,
 ) -> None:
     """Find the objects that look like examples; the most similar has the label 1."""
     check_label_path(out, "YX")

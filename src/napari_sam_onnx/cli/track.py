@@ -8,7 +8,8 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from napari_sam_onnx.cli.channels import SYNTAX, parse_channels
+from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import SegmentOptions, label_stack, settle_axes
 from napari_sam_onnx.export.beside import refuse_existing, write_beside
@@ -43,12 +44,12 @@ def track(
         Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
         typer.Option(help="Labels of the series that are there already; else they are made."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A model of `models list`.")] = "pebble",
+    model: options.ListedModel = "pebble",
     axes: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="The series' axes, one letter of TZCYX per dimension, e.g. TYX."),
     ] = None,
-    channels: Annotated[Optional[str], typer.Option(help=SYNTAX)] = None,  # noqa: UP045
+    channels: options.Channels = None,
     z_spacing: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
@@ -98,8 +99,8 @@ def track(
     divide: Annotated[
         bool, typer.Option("--divide/--no-divide", help="Whether objects may divide.")
     ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    force: options.ForceFiles = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Follow the objects of a time series and save labels whose numbers are tracks."""
     check_library()

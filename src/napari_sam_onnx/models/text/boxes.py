@@ -1,4 +1,4 @@
-"""Which boxes of a detector become prompts."""
+"""What detectors share: their boxes, what is refused, and which boxes become prompts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.embedding import Proposals
+from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.nms import suppress_overlapping
 
 if TYPE_CHECKING:
@@ -16,6 +17,26 @@ NMS_IOU = 0.9
 MOST_BOXES = 320
 """Which boxes become prompts: MobileSAMv2's values (Zhang et al. 2023, section 3.2). Boxes of
 different classes suppress each other, for they may be one object."""
+
+
+def to_corners(middles: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Turn ``(4, N)`` centres and sides (x, y, width, height) into (N, 4) x0, y0, x1, y1."""
+    cx, cy, w, h = middles
+    return np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
+
+
+def check_numbers(name: str, finite: bool) -> None:
+    """Refuse what a detector answers where it is not finite.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not finite:
+        raise ModelError(
+            f"{name} answers with values that are no numbers; take the full precision file or "
+            "provider='cpu'."
+        )
 
 
 def keep_boxes(

@@ -16,7 +16,7 @@ import numpy as np
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.contracts import IMAGENET_MEAN, IMAGENET_STD, EncoderContract
 from napari_sam_onnx.models.onnx.preprocess import prepare_plane
-from napari_sam_onnx.models.text.boxes import keep_boxes
+from napari_sam_onnx.models.text.boxes import check_numbers, keep_boxes, to_corners
 from napari_sam_onnx.models.text.sam3_masks import to_probability
 from napari_sam_onnx.models.text.tokens import BERT, TextTokenizer, find_tokenizer
 from napari_sam_onnx.prompts import PromptError
@@ -167,14 +167,11 @@ class GroundingDino:
             [self._logits, self._boxes],
         )
         logits = np.asarray(outputs[self._logits], np.float32)[0]
-        cx, cy, w, h = np.asarray(outputs[self._boxes], np.float64)[0].T
-        if np.isnan(logits).any() or not np.isfinite([cx, cy, w, h]).all():
-            raise ModelError(
-                f"{self.name} answers with values that are no numbers; take the full precision "
-                "file or provider='cpu'."
-            )
-        corners = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
-        return corners, to_probability(logits.max(axis=1))  # logits of padding are minus infinity
+        boxes = np.asarray(outputs[self._boxes], np.float64)[0].T
+        finite = np.isfinite(boxes).all() and not np.isnan(logits).any()
+        check_numbers(self.name, bool(finite))
+        # logits of padding are minus infinity
+        return to_corners(boxes), to_probability(logits.max(axis=1))
 
 
 def _input_size(graph: Path, picture: TensorSpec) -> tuple[int, int]:

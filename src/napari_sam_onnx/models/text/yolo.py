@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.preprocess import check_plane, resize_bilinear
-from napari_sam_onnx.models.text.boxes import keep_boxes
+from napari_sam_onnx.models.text.boxes import check_numbers, keep_boxes, to_corners
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
@@ -138,14 +138,8 @@ class YoloDetector:
         if _is_finished(rows.shape):
             corners, scores = rows[:, :4], rows[:, 4]
         else:
-            cx, cy, w, h = rows[:4]
-            corners = np.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], axis=1)
-            scores = rows[4:].max(axis=0)
-        if not np.isfinite(rows).all():
-            raise ModelError(
-                f"{self.name} answers with values that are no numbers; take the full precision "
-                "file or provider='cpu'."
-            )
+            corners, scores = to_corners(rows[:4]), rows[4:].max(axis=0)
+        check_numbers(self.name, bool(np.isfinite(rows).all()))
         if scores.size and (scores.min() < -0.01 or scores.max() > 1.01):
             raise ModelError(
                 f"{self.name} answers with scores from {scores.min():g} to {scores.max():g}, not "
