@@ -200,9 +200,9 @@ def test_same_plane_and_same_text_are_encoded_once(model_of, picture):
     def count(session, key):
         run = session.run
 
-        def spy(*args):
+        def spy(*args, **options):
             runs[key] += 1
-            return run(*args)
+            return run(*args, **options)
 
         session.run = spy
 
