@@ -147,6 +147,17 @@ def test_memory_of_a_run_is_not_kept_where_it_is_not_wanted(tmp_path):
     assert held[1] < held[0] - 100 * 2**20  # an answer that is gone leaves nothing behind
 
 
+def test_the_system_gets_memory_back_where_it_is_asked_for_alone(path, monkeypatch):
+    given = []
+    monkeypatch.setattr(runtime, "give_back_memory", lambda: given.append(True))
+    session = Session(path, threads=1)
+    feeds = {spec.name: np.ones([side or 1 for side in spec.shape]) for spec in session.inputs}
+    session.run(feeds)
+    assert not given
+    session.run(feeds, release=True)
+    assert given == [True]
+
+
 def test_a_closed_session_says_so_and_frees_its_memory(path):
     session = Session(path, threads=1)
     inner = weakref.ref(session._session)

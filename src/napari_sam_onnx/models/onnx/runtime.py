@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.errors import Notice
-from napari_sam_onnx.memory import format_bytes
+from napari_sam_onnx.memory import format_bytes, give_back_memory
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.interruptible import (
     TookTooLongError,
@@ -362,6 +362,8 @@ class Session:
                 )
             finally:
                 self._runs.discard(options)
+                if release and self.provider == "cpu":
+                    give_back_memory()
 
     def _open(self, provider: str) -> ort.InferenceSession:
         options = ort.SessionOptions()
