@@ -325,3 +325,12 @@ def test_ome_zarr_is_segmented_and_a_folder_with_it_goes_on(run, component_model
     np.testing.assert_array_equal(
         tifffile.imread(out / "discs_labels.tif") > 0, tifffile.imread(tmp_path / "one.tif") > 0
     )
+
+
+def test_settings_have_types_and_not_their_names():
+    """Typer 0.26 refuses the name of a type where a module leaves annotations unevaluated."""
+    from napari_sam_onnx.cli.app import app
+
+    (command,) = [c.callback for c in app.registered_commands if c.callback.__name__ == "segment"]
+    told = {name: str(kind) for name, kind in command.__annotations__.items()}
+    assert "min_iou" in told and not [name for name in told if "ForwardRef" in told[name]]

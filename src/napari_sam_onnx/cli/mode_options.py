@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -69,8 +70,10 @@ def _option(name: str, users: dict[str, Field[Any]]) -> Any:
     unit = f"in {first.metadata['unit']}; " if first.metadata["unit"] else ""
     choices = " | ".join(first.metadata["choices"])
     note = f"({', '.join(users)}: {choices + '; ' if choices else ''}{unit}{default})"
+    # a module whose annotations are not evaluated names its types, which older Typer cannot read
+    kind = getattr(builtins, first.type) if isinstance(first.type, str) else first.type
     return Annotated[
-        Optional[first.type],  # noqa: UP045 - the type is a value here
+        Optional[kind],  # noqa: UP045 - the type is a value here
         typer.Option(f"--{name.replace('_', '-')}", help=f"{first.metadata['help']} {note}"),
     ]
 
