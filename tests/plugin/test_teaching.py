@@ -61,6 +61,7 @@ def start(drive: Callable[..., Driver]) -> tuple[Driver, Any]:
     QTest.mouseClick(d.dock.automatic_panel.run, LEFT)
     d.until(lambda: not d.dock.automatic.work.busy)
     assert len(d.ids) == 8
+    d.dock.automatic_panel.filters.header.setChecked(True)
     section = next(s for s in d.dock.sections if s.body is d.dock.teach_panel)
     section.header.setChecked(True)
     return d, d.dock.teach_panel
@@ -145,7 +146,7 @@ def test_settings_are_fitted_in_a_region_and_saved(
     np.testing.assert_array_equal(labels, d.labels)
     assert inside[:50].all() and not inside[60:].any()
     assert "Saved the preset" in d.said
-    assert d.dock.automatic_panel.settings.fields["diameter"].value == 18
+    assert d.dock.automatic_panel.form.fields["diameter"].value == 18
     assert find_preset("discs").settings == {"diameter": 18.0, "min_rating": 0.4}
 
 

@@ -60,7 +60,6 @@ class AutomaticPanel(QWidget):
         self.session, self.automatic, self.stacks = session, automatic, stacks
         self.filtering = filtering
         self._limits: dict[str, Any] = {}  # of the preset that is chosen
-        self._filtered = False
         self.judge: Callable[[], Judge | None] = lambda: None
         self.mode = narrow_combo()
         self.mode.setToolTip("How objects are looked for")
@@ -78,7 +77,15 @@ class AutomaticPanel(QWidget):
         )
         self.run, self.cancel, self.progress = self.row.run, self.row.cancel, self.row.line
         self.settings = SettingsForm()
-        self._places = Section("Where", self.where, folded=True)
+        # what is seldom changed lies below the button, so that it stays on a small screen
+        self.size = SettingsForm()
+        more = QWidget()
+        chosen = narrow_form(more)
+        chosen.setContentsMargins(0, 0, 0, 0)
+        chosen.addRow("Preset", self.presets)
+        chosen.addRow(self.size)
+        chosen.addRow(self.where)
+        self._places = Section("Size, place and presets", more, folded=True)
         self.filters = Section("Filter what was found", self.filter, folded=True)
 
         for name in (None, *modes()):
@@ -86,7 +93,6 @@ class AutomaticPanel(QWidget):
         head = QWidget()
         self._form = narrow_form(head)
         self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.addRow("Preset", self.presets)
         self._form.addRow("Planes", self.scope)
         self._form.addRow("Mode", self.mode)
         layout = QVBoxLayout(self)
@@ -95,8 +101,8 @@ class AutomaticPanel(QWidget):
         layout.addWidget(head)
         layout.addWidget(self.settings)
         layout.addWidget(self.stack)
-        layout.addWidget(self._places)
         layout.addWidget(self.row)
+        layout.addWidget(self._places)
         layout.addWidget(self.filters)
 
         self.mode.activated.connect(self._build_settings)
@@ -132,7 +138,6 @@ class AutomaticPanel(QWidget):
         # some models see a volume as it is, and tracks may be those of labels that there are
         finds = not whole or self.stack.takes_mode
         self._form.setRowVisible(self.mode, finds)
-        self._form.setRowVisible(self.presets, finds)
         self.settings.setVisible(finds)
         planes = not whole or self.stack.chosen == "planes"
         self._places.setVisible(planes)
@@ -164,9 +169,10 @@ class AutomaticPanel(QWidget):
 
     def _read_settings(self) -> tuple[str | None, dict[str, Any]]:
         """Return the mode and its settings as the form has them, lengths in pixels."""
-        mode, values = self.mode.currentData(), self.settings.values
+        mode = self.mode.currentData()
+        values, side = self.form.values, self.form.side
         if "diameter" in values:
-            values["diameter"] = round(values["diameter"] / (self.settings.side or 1.0), 3)
+            values["diameter"] = round(values["diameter"] / (side or 1.0), 3)
         if mode is None and not values["diameter"]:
             values = {}  # nothing is asked for
         return mode, values
@@ -174,10 +180,14 @@ class AutomaticPanel(QWidget):
     def _build_settings(self, *_: Any) -> None:
         """Make the form of the chosen mode from its declaration."""
         mode, side = self.mode.currentData(), self._find_side()
-        if mode is None:
-            self.settings.show_kind(ObjectsParameters, only=("diameter",), side=side)
-        else:
-            self.settings.show_kind(MODES[mode], side=side)
+        self.settings.show_kind(None if mode is None else MODES[mode], side=side)
+        alone = None if mode is not None else ObjectsParameters
+        self.size.show_kind(alone, only=("diameter",), side=side)
+
+    @property
+    def form(self) -> SettingsForm:
+        """The settings of the mode that is chosen."""
+        return self.size if self.mode.currentData() is None else self.settings
 
     def _find_side(self) -> float | None:
         """Return the side of a pixel in micrometres, where it is known."""
@@ -186,12 +196,12 @@ class AutomaticPanel(QWidget):
 
     def _show_units(self) -> None:
         """Show lengths in the units of the picture that there is now."""
-        if self.session.plane is not None and self._find_side() != self.settings.side:
-            kept = self.settings.values
+        if self.session.plane is not None and self._find_side() != self.form.side:
+            kept = self.form.values
             self._build_settings()
             for name, value in kept.items():
                 if name != "diameter":
-                    self.settings.fields[name].value = value
+                    self.form.fields[name].value = value
 
     def take_fitted(self, fitted: Fitted) -> None:
         """Set the form as was fitted to labels, and offer to save it."""
@@ -201,11 +211,8 @@ class AutomaticPanel(QWidget):
         self.presets.offer(None, dict(fitted.settings))
 
     def _show_filters(self, *_: Any) -> None:
-        """Unfold the filter with the first result, so that it is found."""
+        """Show what a run has found."""
         self.filtering.changed.emit()
-        if not self._filtered:
-            self._filtered = True
-            self.filters.header.setChecked(True)
 
     def _collect(self) -> tuple[str | None, dict[str, Any]]:
         """Return what a preset keeps: the form, and the limits that the filter has now."""
@@ -229,9 +236,9 @@ class AutomaticPanel(QWidget):
         self.mode.setCurrentIndex(max(0, self.mode.findData(preset.mode)))
         self._build_settings()
         for name, value in preset.settings.items():
-            if name in self.settings.fields:
-                side = self.settings.side if name == "diameter" else None
-                self.settings.fields[name].value = value if side is None else value * side
+            if name in self.form.fields:
+                side = self.form.side if name == "diameter" else None
+                self.form.fields[name].value = value if side is None else value * side
             else:
                 self._limits[name] = value
         known = {f.name for f in form_fields(Selection)}

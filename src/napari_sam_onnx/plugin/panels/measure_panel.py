@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
@@ -53,6 +54,8 @@ class MeasurePanel(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
+        for corner in self.table.findChildren(QAbstractButton):
+            corner.setToolTip("Select all rows")
         line = self.fontMetrics().lineSpacing() + 6
         self.table.verticalHeader().setDefaultSectionSize(line)
         self.table.setFixedHeight((ROWS + 2) * line)

@@ -64,8 +64,14 @@ class RunRow(QWidget):
             What the line says while nothing goes on.
         """
         work, busy = self._work, self._work.busy
-        self.run.setEnabled(able and not busy)
-        self.cancel.setEnabled(busy and not work.stopped)
+        able, stoppable = able and not busy, busy and not work.stopped
+        if self.run.hasFocus() or self.cancel.hasFocus():
+            # else it goes to what comes next, and the dock scrolls there
+            button = self.run if able else self.cancel
+            button.setEnabled(able or stoppable)
+            button.setFocus()
+        self.run.setEnabled(able)
+        self.cancel.setEnabled(stoppable)
         self.bar.setVisible(busy)
         self.bar.setRange(0, 0 if busy and work.fraction is None else _STEPS)
         self.bar.setValue(round(_STEPS * (work.fraction or 0)))

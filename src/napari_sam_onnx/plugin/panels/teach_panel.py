@@ -51,7 +51,7 @@ class TeachPanel(QWidget):
         self.fit = QPushButton("Fit settings to these labels")
         self.fit.setToolTip(
             "Search scale and rating that reproduce the labels of this plane, in which all objects "
-            "are labelled: of the plane, or of what is chosen as Where ▸ Inside"
+            "are labelled: of the plane, or of what is chosen under Inside"
         )
         self.line = WorkLine(teaching.work)
         grid = QGridLayout(self)
