@@ -65,7 +65,7 @@ class RunRow(QWidget):
         """
         work, busy = self._work, self._work.busy
         able, stoppable = able and not busy, busy and not work.stopped
-        if self.run.hasFocus() or self.cancel.hasFocus():
+        if self.window().focusWidget() in (self.run, self.cancel):
             # else it goes to what comes next, and the dock scrolls there
             button = self.run if able else self.cancel
             button.setEnabled(able or stoppable)
