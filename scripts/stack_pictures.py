@@ -107,10 +107,12 @@ def draw_dock() -> None:
         wait(lambda: not dock.automatic.work.busy)
         return viewer, dock
 
-    def save(viewer: Any, name: str) -> None:
+    def save(viewer: Any, dock: Any, name: str, canvas_only: bool) -> None:
         wait(lambda: False, 1)
-        shot = viewer.screenshot(canvas_only=False, flash=False)
+        shot = viewer.screenshot(canvas_only=canvas_only, flash=False)
         Image.fromarray(shot[..., :3]).save(IMAGES / name, optimize=True)
+        dock.shut()  # in order, so that the next one finds no work of a crash
+        viewer.close()
 
     viewer, dock = begin(open_series()[0])
     for section in dock.sections:
@@ -118,15 +120,12 @@ def draw_dock() -> None:
     dock.edits.find_doubtful()
     wait(lambda: not dock.edits.lane.busy)
     dock.reviewer.next()
-    save(viewer, "stack-tracks.png")
-    viewer.close()
+    save(viewer, dock, "stack-tracks.png", canvas_only=False)
     viewer, dock = begin(open_stack()[0])
     viewer.layers[0].visible = False
     viewer.dims.ndisplay = 3
     viewer.scene.camera.angles = (10, -30, 50)
-    dock.scroll.ensureWidgetVisible(dock.automatic_panel.run)
-    save(viewer, "stack-volume.png")
-    viewer.close()
+    save(viewer, dock, "stack-volume.png", canvas_only=True)
 
 
 if __name__ == "__main__":
