@@ -6,6 +6,7 @@ import ctypes
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psutil
@@ -39,14 +40,24 @@ def free_memory() -> int:
     return free
 
 
-def give_back_memory() -> None:
+_last_given = [float("-inf")]
+
+
+def give_back_memory(at_most_every: float = 0.0) -> None:
     """Give memory that nothing uses back to the system where the allocator would keep it.
 
-    That is glibc's on Linux: what large arrays leave between small ones stays with the process
-    otherwise, some 300 MB after a plane of 4096². Takes milliseconds.
+    That is glibc's on Linux: what large arrays leave between small ones, in an arena for each
+    thread, stays with the process otherwise, some 300 MB after a plane of 4096². Takes
+    milliseconds, and what is given back costs as much to be taken again.
+
+    Parameters
+    ----------
+    at_most_every : float
+        Seconds after the last time before which nothing is done.
     """
-    trim = _find_trim()
-    if trim is not None:
+    trim, now = _find_trim(), monotonic()
+    if trim is not None and now - _last_given[0] >= at_most_every:
+        _last_given[0] = now
         trim(0)
 
 

@@ -62,6 +62,9 @@ _DTYPES: Mapping[str, str] = {
 SPARE = 2**28
 """Bytes of memory that a run must leave free; it is stopped where it does not."""
 
+_BREATH = 1.0
+"""Seconds between two times that memory is given back while an encoder runs again and again."""
+
 _ORT_ERRORS = (Exception,)  # onnxruntime's own errors share no narrower base
 
 
@@ -362,7 +365,9 @@ class Session:
                 )
             finally:
                 self._runs.discard(options)
-                if release and self.provider == "cpu":
+                if not self.keep_memory:
+                    give_back_memory(at_most_every=_BREATH)
+                elif release and self.provider == "cpu":
                     give_back_memory()
 
     def _open(self, provider: str) -> ort.InferenceSession:
