@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.similar import describe_masks
@@ -80,7 +81,7 @@ class Judge:
                 f"{features.shape[1]}; it was learned with {self.model}."
             )
         scores = ((features - self.mean) / self.spread) @ self.weights + self.bias
-        return np.asarray(1 / (1 + np.exp(-np.clip(scores, -50, 50))), np.float64)
+        return np.asarray(expit(scores), np.float64)
 
     def note(self, found: MaskSet, embedding: Embedding, rgb: NDArray[np.uint8]) -> None:
         """Rate the masks of a run; they can then be chosen by the feature `LEARNED`."""

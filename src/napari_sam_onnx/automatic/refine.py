@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import expit
 
 from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.generate import load
@@ -327,7 +328,7 @@ def _expect(mask: Mask, low_res: LowResMask) -> float:
     Sum of the probabilities inside, over the outline's area and those outside.
     """
     (top, left), logits = upscale_region(low_res, mask.shape, LEAST_LOGIT)
-    likely = 1 / (1 + np.exp(-logits))
+    likely = expit(logits)
     y0, x0 = max(mask.bbox[0], top), max(mask.bbox[1], left)
     y1 = min(mask.bbox[2], top + logits.shape[0])
     x1 = min(mask.bbox[3], left + logits.shape[1])
