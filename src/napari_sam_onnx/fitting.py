@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam_onnx.masks import Mask, crop_to_object
 from napari_sam_onnx.rules import Rules, tidy
@@ -110,6 +109,8 @@ def _fit(
     left = int(np.count_nonzero(free))
     if left == area:
         return Fitted(mask, takes=takes, overlaps=overlaps)
+    from scipy import ndimage  # here, so that listing models starts at once
+
     pieces, count = ndimage.label(free, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     largest = int(sizes.max(initial=0))
@@ -141,6 +142,8 @@ def _nearer(
         return np.zeros(mask.crop.shape, bool)
     shared = np.zeros(around.shape, bool)
     shared[inside] = others
+    from scipy import ndimage  # here, so that listing models starts at once
+
     to_mask = ndimage.distance_transform_edt(~alone)[inside]
     nearer = np.zeros(mask.crop.shape, bool)
     for label in np.unique(around[shared]):

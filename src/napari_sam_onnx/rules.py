@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam_onnx.automatic.clean import clean_small_regions
-from napari_sam_onnx.edits import keep_largest, smooth
 
 if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
@@ -56,6 +55,8 @@ def tidy(mask: Mask, rules: Rules) -> Mask:
     """Return what rules leave of a mask; never nothing."""
     if not mask:
         return mask
+    from napari_sam_onnx.edits import keep_largest, smooth  # brings scipy: listing starts without
+
     if rules.largest:
         mask = keep_largest(mask)
     if rules.least:
