@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.similar import describe_masks
@@ -81,6 +80,8 @@ class Judge:
                 f"{features.shape[1]}; it was learned with {self.model}."
             )
         scores = ((features - self.mean) / self.spread) @ self.weights + self.bias
+        from scipy.special import expit  # here, so that listing models starts at once
+
         return np.asarray(expit(scores), np.float64)
 
     def note(self, found: MaskSet, embedding: Embedding, rgb: NDArray[np.uint8]) -> None:
