@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.generate import load
