@@ -327,6 +327,8 @@ def _expect(mask: Mask, low_res: LowResMask) -> float:
     Sum of the probabilities inside, over the outline's area and those outside.
     """
     (top, left), logits = upscale_region(low_res, mask.shape, LEAST_LOGIT)
+    from scipy.special import expit  # here, so that listing models starts at once
+
     likely = expit(logits)
     y0, x0 = max(mask.bbox[0], top), max(mask.bbox[1], left)
     y1 = min(mask.bbox[2], top + logits.shape[0])
