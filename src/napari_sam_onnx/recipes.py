@@ -13,7 +13,6 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.acts import Act, read_channel
 from napari_sam_onnx.automatic.learn import Judge
 from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, split_limits
 from napari_sam_onnx.errors import UserError
@@ -23,6 +22,7 @@ from napari_sam_onnx.stacks import iterate_stack
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from napari_sam_onnx.acts import Act
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
@@ -109,6 +109,8 @@ class Recipe:
         ParameterError
             If a setting does not exist or is out of range.
         """
+        from napari_sam_onnx.acts import Act, read_channel  # the command line starts without scipy
+
         if not isinstance(values, dict) or "format" not in values:
             raise RecipeError("This is no recipe: it does not say its format.")
         if values["format"] != FORMAT:

@@ -8,7 +8,6 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
-from napari_sam_onnx.acts import follow
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
@@ -39,6 +38,8 @@ def replay(
     quiet: options.Quiet = False,
 ) -> None:
     """Make the labels of a picture as a recipe says: a run, and what was clicked after it."""
+    from napari_sam_onnx.acts import follow  # the command line starts without scipy
+
     made = Recipe.from_json(_read_text(recipe))
     picture = read_picture(source)
     named = axes or picture.axes

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EMBEDDED_ID = "pebble"
+"""The embedded model that one starts with."""
+
+EMBEDDED_IDS = frozenset({EMBEDDED_ID, "pebble-shapes"})
 
 _MOST_BYTES = 4 << 20
 
@@ -185,7 +188,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         overrides=overrides or {},
         made_for=made_for,
         measured=_read_measured(table),
-        origin="embedded" if origin == "catalogue" and model_id == EMBEDDED_ID else origin,
+        origin="embedded" if origin == "catalogue" and model_id in EMBEDDED_IDS else origin,
         card_file=table.path,
     )
     table.finish()

@@ -25,6 +25,10 @@ _TEXTS = {
     "cells": "trained on cells",
     "time": "that follow an object through planes and time",
 }
+_LEADS = {
+    "tissue": "If pebble misses objects here: ",
+    "cells": "For rods and branched cells try pebble-shapes; ",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def find_hint(
         if fitting and kind not in told and not any(entry.here for entry in fitting):
             number = len(fitting)
             what = f"{number} models" if number > 1 else "a model"
-            lead = "" if kind == "time" else "If pebble misses objects here: "
+            lead = _LEADS.get(kind, "")
             text = f"{lead}{what} {_TEXTS[kind]} can be got."
             return Hint(kind, text[0].upper() + text[1:])
     return None
