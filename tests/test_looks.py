@@ -118,6 +118,16 @@ def test_a_large_object_keeps_its_answer_unless_the_smaller_look_is_about_as_sur
     assert mask.score == pytest.approx(reached if taken else 0.9)
 
 
+def test_a_doubtful_small_object_keeps_its_answer_though_a_smaller_look_is_sure():
+    model = Nearsighted()
+    model.reach = 30
+    segmenter = Segmenter(model)
+    segmenter.set_image(PICTURE)
+    mask = segmenter.segment(points=[SMALL])
+    assert mask.score == pytest.approx(0.1) and 800 in model.looked
+    assert overlap(mask, draw_discs(SHAPE, [SMALL], 20) > 0) == 1
+
+
 def test_where_no_look_is_sure_the_first_answer_stays():
     model = Nearsighted()
     model.reach = 5

@@ -3,7 +3,8 @@
     python smaller.py --data DATA --simulated OTHER
 
 Runs the package, not the reference: `napari_sam_onnx.looks`. *none*: the first answer; *doubtful*:
-smaller looks for answers that are not sure; *large*: half the size for large objects too.
+smaller looks for answers that are not sure; *large*: half the size for large objects too; *any
+size*: what a smaller look is sure of counts however small it is.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.segmenter import Segmenter
 
 RULES = {
-    "none": (np.inf, 0.0),
-    "doubtful": (np.inf, looks.SURE),
-    "large": (looks.LARGE, looks.SURE),
+    "none": (np.inf, 0.0, 0.0),
+    "doubtful": (np.inf, looks.SURE, looks.TOO_LARGE),
+    "any size": (looks.LARGE, looks.SURE, 0.0),
+    "large": (looks.LARGE, looks.SURE, looks.TOO_LARGE),
 }
 
 
@@ -56,7 +58,7 @@ def main() -> None:
         segmenter.set_image(picture.image)
         for way, prompts in asked.items():
             row = scores.setdefault((way, picture.kind), {name: [] for name in RULES})
-            for name, (looks.LARGE, looks.SURE) in RULES.items():
+            for name, (looks.LARGE, looks.SURE, looks.TOO_LARGE) in RULES.items():
                 answers = segmenter.answer(prompts)
                 row[name] += [iou(np.asarray(a), t) for a, t in zip(answers, truths, strict=True)]
     print(f"| | kind | objects | {' | '.join(RULES)} |\n|-|-|-|{'-|' * len(RULES)}")

@@ -35,6 +35,10 @@ LARGE = 160.0
 NEARLY = 0.05
 """So much less sure may the smaller look at a large object be."""
 
+TOO_LARGE = 128.0
+"""Longest side, in pixels of the encoder's input, from which on a doubtful answer may have been one
+because the object is too large; what a smaller look finds below that is a clump of small ones."""
+
 SMALLEST_LOOK = 192
 """Longest side in pixels below which a plane shows nothing more."""
 
@@ -80,8 +84,9 @@ def look_smaller(
     Returns
     -------
     list of Mask
-        A sure answer of the largest look that has one, instead of a doubtful one; for a large
-        object that of the next smaller look, if it is about as sure; others as they are.
+        Instead of a doubtful answer the sure one of the largest look that has one, if it is of a
+        large object; for a large object that of the next smaller look, if it is about as sure;
+        others as they are.
     """
     found = list(masks)
     seen_at = max(embedding.input_shape) / max(embedding.plane_shape)
@@ -97,7 +102,8 @@ def look_smaller(
         for row, i in enumerate(open_ones):
             mask = best_mask(answer, row, seen.plane_shape)
             least = found[i].score - NEARLY if i in large else SURE
-            if mask and mask.score >= least:
+            seen_side = _longest_side(mask, prompts[i]) * seen_at
+            if mask and mask.score >= least and (i in large or seen_side > TOO_LARGE):
                 found[i] = mask
         large = set()
         open_ones = [i for i in open_ones if not found[i].score >= SURE]
