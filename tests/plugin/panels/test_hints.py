@@ -53,7 +53,7 @@ def test_only_what_is_not_here_and_was_not_said_is_said(bench: Bench) -> None:
     picture = bench.session.picture
     hint = find_hint(picture, list_entries(), ())
     assert hint is not None and hint.purpose == "cells"
-    assert "trained on cells can be got" in hint.text
+    assert hint.text == "3 models trained on cells"
     later = find_hint(picture, list_entries(), ("cells",))
     assert later is not None and later.purpose == "time"
     here = find_hint(picture, list_entries("microsam-vit-t-lm"), ())

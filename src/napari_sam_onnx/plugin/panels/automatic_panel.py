@@ -97,7 +97,7 @@ class AutomaticPanel(QWidget):
         self._form.addRow("Mode", self.mode)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
-        layout.setSpacing(4)
+        layout.setSpacing(2)
         layout.addWidget(head)
         layout.addWidget(self.settings)
         layout.addWidget(self.stack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_sam_onnx.models.store.card_toml import EMBEDDED_ID
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
@@ -47,7 +47,7 @@ class ModelPanel(QWidget):
         beside.setSpacing(4)
         beside.addWidget(self.model, 1)
         beside.addWidget(self.manage)
-        form = narrow_form(self)
+        form = self._form = narrow_form(self)
         form.addRow("Model", row)
         form.addRow("Runs on", self.runs_on)
         form.addRow(self._make_hint())
@@ -66,9 +66,7 @@ class ModelPanel(QWidget):
         self.hint: Hint | None = None
         self._quiet_on: Any = None
         self.hint_row = QWidget()
-        self.hint_text = QLabel()
-        self.hint_text.setWordWrap(True)
-        self.hint_text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.hint_text = one_line(Qt.TextElideMode.ElideRight)
         self.hint_show = QPushButton("Show …")
         self.hint_show.setToolTip("List these models in the manager; nothing is downloaded")
         self.hint_away = QPushButton("×")
@@ -92,8 +90,15 @@ class ModelPanel(QWidget):
         if picture is not None and picture.main is self._quiet_on:
             picture = None
         self.hint = find_hint(picture, self.shelf.entries, self.shelf.told)
-        self.hint_text.setText("" if self.hint is None else self.hint.text)
+        if self.hint is not None:
+            set_line(
+                self.hint_text,
+                self.hint.text,
+                f"{self.hint.text} can be got for pictures like this one. For rods, axons and "
+                "branched cells choose pebble-shapes, which is here already.",
+            )
         self.hint_row.setVisible(self.hint is not None)
+        self._form.setRowVisible(self.runs_on, self.hint is None)  # one of both, for low screens
 
     def _follow_hint(self, *_: Any) -> None:
         hint = self.hint

@@ -23,11 +23,7 @@ BRIGHT = 0.45
 _TEXTS = {
     "tissue": "made for stained tissue",
     "cells": "trained on cells",
-    "time": "that follow an object through planes and time",
-}
-_LEADS = {
-    "tissue": "If pebble misses objects here: ",
-    "cells": "For rods and branched cells try pebble-shapes; ",
+    "time": "that follow through time",
 }
 
 
@@ -84,8 +80,7 @@ def find_hint(
         if fitting and kind not in told and not any(entry.here for entry in fitting):
             number = len(fitting)
             what = f"{number} models" if number > 1 else "a model"
-            lead = _LEADS.get(kind, "")
-            text = f"{lead}{what} {_TEXTS[kind]} can be got."
+            text = f"{what} {_TEXTS[kind]}"
             return Hint(kind, text[0].upper() + text[1:])
     return None
 
