@@ -77,10 +77,10 @@ def test_a_model_of_one_size_is_given_a_part_that_fills_it():
 def test_automatic_masks_look_at_the_scale_of_the_diameter():
     model = Free()
     assert automask(PICTURE, model, "objects", diameter=25).max() == 3
-    assert model.looks == [((200, 200), None), ((200, 200), 2.0)]
+    assert model.looks[:2] == [((200, 200), None), ((200, 200), 2.0)]  # then larger objects
     parts = Free()
     assert automask(PICTURE, parts, "objects", diameter=12.5).max() == 3
-    assert set(parts.looks[1:]) == {((100, 100), 4.0)}
+    assert {look for look in parts.looks[1:] if look[0] == (100, 100)} == {((100, 100), 4.0)}
     fixed = Fixed()
     assert automask(PICTURE, fixed, "grid", diameter=40, points_per_side=30).max() == 3
     assert fixed.looks[0] == (200, 200) and set(fixed.looks[1:]) == {(80, 80)}
@@ -90,7 +90,7 @@ def test_automatic_masks_look_at_the_scale_of_the_diameter():
 def test_every_mode_takes_a_diameter(mode):
     model = Free()
     assert automask(PICTURE, model, mode, diameter=25).max() == 3
-    assert model.looks[-1][1] == 2.0
+    assert 2.0 in {scale for _, scale in model.looks}  # one more, smaller, is for large objects
 
 
 def test_clicks_are_answered_at_the_scale_of_the_diameter():

@@ -32,7 +32,7 @@ def ids(plane):
 
 def test_labels_are_unique_over_the_stack():
     stack = moving()
-    labels = automask_stack(stack, ComponentModel(), "ZYX")
+    labels = automask_stack(stack, ComponentModel(), "ZYX", method="planes")
     assert labels.dtype == np.uint32 and labels.shape == stack.shape
     np.testing.assert_array_equal(labels > 0, stack > 0)
     assert [ids(plane) for plane in labels] == [[1, 2], [3, 4], [5], [6, 7]]
@@ -60,7 +60,7 @@ def test_what_moves_too_far_is_another_object():
 def test_links_run_along_one_axis_and_start_anew_along_the_others(link, expected):
     plane = draw_discs((HEIGHT, WIDTH), [(12, 20), (15, 60)], 7)
     stack = np.broadcast_to(plane, (3, 2, HEIGHT, WIDTH))
-    labels = automask_stack(stack, ComponentModel(), "TZYX", link=link)
+    labels = automask_stack(stack, ComponentModel(), "TZYX", link=link, method="planes")
     assert [[ids(labels[t, z]) for z in range(2)] for t in range(3)] == expected
 
 
@@ -169,7 +169,9 @@ def test_results_go_to_a_memmap_or_zarr_array(tmp_path):
 
 
 def test_results_go_to_a_folder_that_is_named(tmp_path):
-    labels = automask_stack(moving(), ComponentModel(), "ZYX", out=tmp_path / "labels.zarr")
+    labels = automask_stack(
+        moving(), ComponentModel(), "ZYX", out=tmp_path / "labels.zarr", method="planes"
+    )
     np.testing.assert_array_equal(
         zarr.open_array(str(tmp_path / "labels.zarr"), mode="r")[:], labels[:]
     )
@@ -184,7 +186,7 @@ def test_results_go_to_a_folder_that_is_named(tmp_path):
 def test_labels_too_large_for_memory_go_to_disk(tmp_path, monkeypatch):
     monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(label_store, "free_memory", lambda: 4 * moving().size * 2 - 1)
-    labels = automask_stack(moving(), ComponentModel(), "ZYX")
+    labels = automask_stack(moving(), ComponentModel(), "ZYX", method="planes")
     assert isinstance(labels, zarr.Array) and len(list(tmp_path.glob("*.zarr"))) == 1
     np.testing.assert_array_equal(labels[:] > 0, moving() > 0)
     monkeypatch.setattr(label_store, "free_memory", lambda: 4 * moving().size * 2)
@@ -228,7 +230,7 @@ def test_a_closed_run_keeps_the_planes_that_are_finished():
 def test_a_plane_without_values_has_no_objects():
     stack = moving().astype(float)
     stack[1] = np.nan
-    labels = automask_stack(stack, ComponentModel(), "ZYX")
+    labels = automask_stack(stack, ComponentModel(), "ZYX", method="planes")
     assert [ids(plane) for plane in labels] == [[1, 2], [], [3], [4, 5]]
     with pytest.raises(ImageError, match="no finite value"):
         automask_stack(np.full((3, 9, 9), np.nan), ComponentModel(), "ZYX")
