@@ -441,7 +441,7 @@ def test_no_number_is_shown_before_it_is_known(
 
 
 def test_contrast_is_followed_when_it_rests(drive: Callable[..., Driver]) -> None:
-    d = drive()
+    d = drive(draw_discs((60, 80), [A], 8) // 2 + 20)  # other limits show other pixels
     d.settle()
     encoded, version = d.models["pebble"].encoded, d.session.reader.version
     for high in range(200, 100, -5):
