@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 Overlap = Literal["keep", "overwrite", "split", "ask"]
 
 OVERLAPS: dict[Overlap, tuple[str, str]] = {
-    "keep": ("Keep existing", "Objects that exist keep their pixels"),
+    "keep": ("Keep others", "Objects that exist keep their pixels"),
     "overwrite": ("Overwrite", "A new object takes pixels of objects that exist"),
     "split": (
-        "Split at border",
+        "Split midway",
         "Shared pixels go to whichever of the two objects is nearer: the border lies halfway",
     ),
     "ask": ("Ask", "Ask each time a new object overlaps one that exists"),
