@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -95,7 +96,7 @@ class PromptPanel(QWidget):
         answer = QHBoxLayout()
         answer.setSpacing(4)
         answer.addWidget(self.candidate, 1)
-        answer.addWidget(self.recipe)
+        answer.addWidget(self.recipe, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(2)
