@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 EMBEDDED_ID = "pebble"
 """The embedded model that one starts with."""
 
-EMBEDDED_IDS = frozenset({EMBEDDED_ID, "pebble-shapes"})
-
 _MOST_BYTES = 4 << 20
 
 # an id names a folder on every system, so it may not be a path nor a Windows device
@@ -173,6 +171,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
     made_for = table.take("made_for", str) or ""
     if made_for and made_for not in PURPOSES:
         raise table.fail("made_for", f"'{made_for}' is none of {', '.join(PURPOSES)}")
+    packaged = origin == "catalogue" and all(file.path is not None for file in files)
     card = ModelCard(
         id=model_id,
         name=table.take("name", str, required=True),
@@ -188,7 +187,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         overrides=overrides or {},
         made_for=made_for,
         measured=_read_measured(table),
-        origin="embedded" if origin == "catalogue" and model_id in EMBEDDED_IDS else origin,
+        origin="embedded" if packaged else origin,
         card_file=table.path,
     )
     table.finish()
