@@ -12,23 +12,16 @@ the style learnt so far. The mean IoU of all objects after the sixth, without an
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 import napari_sam_onnx as nso
+from benchmarks.held_out import WAYS, ask, read_held_out
 from benchmarks.timing import print_table
 from napari_sam_onnx.masks import Mask, measure_iou
-from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.style import LEAST_OBJECTS, StyleLearner, apply_style, compare_answer
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from data import read_real
-
-WAYS = ("click", "box")
 
 
 def main() -> None:
@@ -39,33 +32,28 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=5, help="of a kind, at most")
     parser.add_argument("--objects", type=int, default=25, help="of a picture, at most")
     options = parser.parse_args()
-    pictures = defaultdict(list)
-    for picture in read_real(options.data, "final"):
-        if picture.held and picture.labels.any():
-            pictures[picture.kind].append(picture)
+    pictures = read_held_out(options.data, options.pictures)
     source = options.model
     model = nso.load_model(tuple(source.split(",")) if "," in source else source)
     plain: dict[tuple[str, str], list[float]] = defaultdict(list)
     styled: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for kind, some in pictures.items():
-        step = max(1, len(some) // options.pictures)
-        for picture in some[::step][: options.pictures]:
-            segmenter = nso.Segmenter(model)
-            segmenter.set_rgb(picture.image)
-            ids = np.random.default_rng(1).permutation(np.unique(picture.labels)[1:])
-            for way in WAYS:
-                learner = StyleLearner()
-                for number, label in enumerate(ids[: options.objects]):
-                    truth = Mask.from_array(picture.labels == label)
-                    prompts = ask(truth, way)
-                    answer = segmenter.answer([prompts])[0]
-                    if number >= LEAST_OBJECTS:
-                        plain[kind, way].append(measure_iou(answer, truth))
-                        shown = apply_style(answer, prompts, learner.style)
-                        styled[kind, way].append(measure_iou(shown, truth))
-                    agreement = compare_answer(answer.candidates, truth)
-                    if agreement is not None:
-                        learner.learn(way, agreement)
+    for picture in pictures:
+        segmenter = nso.Segmenter(model)
+        segmenter.set_rgb(picture.image)
+        ids = np.random.default_rng(1).permutation(np.unique(picture.labels)[1:])
+        for way in WAYS:
+            learner = StyleLearner()
+            for number, label in enumerate(ids[: options.objects]):
+                truth = Mask.from_array(picture.labels == label)
+                prompts = ask(truth, way)
+                answer = segmenter.answer([prompts])[0]
+                if number >= LEAST_OBJECTS:
+                    plain[picture.kind, way].append(measure_iou(answer, truth))
+                    shown = apply_style(answer, prompts, learner.style)
+                    styled[picture.kind, way].append(measure_iou(shown, truth))
+                agreement = compare_answer(answer.candidates, truth)
+                if agreement is not None:
+                    learner.learn(way, agreement)
     rows = []
     for kind in sorted({kind for kind, _ in plain}):
         row = [kind, str(len(plain[kind, "click"]))]
@@ -80,15 +68,6 @@ def main() -> None:
         ["kind", "objects"] + [f"{way}{n}" for way in WAYS for n in (", plain", ", learnt", "")],
         rows,
     )
-
-
-def ask(truth: Mask, way: str):
-    """Ask about an object as a user would."""
-    if way == "box":
-        return make_prompts(box=np.subtract(truth.bbox, 0.5), plane_shape=truth.shape)
-    inside = distance_transform_edt(np.pad(truth.crop, 1))[1:-1, 1:-1]
-    spot = np.unravel_index(int(inside.argmax()), inside.shape)
-    return make_prompts([np.add(spot, truth.origin)], plane_shape=truth.shape)
 
 
 if __name__ == "__main__":

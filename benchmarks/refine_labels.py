@@ -11,7 +11,6 @@ before and after `refine_labels`, as a mean over kinds of pictures.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,11 +18,9 @@ import numpy as np
 from scipy import ndimage
 
 import napari_sam_onnx as nso
+from benchmarks.held_out import read_held_out
 from benchmarks.timing import print_table
 from napari_sam_onnx.masks import Mask, measure_iou
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-from data import read_real
 
 
 def main() -> None:
@@ -34,32 +31,27 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=3, help="of a kind, at most")
     parser.add_argument("--objects", type=int, default=12, help="of a picture, at most")
     options = parser.parse_args()
-    pictures = defaultdict(list)
-    for picture in read_real(options.data, "final"):
-        if picture.held and picture.labels.any():
-            pictures[picture.kind].append(picture)
+    pictures = read_held_out(options.data, options.pictures)
     model = nso.load_model(options.model)
     before: dict[tuple[str, str], list[float]] = defaultdict(list)
     after: dict[tuple[str, str], list[float]] = defaultdict(list)
     taken: dict[str, list[bool]] = defaultdict(list)
-    for kind, some in pictures.items():
-        step = max(1, len(some) // options.pictures)
-        for picture in some[::step][: options.pictures]:
-            ids = np.random.default_rng(0).permutation(np.unique(picture.labels)[1:])
-            for way in WAYS:
-                spoilt = np.zeros(picture.labels.shape, np.int64)
-                truths = {}
-                for label in ids[: options.objects]:
-                    true = picture.labels == label
-                    wrong = spoil(true, way)
-                    if wrong.any():
-                        spoilt[wrong & (spoilt == 0)] = label
-                        truths[int(label)] = Mask.from_array(true)
-                for refined in nso.refine_labels(picture.image, model, spoilt).objects:
-                    truth = truths[refined.label]
-                    before[kind, way].append(measure_iou(refined.before, truth))
-                    after[kind, way].append(measure_iou(refined.after, truth))
-                    taken[way].append(refined.taken)
+    for picture in pictures:
+        ids = np.random.default_rng(0).permutation(np.unique(picture.labels)[1:])
+        for way in WAYS:
+            spoilt = np.zeros(picture.labels.shape, np.int64)
+            truths = {}
+            for label in ids[: options.objects]:
+                true = picture.labels == label
+                wrong = spoil(true, way)
+                if wrong.any():
+                    spoilt[wrong & (spoilt == 0)] = label
+                    truths[int(label)] = Mask.from_array(true)
+            for refined in nso.refine_labels(picture.image, model, spoilt).objects:
+                truth = truths[refined.label]
+                before[picture.kind, way].append(measure_iou(refined.before, truth))
+                after[picture.kind, way].append(measure_iou(refined.after, truth))
+                taken[way].append(refined.taken)
     rows = []
     for way in WAYS:
         kinds = [kind for kind, name in before if name == way]
