@@ -31,7 +31,8 @@ class ComponentModel:
         scores: tuple[float, float, float] = (0.95, 0.7, 0.5),
         threshold: int = 127,
     ) -> None:
-        self.id = id
+        self.id = self.name = id
+        self.gives_maps = False
         self.scores = scores
         self.threshold = threshold
         self.encoded = 0

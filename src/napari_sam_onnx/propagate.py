@@ -130,10 +130,9 @@ def propagate(
         If nothing is asked, or prompts lie on no plane or outside of it.
     """
     if not isinstance(model, MemorisingModel):
-        name = getattr(model, "name", "This model")
         raise ModelError(
-            f"{name} does not remember objects from plane to plane; take one that does, such as "
-            "sam2.1-tiny-video (`models list --for time`), or carry one object (`carry`)."
+            f"{model.name} does not remember objects from plane to plane; take one that does, such "
+            "as sam2.1-tiny-video (`models list --for time`), or carry one object (`carry`)."
         )
     if direction not in get_args(Direction):
         raise PromptError(f"A direction is {', '.join(get_args(Direction))}; got {direction!r}.")

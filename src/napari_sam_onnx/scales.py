@@ -72,9 +72,19 @@ class AtScale:
         return f"{self.model.id}@{self.scale:.6g}"
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.model.name
+
+    @property
     def takes_points(self) -> bool:
         """Whether it answers clicks."""
         return self.model.takes_points
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether its proposals come with maps."""
+        return self.model.gives_maps
 
     @property
     def runs_on(self) -> str:

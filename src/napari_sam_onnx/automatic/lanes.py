@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING, TypeVar
 
+from napari_sam_onnx.models.model import SplittingModel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
@@ -36,11 +38,7 @@ def find_lanes(model: Model) -> tuple[Model, int]:
     lanes : int
         How many threads ask it at once.
     """
-    split = getattr(model, "split", None)
-    if split is None:
-        return model, 1
-    found: tuple[Model, int] = split()
-    return found
+    return model.split() if isinstance(model, SplittingModel) else (model, 1)
 
 
 def cut_pieces(total: int, batch: int, lanes: int) -> list[slice]:

@@ -34,8 +34,16 @@ class Model(Protocol):
         """Identifies the weights, not only the name: equal ids give equal embeddings."""
 
     @property
+    def name(self) -> str:
+        """What people call it; sentences begin with it."""
+
+    @property
     def takes_points(self) -> bool:
         """Whether it answers clicks; other models want a box."""
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether its proposals come with maps of centres and foreground, see `Proposals`."""
 
     @property
     def runs_on(self) -> str:
@@ -56,6 +64,14 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free the model's memory; it cannot be used any more."""
+
+
+@runtime_checkable
+class SplittingModel(Protocol):
+    """A model that is quicker when several threads ask it at once."""
+
+    def split(self) -> tuple[Model, int]:
+        """Give a model that answers as this one does, and how many threads may ask it."""
 
 
 class ObjectTrack(Protocol):

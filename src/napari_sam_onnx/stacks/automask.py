@@ -74,7 +74,7 @@ def choose_method(
         raise ParameterError(
             f"A volume needs an axis Z; the stack runs along {axes or 'no axis'!r}."
         )
-    maps = gives_maps(model)
+    maps = model.gives_maps
     if method is None:
         if stitch or ("Z" in axes and not planes and not maps):
             return "stitched"
@@ -91,14 +91,9 @@ def choose_method(
     return "volume"
 
 
-def gives_maps(model: Model) -> bool:
-    """Whether a model tells where it sees centres of objects, see `Proposals.maps`."""
-    return bool(getattr(model, "gives_maps", False))
-
-
 def sees_volumes(model: Model) -> bool:
     """Whether a model can look at a volume as a whole: by its maps, or by its flows."""
-    return gives_maps(model) or isinstance(model, FlowNetwork)
+    return model.gives_maps or isinstance(model, FlowNetwork)
 
 
 def iterate_volumes(

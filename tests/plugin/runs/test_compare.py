@@ -14,7 +14,8 @@ from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.thumbnails import OUTLINE, draw_thumbnail, find_region
-from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, ShelfEntry
+from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
+from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
 

@@ -82,6 +82,11 @@ class FlowModel:
         return False
 
     @property
+    def gives_maps(self) -> bool:
+        """False: its flows are asked for by themselves, see `flows`."""
+        return False
+
+    @property
     def contract_name(self) -> str:
         """The letter of the family, see docs/contracts.md."""
         return FLOWS_CONTRACT

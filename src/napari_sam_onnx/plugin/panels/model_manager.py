@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_sam_onnx.plugin.session.session import Session
-    from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, ShelfEntry
+    from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
+    from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 _TICK = 150  # ms between two looks at downloads that run
 _GRAY = "#8a8d91"

@@ -14,7 +14,6 @@ from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, narr
 from napari_sam_onnx.plugin.runs.stack import StackRun
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.stacks import StitchParameters, VolumeParameters, WholeRequest
-from napari_sam_onnx.stacks.automask import gives_maps
 from napari_sam_onnx.stacks.tracks import TrackParameters
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class StackForm(QWidget):
     def _sees_volumes(self) -> bool:
         """Whether volumes are made by a model that sees them, and not of planes."""
         model = self.session.engine.loaded(self.session.source)
-        return self.finds and (model is None or gives_maps(model))
+        return self.finds and (model is None or model.gives_maps)
 
     def refresh(self, *_: Any) -> None:
         """Show what there is to choose; a new stack is what its axes say it is."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_sam_onnx.models.store.cards import ModelCard
-    from napari_sam_onnx.plugin.shelf.shelf import ShelfEntry
+    from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
 
 
 def list_finders(entries: Iterable[ShelfEntry] | None) -> list[tuple[str, object]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.shelf.shelf import ShelfEntry
+    from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
 
 BRIGHT = 0.45
 """A colour picture that is brighter on average shows stained tissue, or a photograph."""

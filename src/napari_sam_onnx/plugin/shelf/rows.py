@@ -10,7 +10,8 @@ from napari_sam_onnx.models.store.disk import format_bytes
 
 if TYPE_CHECKING:
     from napari_sam_onnx.models.store.cards import ModelCard
-    from napari_sam_onnx.plugin.shelf.shelf import ModelShelf, ShelfEntry
+    from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
+    from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 COLUMNS = ("Model", "Family", "Size", "Licence", "On this computer", "Click · box", "Speed here")
 

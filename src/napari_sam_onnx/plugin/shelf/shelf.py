@@ -7,7 +7,6 @@ threads alone; downloads wait in a line of their own, so that they delay nothing
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from napari_sam_onnx.models.store.speed import Speed, measure_speed, read_speeds
 from napari_sam_onnx.models.store.transfer import DownloadCancelled
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
 from napari_sam_onnx.plugin.shelf.available import answers_clicks
+from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
 from napari_sam_onnx.plugin.shelf.fetching import Fetching
 from napari_sam_onnx.plugin.shelf.hints import read_told, remember_told
 
@@ -38,27 +38,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.lanes import Lane
 
 FRESH_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ShelfEntry:
-    """A model and what this computer has of it.
-
-    Parameters
-    ----------
-    card : ModelCard
-    here : bool
-        Whether all of its files are here.
-    nbytes : int
-        Bytes on disk, unfinished downloads included.
-    speed : Speed or None
-        What was measured on this computer.
-    """
-
-    card: ModelCard
-    here: bool
-    nbytes: int = 0
-    speed: Speed | None = None
 
 
 class ModelShelf:

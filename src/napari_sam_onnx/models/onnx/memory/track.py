@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.memory.bank import Bank
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding, Sighting
-    from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
+    from napari_sam_onnx.models.onnx.memory.bank import Memory
+    from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
     from napari_sam_onnx.prompts import Prompts
 
 
@@ -26,17 +27,40 @@ class Answer:
     pointer: NDArray[np.float32]
 
 
+class Steps(Protocol):
+    """What a model with memory does on one plane."""
+
+    constants: MemoryConstants
+
+    def start(self, embedding: Embedding) -> NDArray[np.float32]:
+        """Give the features of a plane on which nothing is remembered yet."""
+
+    def recall(
+        self, embedding: Embedding, bank: Bank, position: int, reverse: bool
+    ) -> NDArray[np.float32]:
+        """Give the features of a plane, conditioned on what is remembered."""
+
+    def look(
+        self, embedding: Embedding, features: NDArray[np.float32], prompts: Prompts | None
+    ) -> Answer:
+        """Ask the decoder."""
+
+    def remember(self, embedding: Embedding, answer: Answer, *, pointed: bool) -> Memory:
+        """Turn an answer into memory."""
+
+
 class Track:
     """One object, followed through planes. Ask it plane by plane; positions number them.
 
     Parameters
     ----------
-    model : MemoryModel
+    model : Steps
+        A model with memory.
     planes : int
         How many planes there are.
     """
 
-    def __init__(self, model: MemoryModel, planes: int) -> None:
+    def __init__(self, model: Steps, planes: int) -> None:
         self._model = model
         self._bank = Bank(len(model.constants.ages), min(planes, model.constants.pointers))
 
