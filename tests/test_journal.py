@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx import journal
-from napari_sam_onnx.journal import Journal, JournalError, changed_blocks, find_left
+from napari_sam_onnx.journal import Journal, JournalError, changed_blocks
+from napari_sam_onnx.journal_left import KEPT_LEFT, find_left
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,17 +144,17 @@ def test_another_picture_begins_a_new_story(tmp_path: Path) -> None:
 
 
 def test_old_ones_and_too_many_are_swept_away(tmp_path: Path) -> None:
-    for number in range(journal.KEPT_LEFT + 2):
+    for number in range(KEPT_LEFT + 2):
         made = Journal(tmp_path)
         made.begin({"number": number})
         leave(made)
         os.utime(made.folder / "log", (time.time() - 60 + number,) * 2)
     found = list(find_left(tmp_path))
     numbers = [f.about["number"] for f in found]
-    assert numbers == list(range(journal.KEPT_LEFT + 1, 1, -1))
-    assert len(list(tmp_path.iterdir())) == journal.KEPT_LEFT
+    assert numbers == list(range(KEPT_LEFT + 1, 1, -1))
+    assert len(list(tmp_path.iterdir())) == KEPT_LEFT
     os.utime(found[0].folder / "log", (0, 0))
-    assert len(list(find_left(tmp_path))) == journal.KEPT_LEFT - 1
+    assert len(list(find_left(tmp_path))) == KEPT_LEFT - 1
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_sam_onnx.journal import find_left
+from napari_sam_onnx.journal_left import find_left
 from napari_sam_onnx.plugin.session.autosave import Autosave
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench, HeldLane

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.journal import Journal, JournalError, find_left
+from napari_sam_onnx.journal import Journal, JournalError
+from napari_sam_onnx.journal_left import find_left
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.labels import can_be_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import layer_array
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.journal import Found
+    from napari_sam_onnx.journal_left import Found
     from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.lanes import Lane
