@@ -187,8 +187,7 @@ def test_a_graph_that_is_missing_or_none_of_them_is_named(tmp_path, layout):
 def test_a_memory_of_one_length_is_filled_evenly():
     from napari_sam_onnx.models.onnx.memory.recall import _choose, _spread
 
-    assert _spread([4, 5], 7) == [4, 4, 4, 4, 5, 5, 5]
-    assert _spread([], 3) == []
+    assert _spread(2, 7) == [0, 0, 0, 0, 1, 1, 1]
     tokens = np.zeros((1, 1), np.float16)
     full = [(0, tokens)] * 4 + [(away, tokens) for away in (6, 5, 4, 3, 2, 1)]
     assert _choose(full, 7) == [3, 4, 5, 6, 7, 8, 9]

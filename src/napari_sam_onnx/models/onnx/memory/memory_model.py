@@ -19,6 +19,7 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.feeds import ask, build_feeds
 from napari_sam_onnx.models.onnx.frame import find_frame
 from napari_sam_onnx.models.onnx.memory.bank import Memory
+from napari_sam_onnx.models.onnx.memory.fixed import FixedMemory
 from napari_sam_onnx.models.onnx.memory.layouts import (
     COARSE,
     CURRENT,
@@ -97,7 +98,6 @@ class MemoryModel:
         self.name = name or model_id
         self.layout = layout
         self.constants = constants
-        self.findings: tuple[str, ...] = ()
         self._graphs = graphs
         self._positions: NDArray[np.float32] | None = None
         self._token_positions: NDArray[np.float32] | None = None
@@ -114,6 +114,18 @@ class MemoryModel:
                 "parameters.json beside the graphs."
             )
         self.contract = make_contract(layout, constants, self._side)
+        self._fixed: FixedMemory | None = None
+        if not layout.any_length:
+            pointer_width = shape_of(graphs[DECODER], layout.pointer)[-1] or 0
+            self._fixed = FixedMemory(
+                graphs[RECALL],
+                layout,
+                tokens[0] or (cells or 0) ** 2,
+                constants.pointers,
+                pointer_width,
+            )
+        finding = self._fixed.finding if self._fixed else ""
+        self.findings: tuple[str, ...] = (finding,) if finding else ()
 
     @property
     def id(self) -> str:
@@ -192,6 +204,12 @@ class MemoryModel:
         self._check(embedding)
         return None
 
+    @property
+    def remembered(self) -> int:
+        """How many planes are remembered in full, the present one included."""
+        most = len(self.constants.ages)
+        return min(most, self._fixed.planes) if self._fixed else most
+
     def start_track(self, planes: int) -> Track:
         """Begin to follow an object.
 
@@ -213,6 +231,8 @@ class MemoryModel:
         """Free the memory of all graphs; the model cannot be used any more."""
         for session in self._graphs.values():
             session.close()
+        if self._fixed:
+            self._fixed.close()
 
     def _check(self, embedding: Embedding) -> None:
         if embedding.model_id != self._id:
@@ -239,16 +259,21 @@ class MemoryModel:
             self.encode(np.zeros((self._side, self._side, 3), np.uint8))
         assert self._positions is not None and self._token_positions is not None
         coarse = np.asarray(embedding.tensors[COARSE], np.float32)
+        recollection = bank.recall(position, reverse=reverse)
+        slots, session = (
+            self._fixed.make_room(recollection) if self._fixed else (None, self._graphs[RECALL])
+        )
         memory = build_memory(
-            bank.recall(position, reverse=reverse),
+            recollection,
             self._token_positions,
             self.layout,
             self.constants,
             self._encode_ages,
             bank.pointers - 1,
+            slots,
         )
         feeds = {CURRENT: to_rows(coarse), CURRENT_POSITIONS: self._positions, **memory}
-        given = self._graphs[RECALL].run(feeds, [self.layout.recalled])
+        given = session.run(feeds, [self.layout.recalled])
         recalled = np.asarray(given[self.layout.recalled], np.float32)
         if recalled.shape == coarse.shape:
             return recalled

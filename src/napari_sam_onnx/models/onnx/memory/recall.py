@@ -1,25 +1,28 @@
 """What is remembered -> the inputs of the graph that conditions a plane's features on it.
 
-A layout of any length gets exactly what counts. One of a single length is filled up: what counts
-is repeated, each plane as often as the others as far as that goes, since a plane that occurs
-twice weighs twice. It is exact once the memory is full.
+A layout of any length gets exactly what counts. One of a single length has slots: those that
+nothing counts for are empty, which its graph is rewritten for (`slots`). Where that cannot be
+done what counts is repeated, each plane as often as the others as far as that goes, since a plane
+that occurs twice weighs twice.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.memory.bank import Recollection
 from napari_sam_onnx.models.onnx.memory.layouts import DIFFERENCES, TIMES
+from napari_sam_onnx.models.onnx.memory.slots import EMPTY, NOTHING, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.models.onnx.memory.bank import Recollection
     from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
     from napari_sam_onnx.models.onnx.memory.layouts import MemoryLayout
     from napari_sam_onnx.models.onnx.runtime import Session
@@ -36,6 +39,7 @@ def build_memory(
     constants: MemoryConstants,
     encode_ages: Ages,
     span: int,
+    slots: Slots | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Lay out what is remembered.
 
@@ -50,55 +54,117 @@ def build_memory(
         Encodes ages of pointers, (P,) as parts of the longest, to (P, c).
     span : int
         The longest age of a pointer.
+    slots : Slots, optional
+        Of a layout of one length.
 
     Returns
     -------
     dict of str to array
-        (R, 1, c) each.
+        (R, 1, c) each; where slots may be empty also which rows are, (R,).
     """
+    if slots is None:
+        lay = _lay_out(recollection, token_positions, constants, encode_ages, span)
+        return {
+            name: array[:, None].astype(np.float32, copy=False)
+            for name, array in zip(layout.memory, lay, strict=True)
+        }
+    filled: dict[str, NDArray[np.float32]] = {}
+    empty = []
+    for first in range(slots.sets):
+        part, rows, pointers = slots.share(recollection, first)
+        tokens, positions, *rest = _lay_out(part, token_positions, constants, encode_ages, span)
+        before = SECOND if first else ""
+        for name, array, more in zip(layout.memory, (tokens, positions), rest, strict=True):
+            both = np.concatenate([array, more])[:, None]
+            filled[before + name] = both.astype(np.float32, copy=False)
+        each = len(token_positions), len(rest[0]) // slots.pointers
+        empty += [np.arange(slots.planes * each[0]) >= rows * each[0]]
+        empty += [np.arange(slots.pointers * each[1]) >= pointers * each[1]]
+    if slots.maskable:
+        filled[EMPTY] = np.where(np.concatenate(empty), np.float32(NOTHING), np.float32(0))
+    return filled
+
+
+def _lay_out(
+    recollection: Recollection,
+    token_positions: NDArray[np.float32],
+    constants: MemoryConstants,
+    encode_ages: Ages,
+    span: int,
+) -> list[NDArray[np.float32]]:
+    """Tokens and positions of planes, (R, c), and of pointers."""
     spatial, pointers = recollection.spatial, recollection.pointers
-    if not layout.any_length:
-        slots = len(constants.ages)
-        spatial = [spatial[row] for row in _spread(_choose(spatial, slots), slots)]
-        kept = pointers[: constants.pointers]
-        pointers = [kept[row] for row in _spread(list(range(len(kept))), constants.pointers)]
     # rows of ages: planes where the user pointed have the last, the plane before has the first
     rows = [len(constants.ages) - 1 if away == 0 else away - 1 for away, _ in spatial]
     tokens = np.concatenate([values for _, values in spatial]).astype(np.float32)
     positions = np.concatenate([token_positions + constants.ages[row] for row in rows])
     width = tokens.shape[1]
-    if pointers:
-        values = np.stack([pointer for _, pointer in pointers])
-        parts = values.shape[1] // width  # a pointer is several tokens of the memory
-        passed = np.array([age for age, _ in pointers], np.float32) / np.float32(max(span, 1))
-        ages = encode_ages(passed.astype(np.float32))
-        pointer_tokens = values.reshape(-1, width)
-        pointer_positions = np.repeat(ages, parts, axis=0)
-    else:
-        pointer_tokens = pointer_positions = np.zeros((0, width), np.float32)
-    if layout.any_length:
-        arrays = [tokens, positions, pointer_tokens, pointer_positions]
-    else:
-        arrays = [
-            np.concatenate([tokens, pointer_tokens]),
-            np.concatenate([positions, pointer_positions]),
-        ]
-    return {
-        name: array[:, None].astype(np.float32, copy=False)
-        for name, array in zip(layout.memory, arrays, strict=True)
-    }
+    if not pointers:
+        nothing = np.zeros((0, width), np.float32)
+        return [tokens, positions, nothing, nothing]
+    values = np.stack([pointer for _, pointer in pointers])
+    parts = values.shape[1] // width  # a pointer is several tokens of the memory
+    passed = np.array([age for age, _ in pointers], np.float32) / np.float32(max(span, 1))
+    ages = encode_ages(passed.astype(np.float32))
+    return [tokens, positions, values.reshape(-1, width), np.repeat(ages, parts, axis=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The room that a memory of one length has.
+
+    Parameters
+    ----------
+    planes, pointers : int
+        In one set.
+    pointer_width : int
+        Numbers of a pointer.
+    sets : int
+    maskable : bool
+        Whether slots may be empty. Where not, what counts is repeated.
+    """
+
+    planes: int
+    pointers: int
+    pointer_width: int
+    sets: int = 1
+    maskable: bool = True
+
+    def holds(self, recollection: Recollection) -> bool:
+        """Whether all that counts has room."""
+        planes, pointers = len(recollection.spatial), len(recollection.pointers)
+        return planes <= self.planes * self.sets and pointers <= self.pointers * self.sets
+
+    def share(self, recollection: Recollection, number: int) -> tuple[Recollection, int, int]:
+        """Say what one set holds, filled up, and how many of its planes and pointers count."""
+        planes = _choose(recollection.spatial, self.planes * self.sets)
+        spatial = [recollection.spatial[row] for row in planes]
+        pointers = recollection.pointers[: self.pointers * self.sets]
+        no_pointer = 0, np.zeros(self.pointer_width, np.float32)
+        if not self.maskable:
+            spread = [spatial[row] for row in _spread(len(spatial), self.planes)]
+            given = pointers or [no_pointer]
+            kept = [given[row] for row in _spread(len(given), self.pointers)]
+            return Recollection(spread, kept), self.planes, self.pointers
+        own = spatial[number * self.planes :][: self.planes]
+        own_pointers = pointers[number * self.pointers :][: self.pointers]
+        filled = Recollection(
+            own + [spatial[0]] * (self.planes - len(own)),
+            own_pointers + [no_pointer] * (self.pointers - len(own_pointers)),
+        )
+        return filled, len(own), len(own_pointers)
 
 
 def _choose(spatial: list[tuple[int, NDArray[np.float16]]], slots: int) -> list[int]:
     """Which planes fit: those followed last, and the latest of those pointed at."""
     pointed = [row for row, (away, _) in enumerate(spatial) if away == 0]
-    followed = [row for row, (away, _) in enumerate(spatial) if away]
+    followed = [row for row, (away, _) in enumerate(spatial) if away][-max(slots - 1, 0) :]
     return [*pointed[-max(1, slots - len(followed)) :], *followed]
 
 
-def _spread(rows: list[int], slots: int) -> list[int]:
+def _spread(count: int, slots: int) -> list[int]:
     """Repeat rows until there are as many as slots, each as often as the others."""
-    return [rows[slot * len(rows) // slots] for slot in range(slots)] if rows else []
+    return [slot * count // slots for slot in range(slots)]
 
 
 def choose_ages(

@@ -32,6 +32,10 @@ class Steps(Protocol):
 
     constants: MemoryConstants
 
+    @property
+    def remembered(self) -> int:
+        """Count the planes that are remembered in full, the present one included."""
+
     def start(self, embedding: Embedding) -> NDArray[np.float32]:
         """Give the features of a plane on which nothing is remembered yet."""
 
@@ -62,7 +66,7 @@ class Track:
 
     def __init__(self, model: Steps, planes: int) -> None:
         self._model = model
-        self._bank = Bank(len(model.constants.ages), min(planes, model.constants.pointers))
+        self._bank = Bank(model.remembered, min(planes, model.constants.pointers))
 
     def point(
         self, position: int, embedding: Embedding, prompts: Prompts, *, reverse: bool = False
