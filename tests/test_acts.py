@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_sam_onnx.acts import Accepted, Act, ActError, Area, Change, Look, follow
+from napari_sam_onnx.acts import Accepted, Act, ActError, Area, Change, Look
+from napari_sam_onnx.follow import follow
 from napari_sam_onnx.image import Channel
 from napari_sam_onnx.masks import Mask
 from napari_sam_onnx.rules import Rules

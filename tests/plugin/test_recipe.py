@@ -129,7 +129,7 @@ def test_what_cannot_be_made_again_is_said(
 
 def all_of(labels: Any, recipe: Recipe, array: Any) -> NDArray[Any]:
     """Make labels again without files."""
-    from napari_sam_onnx.acts import follow
+    from napari_sam_onnx.follow import follow
 
     made = np.zeros(labels.shape, np.uint32)
     for _ in follow(recipe.acts, array, made, lambda source: ComponentModel(id=str(source))):

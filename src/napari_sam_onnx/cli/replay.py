@@ -38,7 +38,7 @@ def replay(
     quiet: options.Quiet = False,
 ) -> None:
     """Make the labels of a picture as a recipe says: a run, and what was clicked after it."""
-    from napari_sam_onnx.acts import follow  # the command line starts without scipy
+    from napari_sam_onnx.follow import follow  # the command line starts without scipy
 
     made = Recipe.from_json(_read_text(recipe))
     picture = read_picture(source)

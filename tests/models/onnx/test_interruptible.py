@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, save
 
 from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx import interruptible, runtime
+from napari_sam_onnx.models.onnx import interruptible
 from napari_sam_onnx.models.onnx.interruptible import TookTooLongError, run_interruptibly
 from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.threads import choose_threads
 
 
 def write_endless(path, name="x"):
@@ -138,14 +139,14 @@ def test_what_takes_too_long_is_told_to_stop():
 def test_more_threads_than_cores_are_bounded_aloud():
     most = os.cpu_count() or 1
     with pytest.warns(Notice, match=f"has {most} cores?: .*not 1000000000"):
-        assert runtime.choose_threads(10**9) == most
-    assert runtime.choose_threads(1) == 1
+        assert choose_threads(10**9) == most
+    assert choose_threads(1) == 1
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
 def test_what_is_no_number_of_threads_is_refused(threads):
     with pytest.raises(ModelError, match="at least 1 thread"):
-        runtime.choose_threads(threads)
+        choose_threads(threads)
 
 
 def write_greedy(path):

@@ -16,7 +16,8 @@ import pytest
 from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models import ModelError
 from napari_sam_onnx.models.onnx import runtime
-from napari_sam_onnx.models.onnx.runtime import Session, choose_provider, default_threads
+from napari_sam_onnx.models.onnx.runtime import Session, choose_provider
+from napari_sam_onnx.models.onnx.threads import default_threads
 from tests.models.onnx_graph import Graph
 
 
@@ -173,7 +174,7 @@ def test_a_closed_session_says_so_and_frees_its_memory(path):
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 3), (16, 15)])
 def test_a_core_is_left_to_the_interface_where_there_are_more_than_two(monkeypatch, cores, threads):
-    monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert default_threads() == threads
 
 

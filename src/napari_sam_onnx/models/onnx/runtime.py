@@ -7,7 +7,6 @@ a sentence; a provider that fails is replaced by the CPU, with a warning that sa
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from contextlib import nullcontext
@@ -27,6 +26,7 @@ from napari_sam_onnx.models.onnx.interruptible import (
     TookTooMuchError,
     run_interruptibly,
 )
+from napari_sam_onnx.models.onnx.threads import choose_threads, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,46 +143,6 @@ def choose_provider(provider: str = "auto") -> tuple[str, str]:
     return provider, "it was asked for"
 
 
-def default_threads() -> int:
-    """Threads for a session: all cores but one, and both where there are two.
-
-    The core left over is the interface's. On two cores that would halve the speed; there
-    the scheduler shares them well enough, because our sessions never spin while idle.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
-    return cores if cores <= 2 else cores - 1
-
-
-def choose_threads(threads: int | None = None) -> int:
-    """Say how many threads a session uses: as many as asked for, as far as the machine goes.
-
-    Raises
-    ------
-    ModelError
-        If it is fewer than one.
-    """
-    if threads is None:
-        return default_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ModelError(f"A model needs at least 1 thread, a whole number; got {_tell(threads)}.")
-    most = os.cpu_count() or 1
-    if threads > most:
-        message = (
-            f"This machine has {_count(most, 'core')}: so many threads are used, not {threads}."
-        )
-        warnings.warn(message, Notice, stacklevel=3)
-    return min(threads, most)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _tell(value: object) -> str:
-    return repr(value) if isinstance(value, int | float | str) else type(value).__name__
-
-
 class Session:
     """A graph that is ready to run. Safe to call from several threads.
 
@@ -242,7 +202,7 @@ class Session:
         self._lock = threading.RLock()
         name, reason = choose_provider(provider)
         self.provider = name
-        self.description = f"{name}, {_count(self.threads, 'thread')}: {reason}"
+        self.description = f"{name}, {count_of(self.threads, 'thread')}: {reason}"
         try:
             session = self._open(name)
         except _ORT_ERRORS as error:
@@ -400,7 +360,7 @@ class Session:
         message = f"{self.path.name} cannot run on {self.provider} ({reason}); using the CPU."
         warnings.warn(message, Notice, stacklevel=4)
         self.provider = "cpu"
-        self.description = f"cpu, {_count(self.threads, 'thread')}: {message}"
+        self.description = f"cpu, {count_of(self.threads, 'thread')}: {message}"
         try:
             return self._open("cpu")
         except _ORT_ERRORS as error:
