@@ -15,7 +15,7 @@ def default_threads() -> int:
     The core left over is the interface's. On two cores that would halve the speed; there
     the scheduler shares them well enough, because our sessions never spin while idle.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpucount_of()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     return cores if cores <= 2 else cores - 1
 
@@ -32,7 +32,7 @@ def choose_threads(threads: int | None = None) -> int:
         return default_threads()
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ModelError(f"A model needs at least 1 thread, a whole number; got {_tell(threads)}.")
-    most = os.cpucount_of() or 1
+    most = os.cpu_count() or 1
     if threads > most:
         message = (
             f"This machine has {count_of(most, 'core')}: so many threads are used, not {threads}."
