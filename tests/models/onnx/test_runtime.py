@@ -83,6 +83,18 @@ def test_a_truncated_graph_is_refused(path):
         Session(path)
 
 
+@pytest.mark.parametrize("what", ["a name", "metadata"])
+def test_text_in_a_graph_that_is_no_text_is_refused(path, what):
+    model = onnx.load(path)
+    model.graph.input[0].name = model.graph.node[0].input[0] = "nearby"
+    onnx.helper.set_model_props(model, {"about": "whatsoever"})
+    onnx.save(model, path)
+    word = b"nearby" if what == "a name" else b"whatsoever"
+    path.write_bytes(path.read_bytes().replace(word, b"\xff" + word[1:]))
+    with pytest.raises(ModelError, match="graph.onnx is damaged: a name in it is no text"):
+        Session(path)
+
+
 @pytest.fixture
 def external(path):
     model = onnx.load(path)

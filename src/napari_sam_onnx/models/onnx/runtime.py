@@ -214,9 +214,14 @@ class Session:
         self._session: ort.InferenceSession | None = session
         if self.provider == "cpu":
             self._content = None  # only a provider that may fail still needs it
-        self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
-        self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
-        self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        try:
+            self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
+            self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
+            self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise ModelError(
+                f"{self.path.name} is damaged: a name in it is no text; get the file again."
+            ) from error
 
     def run(
         self,
