@@ -91,7 +91,7 @@ def test_text_in_a_graph_that_is_no_text_is_refused(path, what):
     onnx.save(model, path)
     word = b"nearby" if what == "a name" else b"whatsoever"
     path.write_bytes(path.read_bytes().replace(word, b"\xff" + word[1:]))
-    with pytest.raises(ModelError, match="graph.onnx is damaged: a name in it is no text"):
+    with pytest.raises(ModelError, match=r"graph\.onnx is damaged: a name in it is no text"):
         Session(path)
 
 
