@@ -163,6 +163,8 @@ class Act:
     fingerprint : str
         The model's own `id`, which follows its content; "" where any will do.
     rules : Rules
+    classes : tuple of (int, str)
+        Objects that were given a class, by their numbers; "" took theirs away.
     """
 
     what: str
@@ -174,6 +176,7 @@ class Act:
     model: str | tuple[str, ...] = ""
     fingerprint: str = ""
     rules: Rules = PLAIN
+    classes: tuple[tuple[int, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON knows."""
@@ -197,6 +200,7 @@ class Act:
             given["objects"] = tuple(_read_accepted(one) for one in given.get("objects", ()))
             given["index"] = tuple(int(at) for at in given.get("index", ()))
             given["channels"] = tuple(read_channel(one) for one in given.get("channels", ()))
+            given["classes"] = tuple((int(n), str(name)) for n, name in given.get("classes", ()))
             given["rules"] = Rules(**given.get("rules", {}))
             if not isinstance(given.get("model", ""), str):
                 given["model"] = tuple(map(str, given["model"]))
@@ -214,6 +218,14 @@ def read_channel(values: Any) -> Channel:
     red, green, blue = made.color
     limits = None if made.limits is None else (float(made.limits[0]), float(made.limits[1]))
     return replace(made, color=(float(red), float(green), float(blue)), limits=limits)
+
+
+def name_objects(acts: Sequence[Act]) -> dict[int, str]:
+    """Return the class that each object has after all acts; those without one are left out."""
+    named: dict[int, str] = {}
+    for act in acts:
+        named.update(act.classes)
+    return {label: name for label, name in named.items() if name}
 
 
 def _read_area(values: Any) -> Area:

@@ -48,6 +48,7 @@ class _Layer:
 
     head: dict[str, Any]
     digests: dict[tuple[int, ...], bytes] = field(default_factory=dict)
+    named: dict[str, Any] = field(default_factory=lambda: {"named": [], "listed": []})
 
 
 class Journal:
@@ -116,6 +117,8 @@ class Journal:
         place: str = "",
         target: bool = False,
         within: Sequence[slice] | None = None,
+        classes: Mapping[int, str] | None = None,
+        class_list: Sequence[tuple[str, str]] = (),
     ) -> int:
         """Write down what has changed of a label image.
 
@@ -132,6 +135,8 @@ class Journal:
             Whether objects are written to it.
         within : sequence of slice, optional
             Where it may have changed, one per axis; anywhere where omitted.
+        classes, class_list
+            See `KeptLabels`.
 
         Returns
         -------
@@ -153,8 +158,14 @@ class Journal:
                 digests = {} if known is None or _differs(known.head, head) else known.digests
                 if known is not None and digests is not known.digests:
                     self.forget(key)
+                named = None if known is None or digests is not known.digests else known.named
                 known = self._layers[key] = _Layer(head, digests)
+                known.named = known.named if named is None else named
                 self._append((key, "labels"), head, b"")
+            named = {"named": sorted((classes or {}).items()), "listed": list(class_list)}
+            if named != known.named:
+                known.named = named
+                self._append((key, "classes"), {"kind": "classes", "key": key, **named}, b"")
             if place:
                 return 0
             written = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,12 +40,18 @@ class KeptLabels:
         That place; "" where there is none.
     target : bool
         Whether objects were written to them last.
+    classes : mapping of int to str
+        The class of each object that has one.
+    class_list : tuple of (name, color)
+        All classes there are.
     """
 
     name: str
     labels: NDArray[Any] | None
     place: str = ""
     target: bool = False
+    classes: Mapping[int, str] = field(default_factory=dict)
+    class_list: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,12 +137,14 @@ def _read(folder: Path, when: float) -> Found | None:
     prompts: Mapping[str, Any] | None = None
     heads: dict[str, dict[str, Any]] = {}
     blocks: dict[str, dict[tuple[int, ...], tuple[list[int], bytes]]] = {}
+    classes: dict[str, dict[str, Any]] = {}
     for head, content in unpack(folder / "log"):
         kind = head["kind"]
         if kind == "about":
             about, prompts = head["about"], None
             heads.clear()
             blocks.clear()
+            classes.clear()
         elif kind == "prompts":
             prompts = head["prompts"]
         elif kind == "labels":
@@ -144,6 +152,9 @@ def _read(folder: Path, when: float) -> Found | None:
         elif kind == "gone":
             heads.pop(head["key"], None)
             blocks.pop(head["key"], None)
+            classes.pop(head["key"], None)
+        elif kind == "classes":
+            classes[head["key"]] = head
         else:
             there = blocks.setdefault(head["key"], {})
             there[tuple(head["start"])] = head["shape"], content
@@ -158,5 +169,8 @@ def _read(folder: Path, when: float) -> Found | None:
                 part = tuple(slice(at, at + side) for at, side in zip(start, shape, strict=True))
                 made[part] = np.frombuffer(content, made.dtype).reshape(shape)
             made = made.astype(made.dtype.newbyteorder("="), copy=False)
-        labels.append(KeptLabels(head["name"], made, head["place"], head["target"]))
+        own = classes.get(key, {})
+        named = {int(label): str(name) for label, name in own.get("named", ())}
+        listed = tuple((str(name), str(color)) for name, color in own.get("listed", ()))
+        labels.append(KeptLabels(head["name"], made, head["place"], head["target"], named, listed))
     return Found(folder, about, when, prompts, tuple(labels))

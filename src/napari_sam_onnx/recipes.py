@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.learn import Judge
 from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, split_limits
+from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.stacks import iterate_stack
@@ -63,6 +64,8 @@ class Recipe:
         What was learned from judged objects, see `napari_sam_onnx.automatic.learn.Judge`.
     acts : tuple of Act
         What was clicked, accepted, corrected and deleted after that, see `napari_sam_onnx.acts`.
+    classes : tuple of ObjectClass
+        The classes there were, with their colours.
     """
 
     model: str | list[str] | tuple[str, ...]
@@ -76,6 +79,7 @@ class Recipe:
     view: str = ""
     judge: Mapping[str, Any] | None = None
     acts: tuple[Act, ...] = ()
+    classes: tuple[ObjectClass, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
@@ -124,6 +128,7 @@ class Recipe:
         try:
             given["channels"] = tuple(read_channel(channel) for channel in given["channels"])
             given["acts"] = tuple(Act.from_dict(act) for act in given.get("acts", ()))
+            given["classes"] = tuple(ObjectClass(**one) for one in given.get("classes", ()))
             if given.get("planes") is not None:
                 given["planes"] = tuple(tuple(map(int, index)) for index in given["planes"])
             return cls(**given)

@@ -50,7 +50,7 @@ def test_a_few_judged_objects_rate_the_rest() -> None:
     finding.repaint((), Selection(), 13, {LEARNED: 0.5})
     finding.kept.add(int(numbers[0]))
     rows = tabulate(finding, 0.5)
-    assert len(rows["index"]) == 6 and set(rows["class"]) == {"wanted"}
+    assert len(rows["index"]) == 6 and set(rows["judged"]) == {"wanted"}
     assert rows["area_um2"] == [16.0] * 6 and sorted(rows["flags"])[-1] == "kept"
 
 

@@ -63,3 +63,18 @@ def test_a_format_may_be_named(run, tmp_path, labels):
     assert run("export", labels, "-o", out, "--format", "yolo-boxes")[0] == 0
     assert all(len(line.split()) == 5 for line in out.read_text().splitlines())
     assert "tells no format" in run("export", labels, "-o", tmp_path / "a.doc")[2]
+
+
+def test_classes_come_from_a_table_and_a_list(run, tmp_path, labels):
+    table, listed = tmp_path / "objects.csv", tmp_path / "classes.yaml"
+    table.write_text("label,class\n1,debris\n2,cell\n3,cell\n")
+    listed.write_text("classes: [cell, {name: debris, color: '#ff0000'}]")
+    out = tmp_path / "out.txt"
+    code, said, _ = run("export", labels, "-o", out, "--classes", table, "--class-list", listed)
+    assert code == 0 and "0 cell: 2, 1 debris: 1" in said
+    assert [line[0] for line in out.read_text().splitlines()] == ["1", "0", "0", "2", "2"]
+    back, again = tmp_path / "out.json", tmp_path / "again.geojson"
+    assert run("export", labels, "-o", back, "--classes", table)[0] == 0
+    assert "1 debris: 1, 2 cell: 2" in run("export", back, "-o", again)[1]  # carried over
+    said = run("export", labels, "-o", tmp_path / "out.zip", "--classes", table)[2]
+    assert "holds no classes; coco, geojson" in said

@@ -35,7 +35,7 @@ def tabulate(finding: Finding, side: float | None = None) -> dict[str, list[Any]
     dict of list
         ``index`` (the label), ``rating``, ``predicted_iou``, ``stability``, ``area`` and
         ``diameter`` (``…_um2`` and ``…_um`` where the side is known), ``circularity``,
-        ``solidity``, ``similarity`` and ``learned`` (NaN where they are not known), ``class``
+        ``solidity``, ``similarity`` and ``learned`` (NaN where they are not known), ``judged``
         (``wanted`` or ``unwanted`` by what was learned, else ""), ``plane``, ``seed_y`` and
         ``seed_x`` (NaN where a box found it), ``flags`` (``doubtful``, ``border``, ``corrected``,
         ``kept``, separated by spaces). An object on several planes is listed where it is rated
@@ -56,7 +56,7 @@ def tabulate(finding: Finding, side: float | None = None) -> dict[str, list[Any]
             for name in _NOTED:
                 known = name in found.noted
                 row[name] = float(found.feature(name)[number]) if known else float("nan")
-            row["class"] = _class_of(row["learned"])
+            row["judged"] = _judge(row["learned"])
             row["plane"] = " ".join(map(str, index))
             row["seed_y"], row["seed_x"] = (float(c) for c in seeds[number])
             marks = {
@@ -78,7 +78,7 @@ def tabulate(finding: Finding, side: float | None = None) -> dict[str, list[Any]
             "index",
             *_FEATURES,
             *_NOTED,
-            "class",
+            "judged",
             "plane",
             "seed_y",
             "seed_x",
@@ -87,7 +87,7 @@ def tabulate(finding: Finding, side: float | None = None) -> dict[str, list[Any]
     }
 
 
-def _class_of(learned: float) -> str:
+def _judge(learned: float) -> str:
     if np.isnan(learned):
         return ""
     return "wanted" if learned >= WANTED else "unwanted"

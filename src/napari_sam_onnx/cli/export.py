@@ -1,5 +1,6 @@
 """``export``: labels -> the formats of other programs."""
 
+from collections import Counter
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -8,10 +9,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from napari_sam_onnx.classes import ClassError, ObjectClass, read_class_table, read_classes
 from napari_sam_onnx.export.formats import (
     FORMATS,
     find_format,
     measure_loss,
+    read_object_classes,
     read_objects,
     write_objects,
 )
@@ -59,6 +62,17 @@ def export(
         Optional[str],  # noqa: UP045
         typer.Option(help="The picture's file name, for formats that refer to it."),
     ] = None,
+    classes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Which object is of which class: a table (.csv) with the columns label and class, "
+            "as measurements are saved."
+        ),
+    ] = None,
+    class_list: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="All classes, in the order of their numbers, with colours (.yaml)."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what exists.")] = False,
 ) -> None:
     """Write labels as COCO, YOLO, GeoJSON, ImageJ regions, OME-Zarr, TIFF or a table."""
@@ -72,6 +86,10 @@ def export(
     if "C" in named:
         raise LabelError(f"Labels have no channels; the axes of {labels.name} are {named}.")
     order = sorted(range(array.ndim), key=lambda i: "TZYX".index(named[i]))
+    named_classes, listed = _read_classes(labels, classes, class_list)
+    if classes is not None and not made.classes:
+        able = ", ".join(name for name, one in FORMATS.items() if one.classes)
+        raise ClassError(f"The format {made.name} holds no classes; {able} do.")
     stack = LabelStack(
         array.transpose(order),
         "".join(named[i] for i in order),
@@ -79,10 +97,17 @@ def export(
         picture.pixel_size,
         None if image is None else _read_intensities(image, "".join(named[i] for i in order)),
         tolerance,
+        named_classes,
+        listed,
     )
     write_objects(out, stack, made.name, overwrite=force)
     objects = np.count_nonzero(np.unique(stack.labels))
     print(f"{labels.name}: {objects} objects -> {out}")
+    if made.classes and stack.known_classes:
+        first = 0 if made.name.startswith("yolo") else 1
+        counted = _count_classes(stack)
+        numbered = enumerate(stack.known_classes, start=first)
+        print(", ".join(f"{n} {one.name}: {counted.get(one.name, 0)}" for n, one in numbered))
     if made.polygons:
         mean, worst, corners = measure_loss(stack)
         print(
@@ -104,6 +129,20 @@ def _read_labels(path: Path, shape: str | None) -> PictureFile:
         raise LabelError(f"There is no file {path}.")
     array, axes = read_objects(path, size)
     return PictureFile(array, axes)
+
+
+def _read_classes(
+    labels: Path, table: Path | None, listed: Path | None
+) -> tuple[dict[int, str], tuple[ObjectClass, ...]]:
+    """Read the classes: from a table, else from the file of the objects where it holds some."""
+    named, known = read_object_classes(labels) if table is None else (read_class_table(table), ())
+    return named, known if listed is None else read_classes(listed)
+
+
+def _count_classes(stack: LabelStack) -> dict[str, int]:
+    """Count the objects of each class."""
+    there = np.unique(stack.labels).tolist()
+    return dict(Counter(stack.classes[label] for label in there if label in stack.classes))
 
 
 def _read_intensities(path: Path, axes: str) -> NDArray[Any]:

@@ -8,9 +8,10 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
+from napari_sam_onnx.classes import write_class_table
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.export.beside import write_beside
+from napari_sam_onnx.export.beside import refuse_existing, write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import infer_axes
 from napari_sam_onnx.label_store import make_labels, remove_labels
@@ -34,12 +35,19 @@ def replay(
         Optional[str],  # noqa: UP045
         typer.Option(help="The picture's axes, where they are others than the recipe's."),
     ] = None,
+    classes: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Also write which object is of which class, as a table (.csv)."),
+    ] = None,
     force: options.ForceFile = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Make the labels of a picture as a recipe says: a run, and what was clicked after it."""
-    from napari_sam_onnx.follow import follow  # the command line starts without scipy
+    from napari_sam_onnx.acts import name_objects  # the command line starts without scipy
+    from napari_sam_onnx.follow import follow
 
+    if classes is not None:
+        refuse_existing(classes, overwrite=force)
     made = Recipe.from_json(_read_text(recipe))
     picture = read_picture(source)
     named = axes or picture.axes
@@ -67,6 +75,10 @@ def replay(
             write_labels(part, labels, planes.label_axes, picture.pixel_size)
     finally:
         remove_labels(place)
+    if classes is not None:
+        classed = {n: name for n, name in name_objects(made.acts).items() if n in objects}
+        with write_beside(classes, overwrite=force) as part:
+            write_class_table(part, classed)
     if not quiet:
         say(f"{source.name}: {len(objects)} objects -> {out}")
 

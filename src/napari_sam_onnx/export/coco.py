@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.classes import UNCLASSED, WITHIN, ClassError, ObjectClass, check_classes
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
 from napari_sam_onnx.labels import LabelError
 
@@ -20,10 +21,16 @@ def write_coco(path: Path, stack: LabelStack) -> None:
     """Write one image per plane and one annotation per object of a plane.
 
     The segmentation is COCO's uncompressed run-length encoding, which `pycocotools` reads;
-    ``label`` and the plane's place are kept beside COCO's own entries.
+    ``label`` and the plane's place are kept beside COCO's own entries. Classes are the categories,
+    in their order; objects that have none are one more, the last.
     """
     height, width = stack.plane_shape
     images: list[dict[str, Any]] = []
+    known = stack.known_classes
+    numbers = {one.name: place for place, one in enumerate(known, start=1)}
+    categories = [_describe(one, numbers[one.name]) for one in known]
+    without = len(known) + 1
+    unclassed = not known
     annotations: list[dict[str, Any]] = []
     for where, plane in stack.planes():
         number = len(images) + 1
@@ -32,11 +39,13 @@ def write_coco(path: Path, stack: LabelStack) -> None:
             {"id": number, "file_name": named, "width": width, "height": height, "plane": where}
         )
         for label, (y, x), crop in list_objects(plane):
+            category = numbers.get(stack.classes.get(label, ""), without)
+            unclassed = unclassed or category == without
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
-                    "category_id": 1,
+                    "category_id": category,
                     "segmentation": {
                         "size": [height, width],
                         "counts": encode_runs(crop, (y, x), (height, width)),
@@ -47,10 +56,12 @@ def write_coco(path: Path, stack: LabelStack) -> None:
                     "label": label,
                 }
             )
+    if unclassed:
+        categories.append({"id": without, "name": UNCLASSED, "supercategory": UNCLASSED})
     document = {
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "object", "supercategory": "object"}],
+        "categories": categories,
     }
     path.write_text(json.dumps(document), encoding="utf-8")
 
@@ -87,6 +98,51 @@ def read_coco(path: Path) -> tuple[NDArray[np.uint32], str]:
         number = int(annotation.get("label", annotation["id"]))
         labels[position[annotation["image_id"]]][inside] = number
     return (labels[0], "YX") if len(images) == 1 else (labels, "ZYX")
+
+
+def read_coco_classes(path: Path) -> tuple[dict[int, str], tuple[ObjectClass, ...]]:
+    """Read the classes of a file that `read_coco` reads.
+
+    Returns
+    -------
+    classes : dict of int to str
+        By label; objects without one are left out.
+    class_list : tuple of ObjectClass
+
+    Raises
+    ------
+    LabelError
+        If its categories cannot be read.
+    ClassError
+        If one of them is no name.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        listed = document.get("categories", [])
+        names = {one["id"]: str(one["name"]) for one in listed}
+        made = {
+            int(one.get("label", one["id"])): names[one["category_id"]]
+            for one in document["annotations"]
+        }
+        classes = [
+            ObjectClass(str(one["name"]), _read_color(one.get("color")))
+            for one in listed
+            if one["name"] != UNCLASSED
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ClassError):
+            raise
+        raise LabelError(f"The categories of {path.name} cannot be read.") from error
+    return {n: name for n, name in made.items() if name != UNCLASSED}, check_classes(classes)
+
+
+def _describe(one: ObjectClass, number: int) -> dict[str, Any]:
+    above = WITHIN.join(one.parts[:-1]) or UNCLASSED
+    return {"id": number, "name": one.name, "supercategory": above, "color": list(one.rgb)}
+
+
+def _read_color(rgb: Any) -> str:
+    return "" if rgb is None else "#" + "".join(f"{int(value):02x}" for value in rgb)
 
 
 def encode_runs(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.export.coco import read_coco, write_coco
-from napari_sam_onnx.export.geojson import read_geojson, write_geojson
+from napari_sam_onnx.export.coco import read_coco, read_coco_classes, write_coco
+from napari_sam_onnx.export.geojson import read_geojson, read_geojson_classes, write_geojson
 from napari_sam_onnx.export.imagej import read_rois, write_rois
 from napari_sam_onnx.export.images import write_labels
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from napari_sam_onnx.classes import ObjectClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Format:
         Whether outlines are simplified by the stack's tolerance.
     folder : bool
         Whether a folder is written, not a file.
+    classes : bool
+        Whether it says of which class objects are.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Format:
     write: Callable[[Path, LabelStack], None]
     polygons: bool = False
     folder: bool = False
+    classes: bool = False
 
 
 def _write_tiff(path: Path, stack: LabelStack) -> None:
@@ -67,12 +72,21 @@ FORMATS: dict[str, Format] = {
     made.name: made
     for made in (
         Format("tiff", "Label image", (".tif", ".tiff"), _write_tiff),
-        Format("coco", "COCO instances, run-length encoded", (".json",), write_coco),
-        Format("geojson", "GeoJSON for QuPath", (".geojson",), write_geojson, polygons=True),
+        Format("coco", "COCO instances, run-length encoded", (".json",), write_coco, classes=True),
+        Format(
+            "geojson",
+            "GeoJSON for QuPath",
+            (".geojson",),
+            write_geojson,
+            polygons=True,
+            classes=True,
+        ),
         Format("imagej", "ImageJ regions", (".zip",), write_rois, polygons=True),
-        Format("yolo", "YOLO polygons", (".txt",), write_yolo_polygons, polygons=True),
-        Format("yolo-boxes", "YOLO boxes", (".txt",), write_yolo_boxes),
-        Format("csv", "Measurements", (".csv",), write_table),
+        Format(
+            "yolo", "YOLO polygons", (".txt",), write_yolo_polygons, polygons=True, classes=True
+        ),
+        Format("yolo-boxes", "YOLO boxes", (".txt",), write_yolo_boxes, classes=True),
+        Format("csv", "Measurements", (".csv",), write_table, classes=True),
         Format("ome-zarr", "OME-Zarr labels", (".zarr",), write_ome_zarr, folder=True),
     )
 }
@@ -171,6 +185,16 @@ def read_objects(path: Path, shape: tuple[int, int] | None = None) -> tuple[NDAr
     if shape is None:
         raise LabelError(f"{path.name} does not say how large its picture is; give the shape.")
     return readers[suffix](path, shape), "YX"
+
+
+def read_object_classes(path: Path) -> tuple[dict[int, str], tuple[ObjectClass, ...]]:
+    """Read the classes in a file of `read_objects`: by label, and the list of them.
+
+    Both are empty where its format holds none, or holds numbers alone (YOLO).
+    """
+    readers = {".json": read_coco_classes, ".geojson": read_geojson_classes}
+    reader = readers.get(path.suffix.lower())
+    return ({}, ()) if reader is None else reader(path)
 
 
 def measure_loss(stack: LabelStack) -> tuple[float, float, int]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.classes import complete_classes
 from napari_sam_onnx.labels import LabelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from napari_sam_onnx.classes import ObjectClass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,11 @@ class LabelStack:
         Intensities of the labels' shape, or with a further last axis of channels.
     tolerance : float
         Pixels by which polygons may leave the true outline.
+    classes : mapping of int to str
+        The class of each object that has one, by its name.
+    class_list : tuple of ObjectClass
+        All classes there are, in the order of their numbers; those that are used and not in it
+        come after them.
     """
 
     labels: NDArray[np.integer[Any]]
@@ -41,6 +49,8 @@ class LabelStack:
     pixel_size: Mapping[str, float] = field(default_factory=dict)
     image: NDArray[Any] | None = None
     tolerance: float = 0.5
+    classes: Mapping[int, str] = field(default_factory=dict)
+    class_list: tuple[ObjectClass, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.axes) != self.labels.ndim or not self.axes.endswith("YX"):
@@ -62,6 +72,11 @@ class LabelStack:
     def plane_shape(self) -> tuple[int, int]:
         """``(H, W)``."""
         return self.labels.shape[-2], self.labels.shape[-1]
+
+    @property
+    def known_classes(self) -> tuple[ObjectClass, ...]:
+        """All classes, see `class_list`."""
+        return complete_classes(self.class_list, self.classes.values())
 
     def planes(self) -> Iterator[tuple[dict[str, int], NDArray[np.integer[Any]]]]:
         """Yield where each plane lies, by axis, and its labels."""

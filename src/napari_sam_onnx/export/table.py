@@ -40,7 +40,7 @@ def measure_objects(stack: LabelStack) -> dict[str, list[Any]]:
     dict of list
         ``label``, the plane's place by axis, then measurements. Lengths are in micrometres and
         areas in µm² where the sizes of Y and X are known (``…_um``, ``…_um2``), else in pixels;
-        boxes are half-open and in pixels.
+        boxes are half-open and in pixels. ``class`` comes last where objects have classes.
     """
     from skimage.measure import regionprops_table
 
@@ -72,6 +72,8 @@ def measure_objects(stack: LabelStack) -> dict[str, list[Any]]:
             ]
         for name, values in rows.items():
             columns.setdefault(name, []).extend(values)
+    if stack.classes:
+        columns["class"] = [stack.classes.get(label, "") for label in columns["label"]]
     return columns
 
 

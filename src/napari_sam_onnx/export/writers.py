@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.export.formats import write_objects
 from napari_sam_onnx.export.label_stack import LabelStack
 
@@ -51,7 +52,8 @@ def stack_of(data: Any, attributes: Mapping[str, Any]) -> LabelStack:
     """Name the axes and the pixel sizes of a layer as well as it tells them.
 
     Axis labels that are letters of ``TZYX`` count; else two axes are YX, three ZYX and four TZYX.
-    Sizes count where the units are lengths; they become micrometres.
+    Sizes count where the units are lengths; they become micrometres. Classes are those of the
+    features' columns ``index`` and ``class``, and of the list that is kept with the layer.
     """
     levels = data if isinstance(data, (list, tuple)) else [data]
     labels = np.asarray(levels[0])
@@ -66,7 +68,27 @@ def stack_of(data: Any, attributes: Mapping[str, Any]) -> LabelStack:
         factor = MICROMETRES.get(str(unit).lower())
         if factor is not None and axis != "T":
             sizes[axis] = float(size) * factor
-    return LabelStack(labels, axes, str(attributes.get("name", "")), sizes)
+    classes, listed = classes_of(attributes)
+    name = str(attributes.get("name", ""))
+    return LabelStack(labels, axes, name, sizes, classes=classes, class_list=listed)
+
+
+def classes_of(
+    attributes: Mapping[str, Any],
+) -> tuple[dict[int, str], tuple[ObjectClass, ...]]:
+    """Return the classes of a layer's objects, by label, and the list that is kept with it."""
+    features = attributes.get("features")
+    classes: dict[int, str] = {}
+    if features is not None and {"index", "class"} <= set(features):
+        pairs = zip(features["index"], features["class"], strict=True)
+        classes = {int(label): str(name) for label, name in pairs if isinstance(name, str) and name}
+    kept = (attributes.get("metadata") or {}).get(MARK, {})
+    listed = kept.get("classes", ()) if isinstance(kept, dict) else ()
+    return classes, tuple(ObjectClass(str(name), str(color)) for name, color in listed)
+
+
+MARK = "napari-sam-onnx"
+"""Under this key of its metadata a layer holds what we keep with it."""
 
 
 MICROMETRES = {

@@ -11,34 +11,40 @@ from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.outlines import fill_rings, join_rings, trace_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 
 def write_yolo_boxes(path: Path, stack: LabelStack) -> None:
-    """Write ``class x y w h`` per object: its middle and size; the class is 0."""
+    """Write ``class x y w h`` per object: its middle and size.
+
+    Classes are numbered from 0 in their order; what has none is one more, the last.
+    """
     height, width = stack.plane_shape
     lines = []
-    for _, (y, x), crop in list_objects(_only_plane(stack)):
+    numbers = _number_classes(stack)
+    for label, (y, x), crop in list_objects(_only_plane(stack)):
         h, w = crop.shape
         box = (x + w / 2) / width, (y + h / 2) / height, w / width, h / height
-        lines.append("0 " + " ".join(f"{value:.8g}" for value in box))
+        lines.append(_write_line(stack.classes.get(label, ""), numbers, box))
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def write_yolo_polygons(path: Path, stack: LabelStack) -> None:
-    """Write ``class x1 y1 x2 y2 …`` per object.
+    """Write ``class x1 y1 x2 y2 …`` per object; classes as `write_yolo_boxes` has them.
 
     YOLO knows one polygon per object: holes and further pieces are joined to it by a line there
     and back, so that nothing is lost.
     """
     height, width = stack.plane_shape
     lines = []
-    for _, origin, crop in list_objects(_only_plane(stack)):
+    numbers = _number_classes(stack)
+    for label, origin, crop in list_objects(_only_plane(stack)):
         line = join_rings(trace_pieces(crop, origin, stack.tolerance))
         corners = (line / (height, width))[:, ::-1].ravel()
-        lines.append("0 " + " ".join(f"{value:.8g}" for value in corners))
+        lines.append(_write_line(stack.classes.get(label, ""), numbers, corners))
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -66,6 +72,15 @@ def read_yolo(path: Path, shape: tuple[int, int]) -> NDArray[np.uint32]:
             raise LabelError(f"Line {number} of {path.name} holds neither a box nor a polygon.")
         labels[fill_rings([ring * shape], shape)] = number
     return labels
+
+
+def _number_classes(stack: LabelStack) -> dict[str, int]:
+    return {one.name: number for number, one in enumerate(stack.known_classes)}
+
+
+def _write_line(name: str, numbers: Mapping[str, int], values: Iterable[float]) -> str:
+    number = numbers.get(name, len(numbers))
+    return f"{number} " + " ".join(f"{value:.8g}" for value in values)
 
 
 def _only_plane(stack: LabelStack) -> NDArray[np.integer]:

@@ -15,6 +15,7 @@ from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_
 from napari_sam_onnx.plugin.keys import BINDINGS, bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
+from napari_sam_onnx.plugin.panels.class_panel import ClassPanel
 from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.panels.doubt_panel import DoubtPanel
 from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
@@ -45,6 +46,7 @@ from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.autosave import Autosave
+from napari_sam_onnx.plugin.session.classes import Classes
 from napari_sam_onnx.plugin.session.commits import Commits
 from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
@@ -95,6 +97,7 @@ class SamDock(QWidget):
         self.axes = StackAxes(self.session)
         self.gestures = Gestures(self.session)
         self.editor = Editor(self.commits, self.gestures)
+        self.classes = Classes(self.commits, self.gestures, Calm)
         self.styles = Styles(self.commits)
         self.hover = Hover(self.session, Rest)
         ours = [key for binding in BINDINGS for key in binding.keys]
@@ -129,6 +132,7 @@ class SamDock(QWidget):
             self.session, self.automatic, self.stacks, self.filtering
         )
         self.outline_panel = OutlinePanel(self.commits, self.styles, self.hover, self.settings)
+        self.class_panel = ClassPanel(self.classes)
         self.key_panel = KeyPanel(self.keys, self._rebind)
         self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
         self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
@@ -151,6 +155,7 @@ class SamDock(QWidget):
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
             ("Whole objects of stacks", self.stack_panel, True),
+            ("Classes", self.class_panel, True),
             ("Outlines", self.outline_panel, True),
             ("Edit objects", self.edit_panel, True),
             ("Encoded planes", self.memory_panel, True),
@@ -246,6 +251,7 @@ class SamDock(QWidget):
         self.ahead.close()
         self.autosave.close()
         self.refiner.close()
+        self.classes.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()
@@ -274,6 +280,7 @@ class SamDock(QWidget):
                 self.editor,
                 self.hover,
                 self.keys,
+                self.classes,
                 self.propagation.start,
                 {"Y": self.doubts.keep, "Shift-Y": self.doubts.delete},
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.plugin.session.classes import KEYED
 from napari_sam_onnx.plugin.session.freehand import Freehand
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_sam_onnx.plugin.review import Reviewer, StackEdits
+    from napari_sam_onnx.plugin.session.classes import Classes
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.editing import Editor
     from napari_sam_onnx.plugin.session.gestures import Gestures
@@ -64,6 +66,13 @@ BINDINGS = (
     Binding(("B",), "B", "several: each click is an object of its own; N accepts all"),
     Binding(("H",), "H (hold)", "hide the preview"),
     Binding(("E",), "E", "correct the object under the cursor: clicks change it, N replaces it"),
+    Binding(
+        tuple(f"Control-{number}" for number in range(1, KEYED + 1)),
+        f"Ctrl+1 … {KEYED}",
+        "the class: of the open object, which is accepted; else of that under the cursor; else of "
+        "the next ones (Ctrl+0: none)",
+    ),
+    Binding(("C",), "C", "class brush: click objects, or draw across them"),
     Binding(("K",), "K", "delete the object under the cursor from this plane"),
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
     Binding(("D",), "D", "scribble: draw along the object; it becomes points"),
@@ -91,6 +100,11 @@ def _ignore(do: Callable[[], None]) -> Callable[[Any], None]:
     return lambda _: do()
 
 
+def _press(classes: Classes, session: Session, number: int) -> Callable[[Any], None]:
+    """Take the key of a class."""
+    return lambda _: classes.press(number, session.viewer.cursor.position)
+
+
 def bind(
     session: Session,
     commits: Commits,
@@ -100,6 +114,7 @@ def bind(
     editor: Editor,
     hover: Hover,
     keys: KeyMap,
+    classes: Classes,
     carry: Callable[[Any], None],
     more: Mapping[str, Callable[[], None]],
 ) -> Callable[[], None]:
@@ -163,6 +178,7 @@ def bind(
         "Shift-D": under(edits.divide),
         "U": lambda _: reviewer.previous(),
         "J": lambda _: reviewer.next(),
+        **{f"Control-{n}": _press(classes, session, n) for n in range(KEYED + 1)},
         **{key: _ignore(do) for key, do in more.items()},
     }
     actions = {keys.key_of(usual): action for usual, action in actions.items()}
@@ -177,6 +193,7 @@ def bind(
         "I": lambda _: session.dialogue.invert(),
         "D": lambda _: freehand.scribble(),
         "L": lambda _: freehand.lasso(),
+        "C": lambda _: classes.brush(),
         "M": lambda _: editor.ask("join"),
         "X": lambda _: editor.ask("split"),
         "=": lambda _: editor.change_under("grow", session.viewer.cursor.position),

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.journal_left import find_left
+from napari_sam_onnx.plugin.layers.classes import list_of, read_layer_classes
 from napari_sam_onnx.plugin.session.autosave import Autosave
+from napari_sam_onnx.plugin.session.classes import Classes
+from napari_sam_onnx.plugin.session.gestures import Gestures
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench, HeldLane
 
@@ -43,6 +47,9 @@ def test_labels_and_prompts_come_back(tmp_path: Path) -> None:
     bench.click(*A)
     bench.commits.accept()
     bench.commits.labels.layer.data_setitem((np.array([90]), np.array([90])), 9)  # by hand
+    classes = Classes(bench.commits, Gestures(bench.session))
+    classes.add("cell", "#123456")
+    classes.press(1, A)
     bench.click(*B)
     bench.click(B[0] + 2, B[1] + 2, positive=False)
     before = bench.labels.copy()
@@ -52,6 +59,9 @@ def test_labels_and_prompts_come_back(tmp_path: Path) -> None:
     assert saving.found is not None and saving.found.objects == 2
     saving.restore()
     np.testing.assert_array_equal(again.labels, before)
+    restored = again.commits.labels.layer
+    assert read_layer_classes(restored) == {1: "cell"}
+    assert list_of(restored) == (ObjectClass("cell", "#123456"),)
     assert again.session.layers.points.features["positive"].tolist() == [True, False]
     assert "2 objects, 2 points" in again.said and saving.found is None
     assert again.commits.labels.next_label == 10

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
+from napari_sam_onnx.export.writers import MARK as MARK
 from napari_sam_onnx.plugin.layers.picture import layer_shape
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.plugin.layers.picture import Picture
-
-MARK = "napari-sam-onnx"
 
 
 def role_of(layer: Layer) -> str | None:

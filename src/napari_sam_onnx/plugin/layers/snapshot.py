@@ -95,6 +95,22 @@ class Paint:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Naming:
+    """Classes of a label image's objects that an action changed.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    before, after : mapping of int to str
+        By label; "" for none.
+    """
+
+    layer: Any
+    before: Mapping[int, str]
+    after: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Lineage:
     """Divisions of a label image's tracks that an action changed.
 

@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.automatic import MODES, Selection
 from napari_sam_onnx.automatic.tabulate import tabulate
+from napari_sam_onnx.plugin.layers.classes import replace_columns
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.lengths import pixel_side
 from napari_sam_onnx.plugin.session.lanes import Job, do_later
@@ -241,7 +242,7 @@ class Filtering:
 def _set_features(layer: ref[Labels], columns: dict[str, list[Any]]) -> None:
     known = layer()
     if known is not None:
-        known.features = columns
+        replace_columns(known, columns)
 
 
 def describe_filtered(

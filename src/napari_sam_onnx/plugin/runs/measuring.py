@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.session import Session
     from napari_sam_onnx.scores import Scores
 
-SURE = ("rating", "predicted_iou", "stability", "similarity", "learned", "class", "flags")
+SURE = ("rating", "predicted_iou", "stability", "similarity", "learned", "judged", "class", "flags")
 """Columns of a layer's features that stand beside its measurements."""
 
 
@@ -164,7 +164,7 @@ def _measure(
     for name in SURE:
         if name in features and known:
             rows = [known.get(label) for label in columns["label"]]
-            nothing = "" if name in ("class", "flags") else float("nan")
+            nothing = "" if name in ("judged", "class", "flags") else float("nan")
             values = [nothing if row is None else features[name][row] for row in rows]
             if any(value == value and value != "" for value in values):
                 columns[name] = values

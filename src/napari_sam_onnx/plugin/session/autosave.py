@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.journal import Journal, JournalError
 from napari_sam_onnx.journal_left import find_left
+from napari_sam_onnx.plugin.layers.classes import (
+    keep_list,
+    list_of,
+    read_layer_classes,
+    write_layer_classes,
+)
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.labels import can_be_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import layer_array
@@ -112,6 +119,8 @@ class Autosave:
                     place="" if place is None else str(place),
                     target=layer is target,
                     within=within,
+                    classes=read_layer_classes(layer),
+                    class_list=[(one.name, one.color) for one in list_of(layer)],
                 )
             )
         self._dirty.clear()
@@ -155,6 +164,10 @@ class Autosave:
             if labels is None or tuple(labels.shape) != picture.shape:
                 continue
             layer = make_target(picture, kept.name, labels)
+            if kept.classes:
+                write_layer_classes(layer, kept.classes)
+            if kept.class_list:
+                keep_list(layer, [ObjectClass(name, color) for name, color in kept.class_list])
             insert_under_prompts(self.session.viewer, self.session.layers, layer)
             self._dirty[layer] = True
             target = layer if kept.target or target is None else target

@@ -20,6 +20,7 @@ from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.plugin.layers.writable import check_writable
 from napari_sam_onnx.plugin.session.history import Action, History, Step
 from napari_sam_onnx.plugin.session.label_target import LabelTarget
+from napari_sam_onnx.plugin.session.naming import apply_naming, inherit
 from napari_sam_onnx.plugin.session.painting import Painter
 from napari_sam_onnx.plugin.session.picking import open_object, pick
 from napari_sam_onnx.plugin.session.recording import describe_edit, drop_act, keep_act
@@ -87,13 +88,15 @@ class Commits:
 
     # Actions
 
-    def accept(self, replacing: bool = False) -> None:
+    def accept(self, replacing: bool = False, named: str | None = None) -> None:
         """Commit the open objects of the current plane as the next labels, as one step.
 
         Parameters
         ----------
         replacing : bool
             Whether an object that lies on a label takes that label's place.
+        named : str, optional
+            The class that it gets, instead of that of all next objects.
         """
         session = self.session
         request, prompts = session.request, session.prompts
@@ -107,6 +110,8 @@ class Commits:
             session.fail(error)
             return
         step.replacing = replacing
+        if named is not None:
+            step.named, step.renames = named, True
         if len(session.answers) < len(request.prompts) or not session.dialogue.answered:
             self.record(step)
             session.replace_prompts(step.after)
@@ -271,6 +276,10 @@ class Commits:
 
     def record(self, step: Step) -> None:
         """Add what was done to what can be undone."""
+        if step.paints and step.naming is None:
+            step.naming = inherit(step.paints)
+            if step.naming is not None:
+                apply_naming(step.naming)
         self.history.push(step)
         step.act = describe_edit(step)
         keep_act(step)

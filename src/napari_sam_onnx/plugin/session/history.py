@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.acts import Act
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Lineage, Paint, Snapshot
+    from napari_sam_onnx.plugin.layers.snapshot import Lineage, Naming, Paint, Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.label_target import Home
@@ -54,6 +54,12 @@ class Step:
         answer.
     lineage : Lineage or None
         The divisions that it changed.
+    naming : Naming or None
+        The classes that it changed.
+    named : str or None
+        The class of what was accepted; None where there are no classes.
+    renames : bool
+        Whether objects that are corrected get that class as well.
     made : napari Labels layer or None
         The layer that a run made.
     target : napari Labels layer or None
@@ -89,6 +95,9 @@ class Step:
     after: Snapshot
     paints: tuple[Paint, ...] = ()
     lineage: Lineage | None = None
+    naming: Naming | None = None
+    named: str | None = None
+    renames: bool = False
     made: Labels | None = None
     target: Labels | None = None
     replaced: Labels | None = None

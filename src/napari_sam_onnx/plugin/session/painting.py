@@ -26,17 +26,18 @@ from napari_sam_onnx.plugin.layers.labels import (
 from napari_sam_onnx.plugin.layers.placing import is_empty, join, on_plane, without_plane
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.session.history import Step
+from napari_sam_onnx.plugin.session.naming import apply_naming, make_naming
 from napari_sam_onnx.plugin.session.recording import describe_accepted, keep_act
 from napari_sam_onnx.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Labels
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Paint, Snapshot
+    from napari_sam_onnx.plugin.layers.snapshot import Naming, Paint, Snapshot
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.history import History
     from napari_sam_onnx.plugin.session.label_target import LabelTarget
@@ -58,6 +59,8 @@ class Painter:
     ----------
     rules : Rules
         How new objects are written.
+    class_of_next : callable
+        Says the class of new objects; None where there are no classes.
     changed : Signal
         Objects were written, or could not be.
     """
@@ -69,6 +72,7 @@ class Painter:
         self.labels = labels
         self.history = history
         self.rules = Rules()
+        self.class_of_next: Callable[[], str | None] = lambda: None
         self._waiting: list[Step] = []
 
     @property
@@ -93,7 +97,7 @@ class Painter:
             )
         step.home, step.request = self.labels.home(), request
         step.asked = on_plane(prompts, request.plane)
-        step.rules = self.rules
+        step.rules, step.named = self.rules, self.class_of_next()
         return step
 
     def _wait(self, step: Step) -> None:
@@ -156,9 +160,11 @@ class Painter:
             return
         self.settle(step)
         step.paints = tuple(paints)
+        owned = [own for _, own in fits]
+        step.naming = _name_objects(step, paints, owned)
         assert step.request is not None
         known = session.engine.id_of(step.request.source)
-        step.act = describe_accepted(step, masks, [own for _, own in fits], paints, known)
+        step.act = describe_accepted(step, masks, owned, paints, known)
         keep_act(step)
         layer.selected_label = max(int(paint.after.max()) for paint in paints)
         session.dialogue.fit_again()
@@ -223,6 +229,21 @@ class Painter:
         else:
             session.say(f"An accepted object was not written: {explain(error)}", "error")
         self.changed.emit()
+
+
+def _name_objects(step: Step, paints: Sequence[Paint], owned: Sequence[int]) -> Naming | None:
+    """Give accepted objects their class; one that was corrected keeps its own."""
+    if step.named is None:
+        return None
+    wanted = {
+        own or int(paint.after.max()): step.named
+        for paint, own in zip(paints, owned, strict=True)
+        if step.renames or not own
+    }
+    naming = make_naming(paints[0].layer, wanted)
+    if naming is not None:
+        apply_naming(naming)
+    return naming
 
 
 def _read_labels(layer: Labels | None, plane: Plane) -> Any:

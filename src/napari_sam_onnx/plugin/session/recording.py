@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam_onnx.acts import Accepted, Act, Area, Change, Look
+from napari_sam_onnx.plugin.layers.classes import list_of
 from napari_sam_onnx.plugin.layers.geometry import MARK, role_of
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.recipes import Recipe
@@ -42,7 +44,10 @@ def drop_act(step: Step) -> None:
 def describe_edit(step: Step) -> Act | None:
     """Say what a step did to labels, as pixels; an act of nothing where that is not known."""
     if step.paints:
-        return Act(step.what or _describe(step.paints), tuple(_list_changes(step.paints)))
+        changes = tuple(_list_changes(step.paints))
+        return Act(step.what or _describe(step.paints), changes, classes=_named_by(step))
+    if step.naming is not None:
+        return Act(step.what, classes=_named_by(step))
     if step.action is not None:
         return Act(f"a run on “{step.action.layer.name}”")
     made = step.made
@@ -88,6 +93,7 @@ def describe_accepted(
         model=source if isinstance(source, str) else tuple(map(str, np.atleast_1d(source))),
         fingerprint=model_id,
         rules=step.rules,
+        classes=_named_by(step),
     )
 
 
@@ -102,26 +108,49 @@ def describe_layer(layer: Labels) -> Recipe:
     mark = layer.metadata.get(MARK, {})
     acts: tuple[Act, ...] = tuple(mark.get("acts", ()))
     base = mark.get("recipe")
+    classes = list_of(layer)
     if role_of(layer) != "labels":
         raise TargetError(f"“{layer.name}” was not begun here, so a recipe cannot make it.")
     if base is not None and "format" not in base:
         raise TargetError(f"“{layer.name}” was found by words, which a recipe does not hold.")
-    unknown = next((act.what for act in acts if not act.objects and not act.changes), None)
+    unknown = next((act.what for act in acts if _is_unknown(act)), None)
     if unknown is not None:
         raise TargetError(f"A recipe cannot hold {unknown}; undo it, or save the labels instead.")
     if base is not None:
-        return Recipe.from_dict({**base, "acts": [act.to_dict() for act in acts]})
+        listed = [asdict(one) for one in classes]
+        return Recipe.from_dict(
+            {**base, "acts": [act.to_dict() for act in acts], "classes": listed}
+        )
     if not acts:
         raise TargetError(f"Nothing was accepted in “{layer.name}” yet.")
     shown = next((act for act in acts if act.channels), None)
     if shown is None:
         raise TargetError(f"Nothing was accepted in “{layer.name}” yet.")
-    return Recipe(shown.model, shown.fingerprint, shown.axes, shown.channels, "", acts=acts)
+    return Recipe(
+        shown.model,
+        shown.fingerprint,
+        shown.axes,
+        shown.channels,
+        "",
+        acts=acts,
+        classes=classes,
+    )
+
+
+def _named_by(step: Step) -> tuple[tuple[int, str], ...]:
+    return () if step.naming is None else tuple(sorted(step.naming.after.items()))
+
+
+def _is_unknown(act: Act) -> bool:
+    """Whether an act says that something happened, and not what."""
+    return not (act.objects or act.changes or act.classes)
 
 
 def _layer_of(step: Step) -> Any:
     if step.paints:
         return step.paints[0].layer
+    if step.naming is not None:
+        return step.naming.layer
     return step.made if step.action is None else step.action.layer
 
 

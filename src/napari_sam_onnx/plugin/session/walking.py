@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.plugin.layers.labels import repeat, revert
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.session.naming import apply_naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,9 @@ def walk(session: Session, labels: LabelTarget, step: Step, back: bool) -> None:
     """
     prompts = step.before if back else step.after
     said = _walk_paints(session, labels, step, back) if step.paints else ""
+    if step.naming is not None and step.naming.layer in session.viewer.layers:
+        apply_naming(step.naming, back)
+        said = said or _describe_edit(step.what, back)
     if step.made is not None:
         said = _walk_made(session, labels, step, step.made, back)
     if step.action is not None:
@@ -57,8 +61,7 @@ def _walk_paints(session: Session, labels: LabelTarget, step: Step, back: bool) 
     if len(held) < len(present):
         return "Those labels were changed by hand since; they stay."
     if step.what:
-        other = "Ctrl+Shift+Z does it again" if back else "Ctrl+Z undoes it"
-        return f"{'Undone' if back else 'Done again'}: {step.what}; {other}."
+        return _describe_edit(step.what, back)
     return _describe(held, back)
 
 
@@ -87,6 +90,12 @@ def _walk_action(session: Session, labels: LabelTarget, action: Action, back: bo
         return "Its labels layer was removed."
     with labels.writing(action.layer):
         return action.back() if back else action.again()
+
+
+def _describe_edit(what: str, back: bool) -> str:
+    """Say that an edit was undone or done again."""
+    other = "Ctrl+Shift+Z does it again" if back else "Ctrl+Z undoes it"
+    return f"{'Undone' if back else 'Done again'}: {what}; {other}."
 
 
 def _describe(paints: Sequence[Paint], back: bool) -> str:
