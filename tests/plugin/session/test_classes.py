@@ -146,7 +146,7 @@ def test_colours_and_texts_show_classes(bench: Bench, classed: Classes) -> None:
     assert list(texts.text.values) == ["cell"]
     classed.choose_shown("both")
     classed.press(2, CENTERS[1])
-    assert list(texts.text.values) == ["cell", "cell/mitotic"]
+    assert list(texts.text.values) == ["cell", "mitotic"]
     classed.change("cell", "#123456")
     assert abs(layer.get_color(1) - np.array([0x12, 0x34, 0x56, 255]) / 255).max() < 0.3
     classed.choose_shown("nothing")

@@ -13,7 +13,7 @@ import numpy as np
 from napari.layers import Points
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_sam_onnx.classes import ObjectClass, complete_classes
+from napari_sam_onnx.classes import WITHIN, ObjectClass, complete_classes
 from napari_sam_onnx.export.writers import classes_of
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.plane import from_plane, take_plane
@@ -142,7 +142,7 @@ class ClassTexts:
         if shown:
             self.layer.data = from_plane([at[label] for label in shown], here)
             self.layer.text = {
-                "string": [named[label] for label in shown],
+                "string": [named[label].split(WITHIN)[-1] for label in shown],
                 "color": [colors.get(named[label], "#ffffff") for label in shown],
                 "size": TEXT_SIZE,
                 "anchor": "center",

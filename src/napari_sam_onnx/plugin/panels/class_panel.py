@@ -24,6 +24,8 @@ from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo, swat
 from napari_sam_onnx.plugin.session.classes import KEYED
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QKeyEvent
+
     from napari_sam_onnx.classes import ObjectClass
     from napari_sam_onnx.plugin.session.classes import Classes
 
@@ -31,10 +33,10 @@ ROWS = 7
 GRAY = "#9e9e9e"
 FILES = "Lists of classes (*.yaml *.yml)"
 SHOWN: list[tuple[str, object]] = [
-    ("Show as colours", "colors"),
-    ("Show as text", "text"),
-    ("Show as both", "both"),
-    ("Do not show", "nothing"),
+    ("As colours", "colors"),
+    ("As text", "text"),
+    ("As both", "both"),
+    ("Hidden", "nothing"),
 ]
 
 
@@ -49,7 +51,7 @@ class ClassPanel(QWidget):
     def __init__(self, classes: Classes) -> None:
         super().__init__()
         self.classes = classes
-        self.name = QLineEdit()
+        self.name = _Line()
         self.name.setPlaceholderText("New class, or class/within")
         self.name.setToolTip("The name of a class; “cell/mitotic” is a class within “cell”")
         self.add = QPushButton("Add")
@@ -118,6 +120,7 @@ class ClassPanel(QWidget):
         """Show the classes and how many objects each has."""
         classes = self.classes
         self._more.setVisible(bool(classes.listed))
+        fill_combo(self.shown, SHOWN, classes.shown)
         self.remove.setEnabled(bool(classes.current))
         current = classes.gestures.current
         self.brush.setChecked(current is not None and current.name == "class")
@@ -134,7 +137,7 @@ class ClassPanel(QWidget):
             for column, value in enumerate(values):
                 item.setText(column, value)
             item.setData(0, Qt.ItemDataRole.UserRole, name)
-            item.setTextAlignment(2, Qt.AlignmentFlag.AlignRight)
+            item.setTextAlignment(2, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             item.setForeground(1, QColor(128, 128, 128))
             item.setIcon(0, swatch(QColor(color or GRAY).getRgbF()[:3]))
             if name == classes.current:
@@ -173,6 +176,15 @@ class ClassPanel(QWidget):
             chosen = QColorDialog.getColor(QColor(own.color), self.window())
             if chosen.isValid():
                 self.classes.change(name, chosen.name())
+
+
+class _Line(QLineEdit):
+    """Keeps Enter, which would go on to the window, and accept the open object."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            event.accept()
 
 
 def _describe(one: ObjectClass, place: int) -> tuple[str, str, str, str]:

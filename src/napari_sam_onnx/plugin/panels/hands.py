@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LETTERS = range(int(Qt.Key.Key_A), int(Qt.Key.Key_Z) + 1)
+_DIGITS = range(int(Qt.Key.Key_0), int(Qt.Key.Key_9) + 1)
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PLAIN = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
 _UNDO = (
@@ -110,6 +111,8 @@ class Hands(QObject):
             return not self._typed
         if key in _LETTERS:
             return modifiers in (*_PLAIN, Qt.KeyboardModifier.ShiftModifier)
+        if key in _DIGITS and modifiers == Qt.KeyboardModifier.ControlModifier:
+            return True  # classes
         if modifiers not in _PLAIN:
             return False
         if event.key() in _ENTER or event.key() == Qt.Key.Key_Escape:
