@@ -136,7 +136,7 @@ class Journal:
         within : sequence of slice, optional
             Where it may have changed, one per axis; anywhere where omitted.
         classes, class_list
-            See `KeptLabels`.
+            See `journal_left.KeptLabels`.
 
         Returns
         -------
