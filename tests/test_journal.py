@@ -116,6 +116,16 @@ def test_too_much_is_given_up_with_a_sentence(tmp_path: Path) -> None:
     assert not made.folder.exists()
 
 
+def test_what_comes_after_the_end_is_not_written(tmp_path: Path) -> None:
+    made = Journal(tmp_path)
+    made.begin(ABOUT)
+    made.write_labels("a", "x", np.ones((4, 4), np.uint8))
+    made.close()
+    made.write_prompts({"number": 1})
+    made.forget("a")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_removed_and_reshaped_labels_and_those_with_a_place(tmp_path: Path) -> None:
     made = Journal(tmp_path)
     made.begin(ABOUT)

@@ -193,6 +193,8 @@ class Journal:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def _append(self, entry: tuple[Any, ...], head: Mapping[str, Any], content: bytes) -> None:
+        if self._log.closed:  # the work that was written down is over
+            return
         record = pack(head, content)
         if self._live_bytes + len(record) > self.max_bytes:
             raise JournalError(

@@ -499,6 +499,21 @@ def test_closing_during_a_run(drive: Callable[..., Driver], qtbot: Any, how: str
     QTest.qWait(300)
 
 
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_is_no_crash(drive: Callable[..., Driver], home: Path, how: str) -> None:
+    d = drive()
+    d.click(*A)
+    d.press(Qt.Key.Key_N)
+    d.until(lambda: any((home / "journals").glob("*/log")))
+    if how == "dock":
+        d.viewer.window.remove_dock_widget(d.dock)
+        d.dock.deleteLater()
+    else:
+        d.viewer.close()
+    d.close = lambda: None
+    d.until(lambda: not list((home / "journals").iterdir()))
+
+
 def test_work_that_a_crash_left_is_offered(drive: Callable[..., Driver], home: Path) -> None:
     left = Journal(home / "journals")
     labels = np.zeros((100, 120), np.uint32)

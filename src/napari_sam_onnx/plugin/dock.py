@@ -203,6 +203,10 @@ class SamDock(QWidget):
             self.shelf,
             self.session.lane,
             self.refiner.work,
+            self.teaching.work,
+            self.edits.lane,
+            self.ahead,
+            self.autosave,
         )
         self.destroyed.connect(partial(_stop, running))
         self.session.choose_layer(_first_picture(viewer))

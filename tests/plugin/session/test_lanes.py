@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from threading import Event, get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -142,3 +145,32 @@ def test_a_call_that_cannot_be_interrupted_is_left_to_itself(qtbot: Any) -> None
     go_on.set()
     qtbot.wait(200)
     assert heard == [1] and ended == [None]
+
+
+_LEAVE = """
+import sys, time
+import numpy as np
+from napari._qt.qt_event_loop import get_qapp
+from napari_sam_onnx.models.load import load_model
+from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream
+app = get_qapp()
+def run():
+    model = load_model("pebble")
+    for _ in range(1000):
+        yield model.encode(np.zeros((2048, 2048, 3), np.uint8))
+streams = [ThreadStream(run(), lambda _: None, lambda _: None, "endless")]
+lane = ThreadLane()
+lane.submit(Job(lambda: time.sleep(1), lambda _: None, lambda _: None))
+until = time.monotonic() + 0.5
+while time.monotonic() < until:
+    app.processEvents()
+print("leaving", flush=True)
+"""
+
+
+def test_a_process_that_ends_during_work_ends_well() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    left = subprocess.run(
+        [sys.executable, "-c", _LEAVE], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert (left.returncode, left.stdout, left.stderr) == (0, "leaving\n", "")

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import onnxruntime as ort
@@ -64,6 +65,8 @@ SPARE = 2**28
 
 _BREATH = 1.0
 """Seconds between two times that memory is given back while an encoder runs again and again."""
+
+_open_sessions: WeakSet[Session] = WeakSet()
 
 _ORT_ERRORS = (Exception,)  # onnxruntime's own errors share no narrower base
 
@@ -222,6 +225,7 @@ class Session:
             raise ModelError(
                 f"{self.path.name} is damaged: a name in it is no text; get the file again."
             ) from error
+        _open_sessions.add(self)
 
     def run(
         self,
@@ -370,6 +374,12 @@ class Session:
             return self._open("cpu")
         except _ORT_ERRORS as error:
             raise ModelError(_explain_open_error(self.path, error)) from error
+
+
+def close_sessions() -> None:
+    """End all runs of this process, and close what they ran in."""
+    for session in tuple(_open_sessions):
+        session.close()
 
 
 def _spec(arg: Any) -> TensorSpec:

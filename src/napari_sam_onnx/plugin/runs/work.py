@@ -101,7 +101,8 @@ class Work:
         self.text, self.fraction = CANCELLING if self.stopped else text, fraction
         if self._running is not None and fraction is not None:
             self._running.report(round(1000 * fraction), 1000)
-        self.changed.emit()
+        if not self.closed:  # the bar lets other events in, such as the end of the dock
+            self.changed.emit()
 
     def cancel(self) -> None:
         """End it at its next step; what it has done stays."""

@@ -6,6 +6,7 @@ exception arrives on the thread of the interface.
 
 from __future__ import annotations
 
+import atexit
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from qtpy.QtCore import QTimer
 from napari_sam_onnx.errors import log_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
 
 CALM_MS = 300
 
 REST_MS = 80
+
+QUIT_MS = 10_000
+"""So long the process waits at its end for workers that were told to stop."""
 
 PATIENCE_MS = 700
 """A call that cannot be interrupted is left to itself after this time; nobody hears of its end."""
@@ -93,10 +97,8 @@ class ThreadLane:
     def _start_next(self) -> None:
         if self._running is not None or not self._waiting:
             return
-        from napari.qt.threading import create_worker
-
         job = self._running = self._waiting.popleft()
-        create_worker(_catch, job.run, _connect={"returned": self._finish})
+        _start_worker(_catch, job.run, connect={"returned": self._finish})
 
     def _finish(self, outcome: tuple[Any, Exception | None]) -> None:
         job, self._running = self._running, None
@@ -191,15 +193,14 @@ class ThreadStream:
         finished: Callable[[Exception | None], None],
         title: str,
     ) -> None:
-        from napari.qt.threading import create_worker
         from napari.utils import cancelable_progress
 
         self._error: Exception | None = None
         self._step, self._finished = step, finished
         self._stopping = self._reporting = self._over = False
         self._bar = cancelable_progress(total=0, desc=title, cancel_callback=self.stop)
-        self._worker = create_worker(
-            self._guard, generator, _connect={"yielded": self._on_step, "finished": self._finish}
+        self._worker = _start_worker(
+            self._guard, generator, connect={"yielded": self._on_step, "finished": self._finish}
         )
 
     def stop(self) -> None:
@@ -246,6 +247,29 @@ class ThreadStream:
         with suppress(RuntimeError):
             self._bar.close()
         self._finished(self._error)
+
+
+def _start_worker(work: Callable[..., Any], *given: Any, connect: Mapping[str, Any]) -> Any:
+    from napari.qt.threading import create_worker
+
+    atexit.unregister(end_workers)
+    atexit.register(end_workers)  # the last that is registered comes first: before Qt's own
+    return create_worker(work, *given, _connect=dict(connect))
+
+
+def end_workers() -> None:
+    """Stop what still runs when the process ends, and wait for it.
+
+    Qt does not outlive its threads: a worker that reports to objects that are gone ends the
+    process with an abort.
+    """
+    from napari.qt.threading import WorkerBase
+
+    from napari_sam_onnx.models.onnx.runtime import close_sessions
+
+    close_sessions()
+    with suppress(RuntimeError):  # some call does not end: there is nothing more to do for it
+        WorkerBase.await_workers(QUIT_MS)
 
 
 def do_later(do: Callable[[], None]) -> None:
