@@ -91,7 +91,7 @@ def test_list_shows_all_and_what_is_here(run, card, home):
     assert rows["edgesam-3x"] == edge
     assert rows["sam3"] == ["words", "SAM 3", "?", "SAM License", "see terms", "-"]
     assert rows["lab"] == ["anything", "SAM 1", "?", "Lab terms", "no", "-"]
-    assert set(rows_of(run("models", "list", "--here")[1])) == {"pebble", "pebble-shapes"}
+    assert set(rows_of(run("models", "list", "--here")[1])) == {"pebble"}
     assert set(rows_of(run("models", "list", "--for", "tissue")[1])) == {"patho-sam-vit-b"}
 
 

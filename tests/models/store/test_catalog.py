@@ -46,10 +46,7 @@ def test_embedded_model_comes_first_and_names_packaged_files():
     cards = list_models()
     assert cards[0].id == "pebble"
     assert cards[0].origin == "embedded"
-    assert [card.id for card in cards if card.origin == "embedded"] == [
-        "pebble",
-        "pebble-shapes",
-    ]
+    assert [card.id for card in cards if card.origin == "embedded"] == ["pebble"]
     package = Path(catalog.__file__).parents[1]
     assert {file.path for file in cards[0].files} == {
         package / "pebble/encoder.onnx",

@@ -180,5 +180,5 @@ def test_a_list_of_models_reads_the_shared_folder_once(
     monkeypatch.setattr(shared_files, "_scan", lambda folder: reads.append(folder) or scan(folder))
     listing = read_shared()
     here = [card.id for card in list_models() if is_downloaded(card, listing)]
-    assert here == ["pebble", "pebble-shapes", "mobilesam"]
+    assert here == ["pebble", "mobilesam"]
     assert len(reads) == 2  # the folder and the one in it, not once for each model

@@ -94,8 +94,7 @@ class ModelPanel(QWidget):
             set_line(
                 self.hint_text,
                 self.hint.text,
-                f"{self.hint.text} can be got for pictures like this one. For rods, axons and "
-                "branched cells choose pebble-shapes, which is here already.",
+                f"{self.hint.text} can be got for pictures like this one.",
             )
         self.hint_row.setVisible(self.hint is not None)
         self._form.setRowVisible(self.runs_on, self.hint is None)  # one of both, for low screens
