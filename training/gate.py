@@ -225,7 +225,7 @@ def main() -> None:
     other.add_argument("--penalty", type=float, default=1e-3)
     other.add_argument("--losses", type=float, default=3.0)
     other.add_argument("--unsure", type=float, default=0.01)
-    other.add_argument("--margin", type=float, default=0.5, help="how sure")
+    other.add_argument("--margin", type=float, default=1.0, help="how sure")
     other.add_argument("--out", type=Path, required=True)
     for command in (one, other):
         command.add_argument("--data", type=Path, required=True)

@@ -4,7 +4,9 @@
 
 Writes ``table.md``, ``overlays.jpg`` (best, median and worst picture of every kind, the pair that
 ships on the left of each) and, with ``--logs``, ``curves.png``. Measurements are kept in OUT by
-the files' content, so a pair is measured once. The rule: a new pair ships if the mean over kinds
+the files' content, so a pair is measured once. With ``--joined PAIR``, a pair that ``mixture.py``
+made of the two, the new figures of a picture are those of the one that the joined pair takes for
+it, whose answers are its own. The rule: a new pair ships if the mean over kinds
 gains and no kind of ``WORKS`` loses more than 0.01 of one click, box or mSA.
 """
 
@@ -22,7 +24,8 @@ import numpy as np
 from data import read_real
 from evaluate import KINDS, measure
 from onnx_pair import Pair
-from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD
+from mixture import CONTEXT
+from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD, encode
 
 COLUMNS = {"click": "one click", "box": "box", "plus_2": "two corrections"}
 ERROR, BACKGROUND = "iou_error", "background"
@@ -42,7 +45,7 @@ def content(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def measured(folder: Path, args: argparse.Namespace) -> tuple[Rows, Path]:
+def measured(folder: Path, args: argparse.Namespace) -> Rows:
     """Measure a pair on the held-out pictures, or read what was measured before."""
     where = args.out / f"{content(folder)}_{args.objects}"
     kept = where / "rows.json"
@@ -62,7 +65,22 @@ def measured(folder: Path, args: argparse.Namespace) -> tuple[Rows, Path]:
             row["place"] = count.get(row["kind"], 0)
             count[row["kind"]] = row["place"] + 1
         rows = [r for r in rows if count[r["kind"]] == 1 or r["place"] % 2 == keep]
-    return rows, where
+    return [row | {"overlays": where} for row in rows]
+
+
+def taken(first: Rows, second: Rows, args: argparse.Namespace) -> Rows:
+    """For each picture the row of the pair that the joined one takes."""
+    pair = Pair(args.joined, args.threads)
+    images = {p.name: p.image for p in read_real(args.data, args.split) if p.held}
+    rows, count = [], {}
+    for both in zip(first, second, strict=True):
+        maps = encode(pair, images[both[0]["name"]]).maps
+        second_one = int(maps["context"][0, CONTEXT, 0, 0] > 0)
+        rows.append(both[second_one])
+        count.setdefault(KINDS.get(both[0]["kind"], both[0]["kind"]), []).append(second_one)
+    print("Pictures of which the second one is taken:")
+    print(", ".join(f"{kind} {sum(v)} of {len(v)}" for kind, v in sorted(count.items())), "\n")
+    return rows
 
 
 def pairs(today: Rows, new: Rows, name: str) -> np.ndarray:
@@ -124,9 +142,9 @@ def compare(today: Rows, new: Rows) -> str:
     return "\n".join(lines)
 
 
-def tile(folder: Path, row: dict) -> np.ndarray:
+def tile(row: dict) -> np.ndarray:
     """Return the overlay of a picture with its score: a square from its middle."""
-    path = next(folder.glob(f"*_{row['kind']}_{row['name']}.png"))
+    path = next(row["overlays"].glob(f"*_{row['kind']}_{row['name']}.png"))
     image = cv2.imread(str(path))
     h, w = image.shape[:2]
     side = min(h, w, SEEN)
@@ -139,16 +157,14 @@ def tile(folder: Path, row: dict) -> np.ndarray:
     return image
 
 
-def page(today: Rows, new: Rows, folders: list[Path]) -> np.ndarray:
+def page(today: Rows, new: Rows) -> np.ndarray:
     """Best, median and worst picture of every kind, by the new pair; both pairs side by side."""
     lines = []
     for kind in sorted({r["kind"] for r in new}):
         places = [k for k, r in enumerate(new) if r["kind"] == kind]
         places.sort(key=lambda k: -new[k]["mSA"])
         shown = dict.fromkeys((places[0], places[len(places) // 2], places[-1]))
-        tiles = [
-            tile(f, rows[k]) for k in shown for rows, f in zip((today, new), folders, strict=True)
-        ]
+        tiles = [tile(rows[k]) for k in shown for rows in (today, new)]
         tiles += [np.zeros_like(tiles[0])] * (6 - len(tiles))
         lines.append(np.concatenate(tiles, 1))
     return np.concatenate(lines)
@@ -160,6 +176,7 @@ def main() -> None:
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--today", type=Path, required=True, help="folder of the pair that ships")
     p.add_argument("--model", type=Path, required=True, help="folder of the new pair")
+    p.add_argument("--joined", type=Path, help="folder of a pair that mixture.py made of the two")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--split", choices=["strict", "final"], default="final")
     part = "every other picture of a kind: even to choose by, odd to report"
@@ -169,12 +186,14 @@ def main() -> None:
     p.add_argument("--logs", type=Path, nargs="+", help="log.csv of the runs, for the curves")
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    (today, before), (new, after) = (measured(m, args) for m in (args.today, args.model))
+    today, new = (measured(m, args) for m in (args.today, args.model))
+    if args.joined:
+        new = taken(today, new, args)
     text = compare(today, new)
     print(text)
     (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
     quality = [cv2.IMWRITE_JPEG_QUALITY, 80]
-    cv2.imwrite(str(args.out / "overlays.jpg"), page(today, new, [before, after]), quality)
+    cv2.imwrite(str(args.out / "overlays.jpg"), page(today, new), quality)
     if args.logs:
         curves = Path(__file__).with_name("curves.py")
         command = [sys.executable, str(curves), *map(str, args.logs)]
