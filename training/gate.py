@@ -18,7 +18,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -26,11 +26,13 @@ import onnx
 import onnxruntime as ort
 from data import Picture, input_scale, read_real, read_simulated
 from evaluate import deepest, full, iou
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx_pair import Pair
 from propose import encode
 from scipy.optimize import minimize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LEVELS = {
     "s4": "/encoder/s4/s4.1/Relu_output_0",
@@ -68,18 +70,15 @@ class Statistics:
         return np.concatenate([v for m in flat for v in (m.mean(1), m.std(1))]).astype(float)
 
 
-def answers(
-    pair: Pair, picture: Picture, masks: list[NDArray[np.bool_]]
-) -> tuple[list[float], list[float], list[float]]:
-    """IoU of one click and of a box on each of some objects, and what was predicted of the click."""
+def answers(pair: Pair, picture: Picture, masks: list[NDArray[np.bool_]]) -> list[list[float]]:
+    """IoU of one click and of a box on each of some objects."""
     points = np.array([deepest(m) for m in masks], np.float32)[:, None]
     spans = [(np.nonzero(m.any(0))[0], np.nonzero(m.any(1))[0]) for m in masks]
     boxes = [[(x[0] - 0.5, y[0] - 0.5), (x[-1] + 0.5, y[-1] + 0.5)] for x, y in spans]
     e, n = encode(pair, picture.image), len(masks)
     click = pair.decode(e, points, np.ones((n, 1), np.float32))
     box = pair.decode(e, np.array(boxes, np.float32), np.tile(np.float32([2, 3]), (n, 1)))
-    reached = [[iou(full(a, k, e), m) for k, m in enumerate(masks)] for a in (click, box)]
-    return *reached, click.iou.tolist()
+    return [[iou(full(a, k, e), m) for k, m in enumerate(masks)] for a in (click, box)]
 
 
 def pictures_of(args: argparse.Namespace) -> tuple[list[Picture], list[str]]:
@@ -126,7 +125,7 @@ def looks_at(image: NDArray[np.uint8], rng: np.random.Generator) -> list[tuple[A
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Looks at pictures: what a gate sees (N, D), gains, weights, kinds, whether it is the first."""
+    """Looks at pictures: what a gate sees (N, D), gains, shares, kinds, whether it is whole."""
 
     seen: NDArray[np.float64]
     gain: NDArray[np.float64]
@@ -148,7 +147,7 @@ def read_rows(args: argparse.Namespace) -> Rows:
     see, rng = Statistics(args.first, tuple(args.levels)), np.random.default_rng(0)
     rows = []
     for p, group in here:
-        (click, box, _), (new_click, new_box, _) = told[p.name]
+        (click, box), (new_click, new_box) = (both[:2] for both in told[p.name])
         more = np.mean(np.subtract(new_click, click) + np.subtract(new_box, box)) / 2
         for k, (image, scale) in enumerate(looks_at(p.image, rng)):
             share = 1 / np.sqrt(count[group])

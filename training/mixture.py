@@ -15,14 +15,17 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 CONTEXT = 48  # channels of the context; the flag comes behind them
-FLAGGED = "context"
+FLAGGED, FLAG = "context", "/flagged"
 PREFIX = {"first": "first/", "second": "second/"}
 NAMES = ("encoder.onnx", "decoder.onnx")
 
@@ -62,7 +65,7 @@ def needed(graph: GraphProto, wanted: set[str]) -> list[NodeProto]:
 
 
 def renamed(nodes: list[NodeProto], names: dict[str, str]) -> list[NodeProto]:
-    """Copies of nodes whose values have other names."""
+    """Copy nodes and give their values other names."""
     copies = []
     for node in nodes:
         copy = NodeProto()
@@ -109,24 +112,24 @@ def branch(
     for value in graph.output:
         name = names[value.name]
         if flag and value.name == FLAGGED:
-            width = name + "/flag"
+            end = name + FLAG
             body += [
-                helper.make_node("ReduceMean", [name], [width], axes=[1], keepdims=1),
-                helper.make_node("Mul", [width, width + "/zero"], [width + "/none"]),
-                helper.make_node("Add", [width + "/none", width + "/which"], [width + "/map"]),
-                helper.make_node("Concat", [name, width + "/map"], [name + "/flagged"], axis=1),
+                helper.make_node("ReduceMean", [name], [end + "/mean"], axes=[1], keepdims=1),
+                helper.make_node("Mul", [end + "/mean", end + "/zero"], [end + "/none"]),
+                helper.make_node("Add", [end + "/none", end + "/which"], [end + "/map"]),
+                helper.make_node("Concat", [name, end + "/map"], [end], axis=1),
             ]
             weights += [
-                constant(width + "/zero", np.float32(0)),
-                constant(width + "/which", np.float32(which == "second")),
+                constant(end + "/zero", np.float32(0)),
+                constant(end + "/which", np.float32(which == "second")),
             ]
-            name += "/flagged"
+            name = end
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return helper.make_graph(body, which, [], outputs, weights)
 
 
 def choose(condition: str, graph: GraphProto, first: GraphProto, second: GraphProto) -> NodeProto:
-    """The ``If`` that gives the outputs of a graph."""
+    """Make the ``If`` that gives the outputs of a graph."""
     outputs = [v.name for v in graph.output]
     return helper.make_node(
         "If", [condition], outputs, "which", then_branch=second, else_branch=first
@@ -134,7 +137,7 @@ def choose(condition: str, graph: GraphProto, first: GraphProto, second: GraphPr
 
 
 def gate_nodes(gate: Gate) -> tuple[list[NodeProto], list[TensorProto]]:
-    """The gate's nodes and weights; ``gate/second`` says whether the second model is taken."""
+    """Make the gate's nodes and weights; ``gate/second`` says whether the second one is taken."""
     nodes, parts = [], []
     for k, level in enumerate(gate.levels):
         mean, square, middle = (f"gate/{k}/{n}" for n in ("mean", "square", "squares"))
@@ -165,11 +168,11 @@ def gate_nodes(gate: Gate) -> tuple[list[NodeProto], list[TensorProto]]:
     return nodes, weights
 
 
-def widen(graph: GraphProto) -> None:
-    """Say that the context of a graph has a channel more."""
+def widen(graph: GraphProto, channels: int = CONTEXT + 1) -> None:
+    """State how many channels the context of a graph has."""
     for value in (*graph.input, *graph.output):
         if value.name == FLAGGED:
-            value.type.tensor_type.shape.dim[1].dim_value = CONTEXT + 1
+            value.type.tensor_type.shape.dim[1].dim_value = channels
 
 
 def join_encoders(first: ModelProto, second: ModelProto, gate: Gate) -> ModelProto:
@@ -204,9 +207,7 @@ def join_decoders(first: ModelProto, second: ModelProto) -> ModelProto:
     """One decoder of two, which goes by the last channel of the context."""
     graph = first.graph
     nodes = [
-        helper.make_node(
-            "Slice", [FLAGGED, "gate/from", "gate/to", "gate/axes"], ["gate/flag"]
-        ),
+        helper.make_node("Slice", [FLAGGED, "gate/from", "gate/to", "gate/axes"], ["gate/flag"]),
         helper.make_node("Squeeze", ["gate/flag"], ["gate/scalar"]),
         helper.make_node("Greater", ["gate/scalar", "gate/half"], ["gate/second"]),
         helper.make_node(
@@ -259,34 +260,26 @@ def join(first: Path, second: Path, gate: Gate, out: Path) -> None:
 
 def take_out(model: ModelProto, which: str) -> ModelProto:
     """Return one of the two models that a joined one was made of."""
-    *around, fork = model.graph.node
-    inner = {a.name: a.g for a in fork.attribute}
+    inner = {a.name: a.g for a in model.graph.node[-1].attribute}
     graph = inner["else_branch" if which == "first" else "then_branch"]
-    flag = PREFIX[which] + FLAGGED + "/flag"
-    names = {v.name: v.name.removesuffix("/flagged") for v in graph.output}
-    body = [n for n in graph.node if not any(o.startswith(flag) or o in names and names[o] != o
-                                             for o in n.output)]  # fmt: skip
-    outside = {v for n in body for v in n.input} - {v for n in body for v in n.output}
-    outside -= {t.name for t in graph.initializer}
-    shared = needed(model.graph, outside - {"gate/context"})
+    prefix, flag = PREFIX[which], PREFIX[which] + FLAGGED + FLAG
+    body = [n for n in graph.node if not n.output[0].startswith(flag)]
+    made = {v for n in body for v in n.output} | {t.name for t in graph.initializer}
+    shared = needed(model.graph, {v for n in body for v in n.input} - made - {"gate/context"})
     nodes = [*shared, *body]
-    strip = {v: v.removeprefix(PREFIX[which]) for n in nodes for v in (*n.input, *n.output)}
-    strip["gate/context"] = FLAGGED
+    names = {v: v.removeprefix(prefix) for n in nodes for v in (*n.input, *n.output)}
+    names["gate/context"] = FLAGGED
     weights = []
     for tensor in (*weights_of(model.graph, shared), *graph.initializer):
-        if not tensor.name.startswith(flag):
+        if tensor.name in names:
             copy = TensorProto()
             copy.CopyFrom(tensor)
-            copy.name = strip[tensor.name]
+            copy.name = names[tensor.name]
             weights.append(copy)
-    made = helper.make_graph(
-        renamed(nodes, strip), model.graph.name, list(model.graph.input),
-        list(model.graph.output), weights,
-    )  # fmt: skip
-    for value in (*made.input, *made.output):
-        if value.name == FLAGGED:
-            value.type.tensor_type.shape.dim[1].dim_value = CONTEXT
-    return finished(made, model)
+    inputs, outputs = list(model.graph.input), list(model.graph.output)
+    one = helper.make_graph(renamed(nodes, names), model.graph.name, inputs, outputs, weights)
+    widen(one, CONTEXT)
+    return finished(one, model)
 
 
 def part(folder: Path, which: str, out: Path) -> None:

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from data import read_real
 from evaluate import KINDS, measure
-from onnx_pair import Pair
 from mixture import CONTEXT
+from onnx_pair import Pair
 from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD, encode
 
 COLUMNS = {"click": "one click", "box": "box", "plus_2": "two corrections"}
