@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.blobs import iterate_blobs
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pieces import Workshop
 
 
 def iterate_mask_set(
@@ -60,6 +62,7 @@ def iterate_mask_set(
     wanted: Wanted | None = None,
     place: Place | None = None,
     large: bool = True,
+    workshop: Workshop | None = None,
 ) -> Found:
     """Find what is on a plane, step by step, and keep it.
 
@@ -88,6 +91,8 @@ def iterate_mask_set(
     large : bool
         Whether ``objects``, in tiles or not, also looks for those that are larger than what the
         model sees at once, see `napari_sam_onnx.automatic.large`.
+    workshop : Workshop, optional
+        Who does tiles, and where finished ones are kept; they lose their logits.
 
     Yields
     ------
@@ -112,6 +117,7 @@ def iterate_mask_set(
             doubtful=doubtful,
             wanted=place.wants if wanted is None else wanted,
             large=large,
+            workshop=workshop,
         )
         return place.cut((yield from steps))
     unscaled = (TiledParameters, FlowsParameters)
@@ -142,18 +148,30 @@ def iterate_mask_set(
             tiles = lay_tiles((rgb.shape[0], rgb.shape[1]), side, overlap)
             parts = PartsCache(kept, len(tiles))
 
-            def inside(tile: NDArray[np.uint8], own: Wanted) -> Found:
-                settings = parameters.inner_parameters
-                assert settings is not None  # the dataclass fills it in
-                return iterate_mask_set(
-                    tile, model, settings, cache=parts, doubtful=doubtful, wanted=own, large=False
-                )
-
-            found = yield from iterate_tiles(rgb, parameters, inside, tiles, doubtful, wanted)
+            settings = parameters.inner_parameters
+            assert settings is not None  # the dataclass fills it in
+            inside = partial(_look_inside, settings, doubtful)
+            found = yield from iterate_tiles(
+                rgb, parameters, inside, tiles, model, parts, doubtful, wanted, workshop
+            )
             if not large or not isinstance(parameters.inner_parameters, ObjectsParameters):
                 return found
             seen = model.scale if isinstance(model, AtScale) else 1.0  # tiles are not shrunk
             return (yield from add_large(found, rgb, model, seen, kept))
+
+
+def _look_inside(
+    settings: Parameters,
+    doubtful: bool,
+    model: Model,
+    cache: EmbeddingStore,
+    tile: NDArray[np.uint8],
+    own: Wanted,
+) -> Found:
+    """Run the mode inside on a tile."""
+    return iterate_mask_set(
+        tile, model, settings, cache=cache, doubtful=doubtful, wanted=own, large=False
+    )
 
 
 def iterate_masks(

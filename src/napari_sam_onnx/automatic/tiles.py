@@ -7,8 +7,10 @@ are united where they agree on the pixels that both tiles saw.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,19 +19,23 @@ import numpy as np
 from napari_sam_onnx.automatic.box_index import BoxIndex
 from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.mask_set import MaskSet
+from napari_sam_onnx.automatic.packed import pack_masks, unpack_masks
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks import Mask, measure_overlap
+from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.regions import cut_region, move_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.modes import TiledParameters
+    from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pieces import Parts, Workshop
     from napari_sam_onnx.regions import Region
 
 Wanted = Callable[["NDArray[np.float64]"], "NDArray[np.bool_]"]
@@ -41,13 +47,36 @@ SEAM = 2
 AGREEMENT = 0.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TileFound:
+    """What was found in a tile.
+
+    Parameters
+    ----------
+    passing, others : tuple of Mask
+        Of the plane: what the limits let pass, and, where that is wanted, what they leave out.
+    limits : Selection
+        Of the mode inside.
+    background : bool
+        See `MaskSet`.
+    """
+
+    passing: tuple[Mask, ...]
+    others: tuple[Mask, ...]
+    limits: Selection
+    background: bool
+
+
 def iterate_tiles(
     rgb: NDArray[np.uint8],
     parameters: TiledParameters,
-    inside: Callable[[NDArray[np.uint8], Wanted], Found],
+    inside: Callable[..., Found],
     tiles: Sequence[Region],
+    model: Model,
+    cache: EmbeddingStore,
     doubtful: bool = False,
     wanted: Wanted | None = None,
+    workshop: Workshop | None = None,
 ) -> Found:
     """Run another mode in each tile and put the masks together.
 
@@ -57,14 +86,18 @@ def iterate_tiles(
         Its contrast was fixed for the whole plane, so tiles are alike.
     parameters : TiledParameters
     inside : callable
-        Takes the RGB picture of a tile and finds its masks; also a function that says which
-        boxes of the tile are its own, and not better seen in a neighbour.
+        Takes a model, a store of embeddings, the RGB picture of a tile, and a function that says
+        which boxes of the tile are its own, and not better seen in a neighbour; finds its masks.
     tiles : sequence of Region
         See `lay_tiles`.
+    model, cache
+        What `inside` is given here.
     doubtful : bool
         Whether masks are kept too that the limits inside leave out.
     wanted : callable, optional
         Says which boxes of the plane are to be looked at; all where omitted.
+    workshop : Workshop, optional
+        Who does the tiles, and where finished ones are kept.
 
     Yields
     ------
@@ -77,33 +110,81 @@ def iterate_tiles(
         With the selection of the mode inside.
     """
     shape = (rgb.shape[0], rgb.shape[1])
+
+    def prepare(number: int) -> Task:
+        own = partial(find_own, number, tiles, shape, wanted)
+        tile = tiles[number]
+        return Task(_find_in_tile, (inside, cut_region(rgb, tile), own, tile, shape, doubtful))
+
+    pieces = [
+        Piece(f"tile-{number}", partial(prepare, number), _pack_tile, _unpack_tile)
+        for number in range(len(tiles))
+    ]
     # Whole and cut: what the limits let pass, and what they leave out, which changes nothing there.
     passing: tuple[list[Mask], list[Mask]] = [], []
     others: tuple[list[Mask], list[Mask]] = [], []
+    found: TileFound | None = None
     yield Progress(0, len(tiles), "tiles")
-    for number, tile in enumerate(tiles):
-        steps = inside(cut_region(rgb, tile), partial(find_own, number, tiles, shape, wanted))
-        now = Progress(number, len(tiles), "tiles")
-        found = yield from relay(steps, lambda _, now=now: now)  # type: ignore[misc]
-        limits = found.selection
-        chosen = found.indices(limits)
-        here = [move_mask(found.masks[i], tile, shape) for i in chosen]
-        for mask in here:
-            passing[_ends_at_seam(mask, tile, shape)].append(mask)
-        if doubtful:
-            one_each = found.indices(Selection(max_overlap=limits.max_overlap))
-            for i in one_each[~np.isin(one_each, chosen)]:
-                mask = move_mask(found.masks[i], tile, shape)
+    with closing((Here() if workshop is None else workshop).do(pieces, model, cache)) as moments:
+        for moment in moments:
+            if not moment.done:
+                yield Progress(moment.number, len(tiles), "tiles")
+                continue
+            tile, found = tiles[moment.number], moment.value
+            assert found is not None  # every tile has pixels
+            for mask in found.passing:
+                passing[_ends_at_seam(mask, tile, shape)].append(mask)
+            for mask in found.others:
                 others[_ends_at_seam(mask, tile, shape)].append(mask)
-        objects = (mask for mask in here if not found.background or mask.bbox != tile.box)
-        yield Progress(number + 1, len(tiles), "tiles", tuple(objects))
+            background = found.background
+            objects = (m for m in found.passing if not background or m.bbox != tile.box)
+            yield Progress(moment.number + 1, len(tiles), "tiles", tuple(objects))
+    assert found is not None  # a plane has a tile
     merged = [
         mask
         for whole, cut in (passing, others)
         for mask in merge_masks(whole, cut, tiles, parameters.max_overlap)
     ]
-    selection = limits.change(max_overlap=parameters.max_overlap)
+    selection = found.limits.change(max_overlap=parameters.max_overlap)
     return MaskSet(rgb, tuple(merged), selection, background=found.background)
+
+
+def _find_in_tile(
+    model: Model,
+    cache: EmbeddingStore,
+    inside: Callable[..., Found],
+    rgb: NDArray[np.uint8],
+    own: Wanted,
+    tile: Region,
+    shape: tuple[int, int],
+    doubtful: bool,
+) -> Generator[Progress, None, TileFound]:
+    """Look for objects in a tile."""
+    found: MaskSet = yield from inside(model, cache, rgb, own)
+    limits = found.selection
+    chosen = found.indices(limits)
+    passing = tuple(move_mask(found.masks[i], tile, shape) for i in chosen)
+    others: tuple[Mask, ...] = ()
+    if doubtful:
+        one_each = found.indices(Selection(max_overlap=limits.max_overlap))
+        left = one_each[~np.isin(one_each, chosen)]
+        others = tuple(move_mask(found.masks[i], tile, shape) for i in left)
+    return TileFound(passing, others, limits, found.background)
+
+
+def _pack_tile(found: TileFound) -> Parts:
+    """Return what was found in a tile as it is kept and sent."""
+    told = {"limits": asdict(found.limits), "background": found.background}
+    words = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    parts = {"words": words, "passing": np.array(len(found.passing))}
+    return parts | pack_masks((*found.passing, *found.others))
+
+
+def _unpack_tile(parts: Parts) -> TileFound:
+    """Read what `_pack_tile` gives."""
+    told = json.loads(parts["words"].tobytes())
+    masks, count = tuple(unpack_masks(parts)), int(parts["passing"])
+    return TileFound(masks[:count], masks[count:], Selection(**told["limits"]), told["background"])
 
 
 def find_own(

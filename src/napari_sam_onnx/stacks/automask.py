@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pieces import Workshop
     from napari_sam_onnx.planes import PlaneSink, PlaneSource
 
 METHODS = ("planes", "volume")
@@ -102,6 +103,7 @@ def iterate_volumes(
     model: Model,
     parameters: VolumeParameters | None = None,
     thickness: float | None = None,
+    workshop: Workshop | None = None,
 ) -> Generator[VolumeStep, None, int]:
     """Label all volumes of a stack, one after another along its other axes.
 
@@ -116,6 +118,8 @@ def iterate_volumes(
     thickness : float, optional
         Distance between planes in pixels. Where omitted, what the source says; where it says
         nothing, it is measured on the objects.
+    workshop : Workshop, optional
+        Who does the chunks, and where finished ones are kept.
 
     Yields
     ------
@@ -133,7 +137,8 @@ def iterate_volumes(
     known = measure_thickness(source) if thickness is None else thickness
     next_label, depth = 1, source.shape[axis]
     for number, place in enumerate(places):
-        steps = iterate_volume(Volume(source, sink, place), model, parameters, known, next_label)
+        volume = Volume(source, sink, place)
+        steps = iterate_volume(volume, model, parameters, known, next_label, workshop)
         place_step = partial(_place_step, number, len(places), depth)
         next_label = yield from relay(steps, place_step)
     return next_label - 1
@@ -158,6 +163,7 @@ def automask_stack(
     progress: Callable[[int, int], None] | None = None,
     out: Any = None,
     cache: EmbeddingStore | None = None,
+    workshop: Workshop | None = None,
     **parameters: Any,
 ) -> Any:
     """Make the label image of a stack.
@@ -184,6 +190,10 @@ def automask_stack(
         such as a memmap or a zarr array, or a new zarr folder. A new array where omitted: in
         memory, or where it does not fit in a zarr folder, see
         `napari_sam_onnx.label_store.make_labels`.
+    workshop : Workshop, optional
+        Who does planes, tiles and chunks, and where finished ones are kept:
+        `napari_sam_onnx.pieces.Here`, or `napari_sam_onnx.stacks.cluster.Cluster` for the workers
+        of Dask. The labels are the same.
     **parameters
         Settings of the mode, of `StitchParameters` or of `VolumeParameters`.
 
@@ -226,12 +236,15 @@ def automask_stack(
     finished = False
     try:
         if settings is not None:
-            for step in iterate_volumes(source, sink, made, settings):
+            for step in iterate_volumes(source, sink, made, settings, workshop=workshop):
                 finished = finished or step.done > 0
                 if progress is not None:
                     progress(step.done, step.total)
             return out
-        for update in iterate_stack(source, made, None, link, mode, cache=cache, **parameters):
+        updates = iterate_stack(
+            source, made, None, link, mode, cache=cache, workshop=workshop, **parameters
+        )
+        for update in updates:
             if update.labels is not None:
                 sink.write(update.index, update.labels)
                 finished = True

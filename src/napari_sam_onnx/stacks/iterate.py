@@ -6,6 +6,7 @@ plane by plane and never converted whole.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,17 +15,17 @@ import numpy as np
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.generate import iterate_mask_set, load
-from napari_sam_onnx.automatic.learn import LEARNED, LEAST
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.cache import EmbeddingCache, encode_through
+from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
-from napari_sam_onnx.labels import paint_masks
 from napari_sam_onnx.linking import link_labels, number_on
-from napari_sam_onnx.memory import give_back_memory
+from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.planes import ArrayPlanes
+from napari_sam_onnx.stacks.plane_work import find_plane, pack_plane, unpack_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pieces import Workshop
     from napari_sam_onnx.planes import PlaneSource
+    from napari_sam_onnx.stacks.plane_work import PaintedPlane
 
 Link = Literal["z", "t"]
 
@@ -91,6 +94,7 @@ def iterate_stack(
     places: Callable[[tuple[int, ...]], Place | None] | None = None,
     keep: bool = False,
     judge: Judge | None = None,
+    workshop: Workshop | None = None,
     **parameters: Any,
 ) -> Generator[StackUpdate, None, None]:
     """Make the labels of a stack, step by step and plane by plane.
@@ -127,6 +131,9 @@ def iterate_stack(
     judge : Judge, optional
         What was learned from objects that were kept and deleted: those that it does not want are
         left out, see `napari_sam_onnx.automatic.learn`.
+    workshop : Workshop, optional
+        Who does the planes, or the tiles of a single one, and where finished ones are kept, see
+        `napari_sam_onnx.pieces`; without `keep`.
     **parameters
         Settings of the mode, and limits: the fields of `napari_sam_onnx.automatic.Selection`.
 
@@ -161,49 +168,97 @@ def iterate_stack(
     if indices is not None:
         wanted = {tuple(index) for index in indices}
         order = [place for place in order if place[0] in wanted]
+    if keep and workshop is not None:
+        raise ParameterError("Masks are kept where they are found; give no workshop with keep.")
+    look = _Looks(source, places)
+    if settings is None:
+        for index, _ in order:
+            rgb = look.first(index)
+            if rgb is not None:
+                tell = partial(_tell_step, index, 0, len(order), None)
+                settings = yield from relay(iterate_choice(made, rgb, kept, values), tell)
+                break
+    single = workshop if len(order) == 1 else None  # its tiles are the pieces
+    shop = Here() if workshop is None or single is not None else workshop
+
+    def prepare(index: tuple[int, ...]) -> Task | None:
+        rgb = look.read(index)
+        if rgb is None or settings is None:
+            return None
+        place = None if places is None else places(index)
+        given = (rgb, settings, limits, place, judge, keep)
+        return Task(find_plane, given if single is None else (*given, single))
+
+    pieces = [
+        Piece(_name_plane(index), partial(prepare, index), pack_plane, unpack_plane)
+        for index, _ in order
+    ]
     next_label = 1
     previous: NDArray[np.uint32] | None = None
-    blank = 0
-    for done, (index, starts) in enumerate(order):
-        place = None if places is None else places(index)
+    with closing(shop.do(pieces, made, kept)) as moments:
+        for moment in moments:
+            index, starts = order[moment.number]
+            if not moment.done:
+                yield StackUpdate(
+                    index, moment.number, len(order), step=moment.step, settings=settings
+                )
+                continue
+            update = StackUpdate(index, moment.number + 1, len(order), settings=settings)
+            plane: PaintedPlane | None = moment.value
+            if plane is None:
+                if look.blank == len(order):
+                    source.read(index)  # says that nothing in the stack is finite
+                previous = None
+                nothing = np.zeros(source.plane_shape, np.uint32)
+                yield replace(update, labels=nothing, settings=None)
+                continue
+            if link is None or previous is None or starts:
+                labels, next_label = number_on(plane.labels, next_label)
+            else:
+                labels, next_label = link_labels(previous, plane.labels, next_label)
+            if link is not None:
+                previous = labels
+            update = replace(update, labels=labels)
+            if plane.found is not None and plane.chosen is not None:
+                numbers = _number_masks(plane.found, plane.chosen, plane.labels, labels)
+                update = replace(update, found=plane.found.settle(), numbers=numbers)
+            yield update
+
+
+class _Looks:
+    """Planes as they are read for a run, the first one kept until its turn comes."""
+
+    def __init__(
+        self, source: PlaneSource, places: Callable[[tuple[int, ...]], Place | None] | None
+    ) -> None:
+        self._source, self._places = source, places
+        self._first: tuple[tuple[int, ...], NDArray[np.uint8]] | None = None
+        self._blank: set[tuple[int, ...]] = set()
+
+    @property
+    def blank(self) -> int:
+        """Planes that held no finite value."""
+        return len(self._blank)
+
+    def first(self, index: tuple[int, ...]) -> NDArray[np.uint8] | None:
+        """Read a plane before its turn, see `read`."""
+        rgb = self.read(index)
+        self._first = None if rgb is None else (index, rgb)
+        return rgb
+
+    def read(self, index: tuple[int, ...]) -> NDArray[np.uint8] | None:
+        """Read a plane; None where it is blank, or no pixel is free."""
+        if self._first is not None and self._first[0] == index:
+            rgb, self._first = self._first[1], None
+            return rgb
+        place = None if self._places is None else self._places(index)
+        if place is not None and not place.free.any():
+            return None
         try:
-            rgb = None if place is not None and not place.free.any() else source.read(index)
+            return self._source.read(index)
         except BlankError:
-            blank += 1
-            if blank == len(order):
-                raise
-            rgb = None
-        if rgb is None:
-            previous = None
-            nothing = np.zeros(source.plane_shape, np.uint32)
-            yield StackUpdate(index, done + 1, len(order), labels=nothing)
-            continue
-        if settings is None:
-            choice = iterate_choice(made, rgb, kept, values)
-            tell = partial(_tell_step, index, done, len(order), None)
-            settings = yield from relay(choice, tell)
-        steps = iterate_mask_set(rgb, made, settings, cache=kept, doubtful=keep, place=place)
-        tell = partial(_tell_step, index, done, len(order), settings)
-        found = yield from relay(steps, tell)
-        found = replace(found, selection=found.selection.change(**limits))
-        least: dict[str, float] = {}
-        if judge is not None and len(found):
-            judge.note(found, encode_through(rgb, made, kept), rgb)
-            least = {LEARNED: LEAST}
-        chosen = found.painted(None, least)
-        painted = paint_masks([found.masks[i] for i in chosen], found.shape)
-        if link is None or previous is None or starts:
-            labels, next_label = number_on(painted, next_label)
-        else:
-            labels, next_label = link_labels(previous, painted, next_label)
-        if link is not None:
-            previous = labels
-        give_back_memory()
-        update = StackUpdate(index, done + 1, len(order), labels=labels, settings=settings)
-        if keep:
-            numbers = _number_masks(found, chosen, painted, labels)
-            update = replace(update, found=found.settle(), numbers=numbers)
-        yield update
+            self._blank.add(index)
+            return None
 
 
 def as_planes(
@@ -227,6 +282,10 @@ def as_planes(
     if axes is None:
         raise ImageError(f"Name the axes of the stack, one letter of {AXES} per dimension.")
     return ArrayPlanes(stack, check_axes(axes, stack.ndim), channels)
+
+
+def _name_plane(index: tuple[int, ...]) -> str:
+    return "-".join(["plane", *map(str, index)])
 
 
 def _tell_step(

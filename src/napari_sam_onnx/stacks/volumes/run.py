@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from napari_sam_onnx.automatic.flows import FlowNetwork
 from napari_sam_onnx.generators import relay
+from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.stacks.volumes.chunks import join_chunk, lay_chunks
 from napari_sam_onnx.stacks.volumes.flows import iterate_flow_volume
 from napari_sam_onnx.stacks.volumes.grid import resize
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pieces import Parts, Workshop
+    from napari_sam_onnx.stacks.volumes.chunks import Chunk
     from napari_sam_onnx.stacks.volumes.survey import Survey
     from napari_sam_onnx.stacks.volumes.volume import Volume
 
@@ -61,6 +65,7 @@ def iterate_volume(
     parameters: VolumeParameters | None = None,
     thickness: float | None = None,
     first_label: int = 1,
+    workshop: Workshop | None = None,
 ) -> Generator[VolumeStep, None, int]:
     """Label the objects of a volume, step by step.
 
@@ -78,6 +83,8 @@ def iterate_volume(
         Distance between planes in pixels; measured on the objects where it is not known.
     first_label : int
         Number of the first object.
+    workshop : Workshop, optional
+        Who does the chunks, and where finished ones are kept; a network of flows has none.
 
     Yields
     ------
@@ -101,19 +108,38 @@ def iterate_volume(
         return first_label
     chunks = lay_chunks(volume.shape, *_chunk_size(volume.shape, survey))
     views = "ZYX" if settings.sections == "three" and depth > 1 else "Z"
-    for number, chunk in enumerate(chunks):
-        picture = volume.read(chunk.slices)
-        final = min(c.box[0][0] for c in chunks[number:])
-        steps = _label_chunk(picture, model, survey, settings, views)
-        tell = partial(_tell_step, number, len(chunks), final)
-        labels, peaks = yield from relay(steps, tell)
-        if labels.any():
-            written = volume.read_labels(chunk.slices)
-            joined, first_label = join_chunk(written, labels, peaks, chunk, first_label)
-            volume.write_labels(chunk.slices, joined)
-        done = min([depth, *(c.box[0][0] for c in chunks[number + 1 :])])
-        yield VolumeStep(100 * (number + 1), 100 * len(chunks), done, fresh=bool(labels.any()))
+
+    def prepare(chunk: Chunk) -> Task:
+        return Task(_label_chunk, (volume.read(chunk.slices), survey, settings, views))
+
+    name = "-".join(["volume", *map(str, volume.place)])
+    pieces = [
+        Piece(f"{name}-chunk-{number}", partial(prepare, chunk), _pack_chunk, _unpack_chunk)
+        for number, chunk in enumerate(chunks)
+    ]
+    with closing((Here() if workshop is None else workshop).do(pieces, model, None)) as moments:
+        for moment in moments:
+            number, chunk = moment.number, chunks[moment.number]
+            if not moment.done:
+                final = min(c.box[0][0] for c in chunks[number:])
+                yield _tell_step(number, len(chunks), final, moment.step or (0, 1))
+                continue
+            labels, peaks = moment.value
+            if labels.any():
+                written = volume.read_labels(chunk.slices)
+                joined, first_label = join_chunk(written, labels, peaks, chunk, first_label)
+                volume.write_labels(chunk.slices, joined)
+            done = min([depth, *(c.box[0][0] for c in chunks[number + 1 :])])
+            yield VolumeStep(100 * (number + 1), 100 * len(chunks), done, fresh=bool(labels.any()))
     return first_label
+
+
+def _pack_chunk(value: tuple[NDArray[np.int32], NDArray[np.float64]]) -> Parts:
+    return {"labels": value[0], "peaks": value[1]}
+
+
+def _unpack_chunk(parts: Parts) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    return parts["labels"], parts["peaks"]
 
 
 def _tell_flows(depth: int, step: tuple[int, int, bool]) -> VolumeStep:
@@ -129,8 +155,9 @@ def _tell_step(number: int, chunks: int, final: int, step: tuple[int, int]) -> V
 
 
 def _label_chunk(
-    picture: NDArray[np.float32],
     model: Model,
+    _: object,
+    picture: NDArray[np.float32],
     survey: Survey,
     parameters: VolumeParameters,
     views: str,

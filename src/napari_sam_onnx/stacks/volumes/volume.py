@@ -39,14 +39,14 @@ class Volume:
             raise ImageError(
                 f"A volume needs an axis Z; the stack runs along {source.axes or 'no axis'!r}."
             )
-        self._source, self._sink, self._place = source, sink, place
+        self._source, self._sink, self.place = source, sink, place
         self._axis = source.axes.index("Z")
         height, width = source.plane_shape
         self.shape: tuple[int, int, int] = source.shape[self._axis], height, width
 
     def index(self, z: int) -> tuple[int, ...]:
         """Return the index of a plane in the source."""
-        return (*self._place[: self._axis], z, *self._place[self._axis :])
+        return (*self.place[: self._axis], z, *self.place[self._axis :])
 
     def read(self, block: Block) -> NDArray[np.float32]:
         """Read a part as a model sees it: (1, z, y, x) where it is gray, else (3, z, y, x)."""
