@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,9 @@ CHUNK = 1024
 
 
 def make_labels(
-    shape: Sequence[int], place: str | os.PathLike[str] | None = None
+    shape: Sequence[int],
+    place: str | os.PathLike[str] | None = None,
+    most: int | None = None,
 ) -> tuple[Any, Path | None]:
     """Make empty labels, in memory or on disk.
 
@@ -41,6 +44,9 @@ def make_labels(
         A new zarr folder for them (``.zarr``). Where omitted they are kept in memory, or, where
         they would take more than half of what is free, in a new zarr folder in the folder that
         the environment variable ``NAPARI_SAM_ONNX_LABELS`` names, or in the temporary one.
+    most : int, optional
+        Bytes from which on they are on disk even where memory has room for them, if zarr is
+        installed.
 
     Returns
     -------
@@ -55,7 +61,8 @@ def make_labels(
         If they can be kept nowhere.
     """
     size = 4 * prod(shape)
-    if place is None and size <= SHARE * free_memory():
+    small = most is None or size <= most or find_spec("zarr") is None
+    if place is None and small and size <= SHARE * free_memory():
         return np.zeros(tuple(shape), np.uint32), None
     folder = _choose_place(size) if place is None else _check_place(Path(place))
     zarr = _import_zarr(size)

@@ -305,8 +305,20 @@ def test_a_region_and_gaps_between_labels(run, tmp_path, picture, discs):
     assert "leave --boxes" in run("segment", picture, "-o", out, *boxes, "--fill", there)[2]
     stack = tmp_path / "stack.tif"
     tifffile.imwrite(stack, np.stack([discs] * 2))
-    said = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", there, "--force")[2]
-    assert "single plane" in said
+    code, said, _ = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", there, "--force")
+    assert code == 0 and "5 objects" in said
+    stored = tifffile.imread(out)
+    assert set(np.unique(stored)) == {0, 40, 41, 42, 43, 44}
+    assert (stored[:, 12, 12] == 40).all()
+    whole = tmp_path / "whole.tif"  # another plane of labels for each plane
+    tifffile.imwrite(whole, np.stack([existing, existing * 0]))
+    code, said, _ = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", whole, "--force")
+    assert code == 0 and "6 objects" in said
+    assert run("segment", stack, "-o", out, "--axes", "ZYX", "--inside", region, "--force")[0] == 0
+    assert not tifffile.imread(out)[:, :, 20:].any()
+    tifffile.imwrite(whole, np.stack([existing] * 3), photometric="minisblack")
+    said = run("segment", stack, "-o", out, "--axes", "ZYX", "--fill", whole, "--force")[2]
+    assert "(3, 54, 54)" in said and "of one size" in said
 
 
 def test_ome_zarr_is_segmented_and_a_folder_with_it_goes_on(run, component_model, discs, tmp_path):

@@ -16,6 +16,7 @@ from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
 from napari_sam_onnx.cli.fit import fit
+from napari_sam_onnx.cli.learn import learn
 from napari_sam_onnx.cli.logs import keep_logs, show_warning
 from napari_sam_onnx.cli.mode_options import expand_settings
 from napari_sam_onnx.cli.models import models_app
@@ -49,6 +50,7 @@ app.command(short_help="Carry one object through a stack, with any model.")(carr
 app.command(short_help="Make labels again as a recipe says.")(replay)
 app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Search the settings that reproduce labels.")(fit)
+app.command(short_help="Learn which objects are wanted from corrected labels.")(learn)
 app.command(short_help="Find what looks like a few labelled objects.")(similar)
 app.command(short_help="Outline labelled objects anew where that is better.")(refine)
 app.command(short_help="Compare a label image to a truth.")(evaluate)

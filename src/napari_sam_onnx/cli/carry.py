@@ -9,14 +9,11 @@ import typer
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.channels import parse_channels
+from napari_sam_onnx.cli.label_file import open_labels
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import ImageError, check_axes, infer_axes
-from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import read_picture
-from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.stacks.carry_object import carry_object, write_object
 from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 
@@ -26,7 +23,10 @@ _DEFAULT = CarryParameters()
 def carry(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A stack: ZYX, TYX …")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT", help="Labels: the object is 1, .tif.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="Labels: the object is 1, .tif or .ome.zarr."
+        ),
     ],
     point: Annotated[
         Optional[list[str]],  # noqa: UP045 - read at run time, also by older Typer
@@ -94,8 +94,9 @@ def carry(
     count = shape[named.index(along.upper())]
     span = (0 if first is None else first, count - 1 if last is None else last)
     label_axes = named.replace("C", "")
-    check_label_path(out, label_axes)
-    with write_beside(out, overwrite=force) as part:
+    sizes = dict(zip(named, shape, strict=True))
+    label_shape = tuple(sizes[axis] for axis in label_axes)
+    with open_labels(out, label_axes, label_shape, picture.pixel_size, force=force) as sink:
         masks = carry_object(
             picture.array,
             load_model(model),
@@ -110,13 +111,7 @@ def carry(
             min_contrast=min_contrast,
             **own,
         )
-        sizes = dict(zip(named, shape, strict=True))
-        labels, place = make_labels(tuple(sizes[axis] for axis in label_axes))
-        try:
-            voxels = write_object(ArrayLabels(labels, label_axes), masks, along)
-            write_labels(part, labels, label_axes, picture.pixel_size)
-        finally:
-            remove_labels(place)
+        voxels = write_object(sink, masks, along)
     if not quiet:
         planes = sorted(masks)
         say(

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.cli.label_file import refuse_result
 from napari_sam_onnx.cli.paths import refuse_overlap
 from napari_sam_onnx.export.beside import refuse_existing
 from napari_sam_onnx.picture_file import SUFFIXES, PictureFileError, is_folder, list_pictures
@@ -69,7 +70,7 @@ def refuse_existing_outputs(jobs: Sequence[Job], *, force: bool) -> None:
         If something stands in the way.
     """
     for job in jobs:
-        refuse_existing(job.labels, overwrite=force)
+        refuse_result(job.labels, force=force)
         if job.preview is not None:
             refuse_existing(job.preview, overwrite=force)
 

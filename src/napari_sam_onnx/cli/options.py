@@ -41,3 +41,27 @@ Channels = Annotated[Optional[str], typer.Option(help=SYNTAX)]  # noqa: UP045
 ForceFiles = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1,
+        max=256,
+        help="Divide planes and tiles among so many processes of this machine (extra dask); each "
+        "holds the model. The labels are the same.",
+    ),
+]
+Scheduler = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="ADDRESS",
+        help="Divide planes and tiles among the workers of a Dask cluster, tcp://HOST:8786.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where an earlier run was cancelled or killed, if picture, model and settings "
+        "are the same.",
+    ),
+]

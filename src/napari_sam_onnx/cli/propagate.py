@@ -12,17 +12,14 @@ from tqdm import tqdm
 
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.channels import parse_channels
+from napari_sam_onnx.cli.label_file import check_result, open_labels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.cli.segment_picture import settle_axes
 from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import Channel
-from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.labels import check_label, paint_masks
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.picture_file import read_picture
-from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.prompts import PromptError, Prompts, make_prompts
 
 WHERE = "[OBJECT:]PLANE,Y,X; the object is 1 where it is left out. May be repeated."
@@ -90,7 +87,7 @@ def propagate(
     shown = None if channels is None else parse_channels(channels)
     picture = read_picture(source)
     planes = settle_axes(picture, _Shown(axes, shown))
-    check_label_path(out, planes.label_axes)
+    check_result(out, planes.label_axes, planes.label_shape)
     asked = _read_prompts(point or [], background or [], box or [], planes.plane_shape)
     starts = {number: {min(places): places[min(places)]} for number, places in asked.items()}
     corrections = {
@@ -109,22 +106,17 @@ def propagate(
             corrections=corrections,
             patience=patience,
         )
-        with write_beside(out, overwrite=force) as part:
-            array, place = make_labels(planes.label_shape)
-            try:
-                found = defaultdict(list)
-                bar = tqdm(desc=source.name, disable=True if quiet else None, leave=False, unit="")
-                with bar:
-                    for seen in steps:
-                        mask = replace(seen.mask, label=seen.number)
-                        found[seen.index].append(mask)
-                        bar.update()
-                sink = ArrayLabels(array, planes.label_axes)
-                for index, masks in found.items():
-                    sink.write(index, paint_masks(masks, planes.plane_shape, "certain"))
-                write_labels(part, array, planes.label_axes, picture.pixel_size)
-            finally:
-                remove_labels(place)
+        axes_now, shape = planes.label_axes, planes.label_shape
+        with open_labels(out, axes_now, shape, picture.pixel_size, force=force) as sink:
+            found = defaultdict(list)
+            bar = tqdm(desc=source.name, disable=True if quiet else None, leave=False, unit="")
+            with bar:
+                for seen in steps:
+                    mask = replace(seen.mask, label=seen.number)
+                    found[seen.index].append(mask)
+                    bar.update()
+            for index, masks in found.items():
+                sink.write(index, paint_masks(masks, planes.plane_shape, "certain"))
     finally:
         opened.close()
     if not quiet:

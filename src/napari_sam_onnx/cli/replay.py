@@ -10,15 +10,13 @@ from tqdm import tqdm
 
 from napari_sam_onnx.classes import write_class_table
 from napari_sam_onnx.cli import options
+from napari_sam_onnx.cli.label_file import check_result, open_labels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import refuse_existing, write_beside
-from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import infer_axes
-from napari_sam_onnx.label_store import make_labels, remove_labels
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.picture_file import read_picture
-from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.recipes import Recipe, RecipeError, open_planes
 from napari_sam_onnx.recipes import replay as follow_run
 
@@ -54,27 +52,22 @@ def replay(
     if named is None and len(picture.array.shape) != len(made.axes):
         named = infer_axes(picture.array.shape)
     planes = open_planes(made, picture.array, named)
-    check_label_path(out, planes.label_axes)
+    check_result(out, planes.label_axes, planes.label_shape)
     objects: set[int] = set()
-    labels, place = make_labels(planes.label_shape)
-    try:
-        with write_beside(out, overwrite=force) as part:
-            sink = ArrayLabels(labels, planes.label_axes)
-            with tqdm(desc=source.name, disable=True if quiet else None, leave=False) as bar:
-                if made.mode:
-                    for update in follow_run(made, planes, _load(made.model)):
-                        if update.labels is not None:
-                            sink.write(update.index, update.labels)
-                        bar.total, bar.n = update.total, update.done
-                        bar.refresh()
-                bar.total = len(made.acts)
-                for bar.n in follow(made.acts, picture.array, labels, _load, named):
+    axes_now, shape = planes.label_axes, planes.label_shape
+    with open_labels(out, axes_now, shape, picture.pixel_size, force=force) as sink:
+        with tqdm(desc=source.name, disable=True if quiet else None, leave=False) as bar:
+            if made.mode:
+                for update in follow_run(made, planes, _load(made.model)):
+                    if update.labels is not None:
+                        sink.write(update.index, update.labels)
+                    bar.total, bar.n = update.total, update.done
                     bar.refresh()
-            for index in np.ndindex(*sink.shape):
-                objects.update(measure_areas(sink.read(index))[0].tolist())
-            write_labels(part, labels, planes.label_axes, picture.pixel_size)
-    finally:
-        remove_labels(place)
+            bar.total = len(made.acts)
+            for bar.n in follow(made.acts, picture.array, sink.array, _load, named):
+                bar.refresh()
+        for index in np.ndindex(*sink.shape):
+            objects.update(measure_areas(sink.read(index))[0].tolist())
     if classes is not None:
         classed = {n: name for n, name in name_objects(made.acts).items() if n in objects}
         with write_beside(classes, overwrite=force) as part:

@@ -1,9 +1,6 @@
 """``segment``: a picture, a stack or a folder of them -> label images."""
 
-from collections.abc import Mapping
-from dataclasses import fields
 from enum import Enum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -13,17 +10,22 @@ from napari_sam_onnx.automatic import MODES, ParameterError, make_parameters, sp
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.channels import parse_channels
 from napari_sam_onnx.cli.contract_option import parse_contract
-from napari_sam_onnx.cli.jobs import explain_names, plan_jobs, refuse_existing_outputs
+from napari_sam_onnx.cli.jobs import Job, explain_names, plan_jobs, refuse_existing_outputs
+from napari_sam_onnx.cli.label_planes import SegmentOptions
+from napari_sam_onnx.cli.learn import read_judge
 from napari_sam_onnx.cli.ledger import Ledger
 from napari_sam_onnx.cli.lengths import parse_length
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.cli.segment_picture import SegmentOptions, segment_picture
+from napari_sam_onnx.cli.segment_picture import segment_picture
 from napari_sam_onnx.cli.suggest import write_suggestions
+from napari_sam_onnx.cli.unfinished import tell_recipe
+from napari_sam_onnx.cli.workers import open_workers
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models import Model, load_model
-from napari_sam_onnx.models.store.integrity import hash_file
 from napari_sam_onnx.picture_file import PictureFileError, is_folder
+from napari_sam_onnx.presets import find_preset
 from napari_sam_onnx.stacks import METHODS
+from napari_sam_onnx.stacks.cluster import Cluster, ClusterError
 from napari_sam_onnx.views import VIEWS
 
 Mode = Enum("Mode", {name: name for name in MODES}, type=str)  # type: ignore[misc]
@@ -42,8 +44,8 @@ def segment(
             "--out",
             "-o",
             metavar="OUT",
-            help="The label image: .tif keeps axes and pixel size, .png holds one plane of at "
-            "most 65535 labels. For a folder: a folder.",
+            help="The label image: .tif keeps axes and pixel size, .ome.zarr is OME-Zarr with a "
+            "pyramid, .png holds one plane of at most 65535 labels. For a folder: a folder.",
         ),
     ],
     model: options.AnyModel = "pebble",
@@ -78,13 +80,30 @@ def segment(
     inside: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help="An image of the picture's size; objects are looked for where it is not 0."
+            help="An image of a plane's or the stack's size; objects are looked for where it is "
+            "not 0."
         ),
     ] = None,
     fill: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            help="A label image: its labels stay, and objects are looked for in the gaps."
+            help="A label image of a plane's or the stack's size: its labels stay, and objects "
+            "are looked for in the gaps."
+        ),
+    ] = None,
+    preset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="NAME",
+            help="Mode, settings and limits that were saved in the dock by this name; options "
+            "given here win.",
+        ),
+    ] = None,
+    learned: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="FILE",
+            help="What `learn` has written: objects that it does not want are left out.",
         ),
     ] = None,
     diameter: Annotated[
@@ -116,14 +135,9 @@ def segment(
         typer.Option(help="Also draw the labels over the picture, .png; for a folder: a folder."),
     ] = None,
     force: options.ForceFiles = False,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="For a folder: leave out what an earlier run has done, if picture, model and "
-            "settings are the same.",
-        ),
-    ] = False,
+    resume: options.Resume = False,
+    workers: options.Workers = None,
+    scheduler: options.Scheduler = None,
     quiet: options.Quiet = False,
     provider: options.Provider = "auto",
     threads: options.Threads = None,
@@ -136,17 +150,18 @@ def segment(
         write_suggestions(source, out, opened, axes, force=force)
         return
     files = () if isinstance(named, str) else named
-    given = [path for path in (boxes, inside, fill) if path is not None]
+    given = [path for path in (boxes, inside, fill, learned) if path is not None]
     jobs = plan_jobs(source, out, preview, [*files, *given])
-    if resume and not is_folder(source):
-        raise PictureFileError("--resume goes on with a folder; IN is a single picture.")
     if not resume:
         refuse_existing_outputs(jobs, force=force)  # before a model is opened
+    wanted = None if mode is None else mode.value
+    if preset is not None:
+        wanted, settings = _take_preset(preset, wanted, settings)
     request = SegmentOptions(
         axes=axes,
         channels=None if channels is None else parse_channels(channels),
         view="" if view is None else view.value,
-        mode=None if mode is None else mode.value,
+        mode=wanted,
         boxes=boxes,
         inside=inside,
         fill=fill,
@@ -155,15 +170,16 @@ def segment(
         method=None if method is None else method.value,
         z_spacing=z_spacing,
         settings=settings,
+        judge=None if learned is None else read_judge(learned),
         force=force,
         quiet=quiet,
+        resume=resume,
     )
     _check_mode(request)
     overrides = parse_contract(contract or ())
     opened = load_model(named, provider=provider, threads=threads, overrides=overrides)
-    ledger = None
-    if is_folder(source):
-        ledger = Ledger(out, _tell_recipe(request, opened, overrides))
+    recipe = tell_recipe(request, opened, overrides)
+    ledger = Ledger(out, recipe) if is_folder(source) else None
     done = [job for job in jobs if resume and ledger is not None and ledger.is_done(job)]
     left = [job for job in jobs if job not in done]
     refuse_existing_outputs(left, force=force)
@@ -174,44 +190,52 @@ def segment(
         ):
             if remark:
                 say(remark)
+    with open_workers(workers, scheduler, named, provider, threads, overrides) as cluster:
+        failed = _segment_all(left, opened, request, recipe, ledger, cluster, alone=len(jobs) == 1)
+    if failed:
+        raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
+
+
+def _segment_all(
+    jobs: list[Job],
+    model: Model,
+    request: SegmentOptions,
+    recipe: dict[str, Any],
+    ledger: Ledger | None,
+    cluster: Cluster | None,
+    *,
+    alone: bool,
+) -> int:
+    """Segment one picture after another; count those that could not be."""
     failed = 0
-    for job in left:
+    for job in jobs:
         try:
-            segment_picture(job, opened, request)
+            segment_picture(job, model, request, recipe, cluster)
             if ledger is not None:
                 ledger.add(job)
         except Exception as error:
-            if len(jobs) == 1 or isinstance(error, ParameterError):
+            if alone or isinstance(error, (ParameterError, ClusterError)):
                 raise
             failed += 1  # the other pictures are still wanted
             sentence = explain(error)
             if not sentence.startswith(job.source.name):
                 sentence = f"{job.source.name}: {sentence}"
             say(f"Error: {sentence}", error=True)
-    if failed:
-        raise PictureFileError(f"{failed} of {len(jobs)} pictures could not be segmented.")
+    return failed
 
 
-def _tell_recipe(
-    request: SegmentOptions, model: Model, overrides: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Say what results depend on besides the picture, for the ledger."""
-    asked = {field.name: getattr(request, field.name) for field in fields(request)}
-    asked |= {
-        **{
-            name: None if path is None else hash_file(path)
-            for name, path in (
-                ("boxes", request.boxes),
-                ("inside", request.inside),
-                ("fill", request.fill),
-            )
-        },
-        "settings": sorted(request.settings.items()),
-        "force": None,
-        "quiet": None,
-    }
-    told = {"model": model.id, "contract": sorted(overrides.items())}
-    return {**asked, **told, "version": version("napari-sam-onnx")}
+def _take_preset(
+    name: str, mode: str | None, settings: dict[str, Any]
+) -> tuple[str | None, dict[str, Any]]:
+    """Add what a preset says to what was given, which wins; mode and settings."""
+    kept = find_preset(name)
+    if mode is not None and kept.mode != mode:
+        raise ParameterError(
+            f"The preset {kept.name!r} is for "
+            + (f"the mode {kept.mode}" if kept.mode else "what suits the model")
+            + "; leave --mode away."
+        )
+    return kept.mode, {**kept.settings, **settings}
 
 
 def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
@@ -227,5 +251,7 @@ def _check_mode(request: SegmentOptions) -> None:
         make_parameters(request.mode, **split_limits(request.mode, request.settings)[0])
     if (request.mode == "boxes") != (request.boxes is not None):
         raise ParameterError("--boxes FILE and --mode boxes go together; give both or neither.")
-    if request.boxes is not None and (request.inside is not None or request.fill is not None):
-        raise ParameterError("--inside and --fill look for objects; leave --boxes away.")
+    if request.boxes is not None and (
+        request.inside is not None or request.fill is not None or request.judge is not None
+    ):
+        raise ParameterError("--inside, --fill and --learned look for objects; leave --boxes away.")

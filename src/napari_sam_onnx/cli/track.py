@@ -1,7 +1,6 @@
 """``track``: a time series -> labels whose numbers are tracks, and the tracks as tables."""
 
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -10,17 +9,21 @@ import typer
 
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.channels import parse_channels
+from napari_sam_onnx.cli.label_file import check_result, open_labels, refuse_result
+from napari_sam_onnx.cli.label_planes import SegmentOptions, label_stack
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.cli.segment_picture import SegmentOptions, label_stack, settle_axes
+from napari_sam_onnx.cli.segment_picture import settle_axes
+from napari_sam_onnx.cli.unfinished import keep_pieces, tell_recipe
+from napari_sam_onnx.cli.workers import open_workers
 from napari_sam_onnx.export.beside import refuse_existing, write_beside
-from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.label_store import make_labels, remove_labels
-from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.picture_file import read_picture
-from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.pieces import Here
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks import WholeRequest, iterate_tracks
+from napari_sam_onnx.stacks.cluster import Cluster
 from napari_sam_onnx.stacks.tracks import (
     Frames,
     TrackError,
@@ -38,7 +41,12 @@ def track(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A series: TYX, TZYX, TCYX …")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="OUT", help="Labels whose numbers are tracks, .tif."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="Labels whose numbers are tracks, .tif or .ome.zarr.",
+        ),
     ],
     labels: Annotated[
         Optional[Path],  # noqa: UP045 - read at run time, also by older Typer
@@ -100,6 +108,9 @@ def track(
         bool, typer.Option("--divide/--no-divide", help="Whether objects may divide.")
     ] = True,
     force: options.ForceFiles = False,
+    resume: options.Resume = False,
+    workers: options.Workers = None,
+    scheduler: options.Scheduler = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Follow the objects of a time series and save labels whose numbers are tracks."""
@@ -108,39 +119,41 @@ def track(
     began = time.perf_counter()
     shown = None if channels is None else parse_channels(channels)
     request = SegmentOptions(
-        axes, shown, "", None, None, None, None, None, z_spacing, {}, force, quiet
+        axes=axes,
+        channels=shown,
+        z_spacing=z_spacing,
+        force=force,
+        quiet=quiet,
+        resume=resume,
     )
     picture = read_picture(source)
     planes = settle_axes(picture, request)
-    check_label_path(out, planes.label_axes)
+    check_result(out, planes.label_axes, planes.label_shape)
+    refuse_result(out, force=force)
     if ctc is not None and ctc.exists():
         raise TrackError(f"{ctc} exists; name a new folder.")
     if csv is not None:
         refuse_existing(csv, overwrite=force)
-    with ExitStack() as files:
-        part = files.enter_context(write_beside(out, overwrite=force))
-        array, place = make_labels(planes.label_shape)
-        try:
-            sink = ArrayLabels(array, planes.label_axes)
-            frames = Frames(sink)
-            opened = None if labels is not None else load_model(model)
-            if labels is not None:
-                _copy_labels(labels, array)
-            elif opened is not None:
-                label_stack(planes, sink, opened, request, source.name)
-            thickness = z_spacing or measure_thickness(planes) or 1.0
-            whole = WholeRequest("tracks", tracks=settings, thickness=thickness)
-            found = drive(iterate_tracks(planes, sink, whole, opened)).tracks
-            assert found is not None
-            tracks = measure_tracks(sink, found.parents, thickness)
-            write_labels(part, array, planes.label_axes, picture.pixel_size)
-            if csv is not None:
-                with write_beside(csv, overwrite=force) as table:
-                    write_csv(table, tracks)
-            if ctc is not None:
-                write_ctc(ctc, tracks, frames.read, frames.count)
-        finally:
-            remove_labels(place)
+    with open_labels(
+        out, planes.label_axes, planes.label_shape, picture.pixel_size, force=force
+    ) as sink:
+        frames = Frames(sink)
+        opened = None if labels is not None else load_model(model)
+        if labels is not None:
+            _copy_labels(labels, sink.array)
+        elif opened is not None:
+            with open_workers(workers, scheduler, model) as cluster:
+                _make_labels(out, source, planes, sink, opened, request, cluster)
+        thickness = z_spacing or measure_thickness(planes) or 1.0
+        whole = WholeRequest("tracks", tracks=settings, thickness=thickness)
+        found = drive(iterate_tracks(planes, sink, whole, opened)).tracks
+        assert found is not None
+        tracks = measure_tracks(sink, found.parents, thickness)
+        if csv is not None:
+            with write_beside(csv, overwrite=force) as table:
+                write_csv(table, tracks)
+        if ctc is not None:
+            write_ctc(ctc, tracks, frames.read, frames.count)
     if not quiet:
         counts = count_tracks(tracks)
         seconds = time.perf_counter() - began
@@ -148,6 +161,22 @@ def track(
             f"{source.name}: {counts['tracks']} tracks, {counts['divisions']} divisions in "
             f"{seconds:.1f} s -> {out}"
         )
+
+
+def _make_labels(
+    out: Path,
+    source: Path,
+    planes: ArrayPlanes,
+    sink: ArrayLabels,
+    model: Model,
+    request: SegmentOptions,
+    cluster: Optional[Cluster],  # noqa: UP045
+) -> None:
+    """Label the planes or volumes that are then followed."""
+    recipe = tell_recipe(request, model, {})
+    with keep_pieces(out, source, recipe, planes, request) as kept:
+        shop = Here(kept) if cluster is None else cluster.keeping(kept)
+        label_stack(planes, sink, model, request, source.name, shop)
 
 
 def _copy_labels(path: Path, array: Any) -> None:

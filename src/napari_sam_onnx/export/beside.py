@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -50,6 +52,68 @@ def write_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise PictureFileError(
             f"{path} cannot be written: {writing.explain_write(error)}."
         ) from error
+
+
+@contextmanager
+def write_folder_beside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Offer a folder beside `path` for one of zarr, and move it there if all goes well.
+
+    Whatever happens inside, no partial folder is left and an existing `path` stays as it was.
+
+    Parameters
+    ----------
+    path : Path
+        Where the finished folder goes.
+    overwrite : bool
+        Whether it may replace a folder of zarr; nothing else is replaced.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it, with the same suffix.
+
+    Raises
+    ------
+    PictureFileError
+        If something is there that may not be replaced, or nothing can be written.
+    """
+    refuse_existing_folder(path, overwrite=overwrite)
+    if not path.parent.is_dir():
+        raise PictureFileError(f"The folder {path.parent} does not exist; create it first.")
+    part = path.with_name(f".{path.stem[:80]}-{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        part.mkdir()
+        yield part
+        refuse_existing_folder(path, overwrite=overwrite)  # it may have appeared meanwhile
+        if path.exists():
+            shutil.rmtree(path)
+        part.rename(path)
+    except OSError as error:
+        raise PictureFileError(
+            f"{path} cannot be written: {writing.explain_write(error)}."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+# What a folder of zarr holds, in its two layouts.
+_ZARR = ("zarr.json", ".zgroup", ".zattrs")
+
+
+def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise PictureFileError if something stands where a folder of zarr is to be written."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PictureFileError(
+            f"{path} cannot be written: {writing.explain_write(error)}."
+        ) from error
+    if not any((path / name).is_file() for name in _ZARR):
+        raise PictureFileError(f"{path} exists and is no folder of zarr; use another name.")
+    if not overwrite:
+        raise PictureFileError(f"{path} exists; use --force to replace it.")
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.export.beside import write_beside
+from napari_sam_onnx.export.beside import write_beside, write_folder_beside
 from napari_sam_onnx.export.coco import read_coco, read_coco_classes, write_coco
 from napari_sam_onnx.export.geojson import read_geojson, read_geojson_classes, write_geojson
 from napari_sam_onnx.export.imagej import read_rois, write_rois
@@ -20,8 +18,6 @@ from napari_sam_onnx.export.table import write_table
 from napari_sam_onnx.export.yolo import read_yolo, write_yolo_boxes, write_yolo_polygons
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.outlines import fill_rings, trace_pieces
-from napari_sam_onnx.picture_file import PictureFileError
-from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,22 +133,8 @@ def write_objects(
         with write_beside(path, overwrite=overwrite) as part:
             made.write(part, stack)
         return
-    if path.exists() and not (overwrite and any((path / f).is_file() for f in _ZARR)):
-        raise PictureFileError(f"{path} exists; use --force to replace OME-Zarr, or another name.")
-    part = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.part{path.suffix}")
-    try:
+    with write_folder_beside(path, overwrite=overwrite) as part:
         made.write(part, stack)
-        if path.exists():
-            shutil.rmtree(path)
-        part.rename(path)
-    except OSError as error:
-        raise PictureFileError(f"{path} cannot be written: {explain_write(error)}.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-# What a folder of zarr holds, in its two layouts.
-_ZARR = ("zarr.json", ".zgroup", ".zattrs")
 
 
 def read_objects(path: Path, shape: tuple[int, int] | None = None) -> tuple[NDArray[Any], str]:
