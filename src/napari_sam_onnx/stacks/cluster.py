@@ -152,7 +152,7 @@ class Cluster:
         """Wait for a piece for a moment; give up where no worker is left."""
         from distributed import wait
 
-        with suppress(TimeoutError):
+        with suppress(TimeoutError), self._client.as_current():
             wait(sent.future, timeout=TICK)
             return
         now = time.monotonic()
