@@ -1,4 +1,4 @@
-"""Planes and tiles divided among processes, killed in between, and gone on with: the same labels?
+"""Planes and tiles divided among processes, killed in between, and gone on with; the same labels.
 
     python -m benchmarks.scale_out workers --planes 16 --side 512
     python -m benchmarks.scale_out mosaic --side 8192
@@ -40,7 +40,7 @@ MAIN = "from napari_sam_onnx.cli import main; main()"
 
 
 def lay_nuclei(height: int, width: int, seed: int) -> NDArray[np.uint16]:
-    """The sample nuclei side by side, each copy turned and shifted."""
+    """Lay the sample nuclei side by side, each copy turned and shifted."""
     copy = read_nuclei()
     rng = np.random.default_rng(seed)
     side = min(copy.shape)
@@ -55,7 +55,7 @@ def lay_nuclei(height: int, width: int, seed: int) -> NDArray[np.uint16]:
 
 
 def read_nuclei() -> NDArray[np.uint16]:
-    """The sample picture of nuclei."""
+    """Read the sample picture of nuclei."""
     return np.asarray(tifffile.imread(Path("sample_data") / "nuclei.tif"))
 
 
@@ -73,7 +73,7 @@ def label(planes: ArrayPlanes, workshop: Any, after_first: Callable[[], object] 
 
 
 def compare_workers(args: argparse.Namespace) -> None:
-    """One process, one worker, four, and four of which one is killed."""
+    """Label a stack by one process, one worker, four, and four of which one is killed."""
     stack = np.stack([lay_nuclei(args.side, args.side, seed) for seed in range(args.planes)])
     planes = ArrayPlanes(stack, "ZYX")
     seconds, truth = label(planes, None)
@@ -118,7 +118,7 @@ def follow(process: subprocess.Popen[bytes], kept: Path, tiles: int = 0) -> tupl
 
 
 def label_mosaic(args: argparse.Namespace) -> None:
-    """A large plane: undisturbed, killed, and gone on with."""
+    """Label a large plane: undisturbed, killed, and gone on with."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -20,6 +20,8 @@ _UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimete
 def read_zarr(path: Path) -> PictureFile:
     """Read the first picture of an OME-Zarr folder, or an array of zarr without further words.
 
+    Where it holds labels alone, the first of these.
+
     Raises
     ------
     PictureFileError
@@ -38,6 +40,9 @@ def read_zarr(path: Path) -> PictureFile:
             return PictureFile(open_parts(opened, path))
         if "multiscales" not in _words(opened) and "0" in opened:  # as bioformats2raw writes
             opened = opened["0"]
+        if "multiscales" not in _words(opened) and "labels" in opened:  # labels without a picture
+            opened = opened["labels"]
+            opened = opened[_words(opened)["labels"][0]]
         scales = _words(opened)["multiscales"][0]
         level = scales["datasets"][0]
         array = opened[level["path"]]

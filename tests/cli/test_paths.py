@@ -197,8 +197,3 @@ def test_a_line_that_was_cut_off_hides_no_other(run, component_model, folder, ha
         "segment", folder, "-o", half_done, "--mode", "objects", "--resume"
     )[1]  # fmt: skip
     assert all(isinstance(json.loads(line), dict) for line in ledger.read_text().splitlines()[:1])
-
-
-def test_a_single_picture_cannot_be_resumed(run, picture, component_model, tmp_path):
-    code, _, err = run("segment", picture, "-o", tmp_path / "o.tif", "--resume")
-    assert code == 2 and "--resume goes on with a folder" in err

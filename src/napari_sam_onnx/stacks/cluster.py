@@ -39,6 +39,9 @@ AHEAD = 2
 TICK = 0.5
 """Seconds after which whoever waits is told that nothing has happened yet, and may stop it."""
 
+REACH = 10.0
+"""Seconds for which a scheduler is tried to be reached."""
+
 PATIENCE = 60.0
 """Seconds without any worker after which nobody waits any more."""
 
@@ -129,7 +132,7 @@ class Cluster:
 
     def _room(self) -> int:
         """How many pieces may be on their way."""
-        return AHEAD * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+        return AHEAD * max(1, len(self._client.nthreads()))
 
     def _send(self, piece: Piece, source: ModelSource) -> _Sent:
         """Look whether a piece is kept; else prepare it and send it."""
@@ -158,7 +161,7 @@ class Cluster:
         now = time.monotonic()
         if self._client.status == "closed":
             raise ClusterError("The scheduler of Dask is gone; what was done is kept.")
-        if self._client.scheduler_info(n_workers=-1)["workers"]:
+        if self._client.nthreads():
             sent.since = now
         elif now - sent.since > PATIENCE:
             raise ClusterError(
@@ -312,7 +315,7 @@ def open_client(scheduler: str | None = None, workers: int | None = None) -> Ite
 
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=10, set_as_default=False)
+            client = Client(scheduler, timeout=REACH, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(
                 f"The scheduler {scheduler} cannot be reached; see that it runs there "
