@@ -172,24 +172,35 @@ class KeptPieces:
             raise PiecesError(
                 f"{folder} holds something else; move it away, the unfinished run is kept there."
             )
-        try:
+        self.found, self.other = 0, False
+        self._lock = FileLock(folder / "lock")
+        try:  # from before the folder exists, so that no interrupt can leave it behind
             folder.mkdir(exist_ok=True)
-            self._lock = FileLock(folder / "lock")
             self._lock.acquire(timeout=0)
+            self._open(digest, resume=resume)
         except Timeout as error:
             raise PiecesError(f"Another run writes into {folder}; wait for it.") from error
         except OSError as error:
+            self.close(finished=False)
             raise PiecesError(
                 f"{folder}, where the unfinished run is kept, cannot be written: "
                 f"{explain_write(error)}."
             ) from error
+        except BaseException:
+            self.close(finished=False)
+            raise
+
+    def _open(self, digest: str, *, resume: bool) -> None:
+        """Look at what an earlier run has left."""
+        pieces = list(self.folder.glob("*.npz"))
         same = self._read_recipe() == digest
-        self.other = not same and any(folder.glob("*.npz"))
-        if not (same and resume):
-            for path in folder.glob("*.npz"):
-                path.unlink()
-            self._put(RECIPE, lambda part: part.write_text(json.dumps({"recipe": digest})))
-        self.found = len(list(folder.glob("*.npz")))
+        self.other = not same and bool(pieces)
+        if same and resume:
+            self.found = len(pieces)
+            return
+        for path in pieces:
+            path.unlink()
+        self._put(RECIPE, lambda part: part.write_text(json.dumps({"recipe": digest})))
 
     def read(self, key: str) -> Parts | None:
         """Return a finished piece; None where there is none, or it is damaged."""

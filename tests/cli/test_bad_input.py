@@ -195,7 +195,7 @@ def test_a_png_of_too_many_labels(refused, picture, component_model, tmp_path, m
         sink.write((), np.full(planes.plane_shape, 70_000, np.uint32))
         return 1
 
-    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_planes", write_many)
+    monkeypatch.setattr("napari_sam_onnx.cli.label_planes._label_planes", write_many)
     sentence = refused("segment", picture, "-o", tmp_path / "out.png")
     assert "at most 65535 labels and there are 70000" in sentence
 
@@ -215,13 +215,13 @@ def test_a_folder_that_takes_no_files(refused, picture, component_model, tmp_pat
     assert component_model.encoded == 0, "it was found out too late"
 
 
-@pytest.mark.parametrize("writer", ["write_labels", "write_png"])
+@pytest.mark.parametrize("writer", ["label_file.write_labels", "segment_picture.write_png"])
 def test_a_disk_that_fills_up(refused, picture, component_model, tmp_path, monkeypatch, writer):
     def write_half(path, *_):
         path.write_bytes(b"half a file")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(f"napari_sam_onnx.cli.segment_picture.{writer}", write_half)
+    monkeypatch.setattr(f"napari_sam_onnx.cli.{writer}", write_half)
     out, seen = tmp_path / "out.tif", tmp_path / "seen.png"
     out.write_text("precious")
     sentence = refused("segment", picture, "-o", out, "--preview", seen, "--force")
@@ -290,7 +290,7 @@ def test_too_little_memory(refused, picture, component_model, tmp_path, monkeypa
     def refuse(*_):
         raise MemoryError("Unable to allocate 80 GiB")
 
-    monkeypatch.setattr("napari_sam_onnx.cli.segment_picture._label_planes", refuse)
+    monkeypatch.setattr("napari_sam_onnx.cli.label_planes._label_planes", refuse)
     sentence = refused("segment", picture, "-o", tmp_path / "out.tif")
     assert sentence.startswith("There is not enough memory (Unable to allocate 80 GiB)")
 

@@ -89,25 +89,27 @@ def keep_pieces(
             "them, --force begins anew."
         )
     told = {**recipe, "picture": _tell_quickly(source)}
-    kept = KeptPieces(folder, told, resume=request.resume)
-    if request.resume and not request.quiet:
-        if kept.other:
-            say(f"{source.name}: picture, model or settings are others than before: begun anew")
-        elif kept.found:
-            say(f"{source.name}: {kept.found} finished pieces of the earlier run are used")
+    kept: KeptPieces | None = None
     finished = False
     try:
+        kept = KeptPieces(folder, told, resume=request.resume)
+        if request.resume and not request.quiet:
+            if kept.other:
+                say(f"{source.name}: picture, model or settings are others than before: begun anew")
+            elif kept.found:
+                say(f"{source.name}: {kept.found} finished pieces of the earlier run are used")
         yield kept
         finished = True
     finally:
-        count = len(kept)
-        kept.close(finished=finished)
-        if not finished and count and not request.quiet:
-            say(
-                f"{source.name}: {count} finished pieces are kept in {folder}; the same command "
-                "with --resume goes on.",
-                error=True,
-            )
+        if kept is not None:
+            count = len(kept)
+            kept.close(finished=finished)
+            if not finished and count and not request.quiet:
+                say(
+                    f"{source.name}: {count} finished pieces are kept in {folder}; the same "
+                    "command with --resume goes on.",
+                    error=True,
+                )
 
 
 def _tell_quickly(path: Path) -> list[tuple[str, int, int]]:
