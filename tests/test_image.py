@@ -173,3 +173,24 @@ def test_limits_are_those_of_the_whole_stack_for_every_plane():
     channels = fix_limits(stack, "ZYX")
     assert to_rgb(stack[0], "YX", channels).max() < 30
     assert to_rgb(stack[1], "YX", channels).max() == 255
+
+
+def test_gamma_is_a_power_between_the_limits():
+    ramp = np.array([[0, 64, 128, 255]], np.uint8)
+    shown = to_rgb(ramp, channels=(Channel(0, limits=(0, 255), gamma=0.5),))
+    expected = (np.array([0, 64, 128, 255]) / 255) ** 0.5 * 255 + 0.5
+    np.testing.assert_array_equal(shown[0, :, 0], expected.astype(np.uint8))
+    for gamma in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ImageError, match="gamma"):
+            Channel(0, gamma=gamma)
+
+
+def test_a_ramp_gives_each_intensity_its_colour():
+    ramp = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0))
+    picture = np.array([[0, 50, 75, 100]], np.uint8)
+    shown = to_rgb(picture, channels=(Channel(0, limits=(0, 100), ramp=ramp),))
+    assert shown[0].tolist() == [[0, 0, 0], [255, 0, 0], [255, 128, 0], [255, 255, 0]]
+    inverted = Channel(0, limits=(0, 100), ramp=((1.0,) * 3, (0.0,) * 3), weight=0.5)
+    assert to_rgb(picture, channels=(inverted,))[0, :, 1].tolist() == [128, 64, 32, 0]
+    with pytest.raises(ImageError, match="two at least"):
+        Channel(0, ramp=((0.0, 0.0, 0.0),))

@@ -158,6 +158,8 @@ class Act:
         The plane.
     channels : tuple of Channel
         What was shown to the model, with contrast limits.
+    view : str
+        Another way in which it was shown, see `napari_sam_onnx.views`.
     model : str or tuple of str
         An id, or the files of a pair.
     fingerprint : str
@@ -177,6 +179,7 @@ class Act:
     fingerprint: str = ""
     rules: Rules = PLAIN
     classes: tuple[tuple[int, str], ...] = ()
+    view: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as values that JSON knows."""
@@ -216,8 +219,9 @@ def read_channel(values: Any) -> Channel:
     """Read a channel from what JSON gives; a TypeError where it is none."""
     made = Channel(**values)
     red, green, blue = made.color
+    ramp = tuple((float(r), float(g), float(b)) for r, g, b in made.ramp)
     limits = None if made.limits is None else (float(made.limits[0]), float(made.limits[1]))
-    return replace(made, color=(float(red), float(green), float(blue)), limits=limits)
+    return replace(made, color=(float(red), float(green), float(blue)), limits=limits, ramp=ramp)
 
 
 def name_objects(acts: Sequence[Act]) -> dict[int, str]:

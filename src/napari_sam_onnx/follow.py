@@ -69,8 +69,8 @@ def follow(
                 _set_pixels(labels, act.changes)
             if act.objects:
                 named = _name_axes(act.axes, len(array.shape), axes)
-                planes = ArrayPlanes(array, named, act.channels or None)
-                seen = act.model, named, act.index, act.channels
+                planes = ArrayPlanes(array, named, act.channels or None, view=act.view)
+                seen = act.model, named, act.index, act.channels, act.view
                 if any(done.looks for done in act.objects) and seen not in sights:
                     if act.model not in models:
                         models[act.model] = load(act.model)

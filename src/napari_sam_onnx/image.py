@@ -59,12 +59,30 @@ class Channel:
         Multiplies the intensity.
     limits : (low, high) or None
         Values shown as black and as full colour. None: from percentiles of the whole array.
+    gamma : float
+        Power that the intensity between the limits is raised to, as viewers do.
+    ramp : tuple of (r, g, b)
+        Colours from the lower limit to the upper one, in even steps, instead of `color`.
+
+    Raises
+    ------
+    ImageError
+        If the gamma is not positive, or the ramp of one colour.
     """
 
     index: int
     color: tuple[float, float, float] = WHITE
     weight: float = 1.0
     limits: tuple[float, float] | None = None
+    gamma: float = 1.0
+    ramp: tuple[tuple[float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what shows nothing."""
+        if not 0 < self.gamma < float("inf"):
+            raise ImageError(f"The gamma of a channel is a positive number; got {self.gamma}.")
+        if len(self.ramp) == 1:
+            raise ImageError("The colours of a channel are two at least, from low to high.")
 
 
 def check_axes(axes: str, ndim: int, letters: str = AXES) -> str:
@@ -326,17 +344,22 @@ def _mix(planes: Sequence[NDArray[Any]], channels: Sequence[Channel]) -> NDArray
     for plane, channel in zip(planes, channels, strict=True):
         # One constant channel is mid-gray; in a mixture it has nothing to show.
         shown = _stretch(plane, channel, constant=0.5 if len(channels) == 1 else 0.0)
-        if channel.color == WHITE and len(channels) == 1:
-            mixed = shown[..., None]  # gray: computed once, shown three times
+        if channel.color == WHITE and len(channels) == 1 and not channel.ramp:
+            mixed = (shown * np.float32(channel.weight))[
+                ..., None
+            ]  # gray: computed once, shown three times
             break
+        if channel.ramp:
+            _add_ramp(mixed, shown, channel)
+            continue
         for sample, amount in enumerate(channel.color):
             if amount:
-                mixed[..., sample] += shown * np.float32(amount)
+                mixed[..., sample] += shown * np.float32(amount * channel.weight)
     return (np.clip(mixed, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def _stretch(plane: NDArray[Any], channel: Channel, constant: float) -> NDArray[np.float32]:
-    """Map a channel's limits to 0 and its weight; `constant` stands for equal limits."""
+    """Map a channel's limits to 0 and 1, by its gamma; `constant` stands for equal limits."""
     assert channel.limits is not None  # `fix_limits` saw to it
     low, high = channel.limits
     values: NDArray[Any] = plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
@@ -345,4 +368,13 @@ def _stretch(plane: NDArray[Any], channel: Channel, constant: float) -> NDArray[
         shown[np.isnan(values)] = 0.0
     else:
         shown = np.clip((values - low) / (high - low), 0, 1)
-    return np.nan_to_num(shown, nan=0.0).astype(np.float32) * np.float32(channel.weight)
+    finite = np.nan_to_num(shown, nan=0.0).astype(np.float32)
+    return finite if channel.gamma == 1 else finite ** np.float32(channel.gamma)
+
+
+def _add_ramp(mixed: NDArray[np.float32], shown: NDArray[np.float32], channel: Channel) -> None:
+    """Add a channel that has colours of its own for each intensity."""
+    steps = np.linspace(0, 1, len(channel.ramp))
+    for sample, values in enumerate(zip(*channel.ramp, strict=True)):
+        if any(values):
+            mixed[..., sample] += np.interp(shown, steps, values) * channel.weight

@@ -15,6 +15,7 @@ from napari_sam_onnx.image import Channel
         ("3:#ff0033", [Channel(3, (1.0, 0.0, 0.2))]),
         ("0:red[100-4000]", [Channel(0, (1.0, 0.0, 0.0), limits=(100.0, 4000.0))]),
         ("1[-5--1.5]@2", [Channel(1, weight=2.0, limits=(-5.0, -1.5))]),
+        ("1[0-9]^0.5@2", [Channel(1, weight=2.0, limits=(0.0, 9.0), gamma=0.5)]),
         ("1[1e-3-2.5E2]", [Channel(1, limits=(0.001, 250.0))]),
     ],
 )

@@ -21,17 +21,17 @@ COLORS = {
 }
 
 SYNTAX = (
-    "Channels to show to the model, separated by commas: INDEX[:COLOR][LOW-HIGH][@WEIGHT]. "
+    "Channels to show to the model, separated by commas: INDEX[:COLOR][LOW-HIGH][^GAMMA][@WEIGHT]. "
     "COLOR is a name (gray, red, green, blue, cyan, magenta, yellow, orange) or #rrggbb; "
     "LOW-HIGH, in square brackets, are the values shown as black and as full color, and are "
-    "measured where omitted; WEIGHT multiplies the channel. "
+    "measured where omitted; GAMMA is a power (below 1: brighter); WEIGHT multiplies the channel. "
     'Examples: "0:gray", "0:red,2:green@0.5", "0:red[100-4000]".'
 )
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _CHANNEL = re.compile(
     rf"(?P<index>\d{{1,6}})(?::(?P<color>[a-z]+|#[0-9a-f]{{6}}))?"
-    rf"(?:\[(?P<low>{_NUMBER})-(?P<high>{_NUMBER})\])?(?:@(?P<weight>{_NUMBER}))?",
+    rf"(?:\[(?P<low>{_NUMBER})-(?P<high>{_NUMBER})\])?(?:\^(?P<gamma>{_NUMBER}))?(?:@(?P<weight>{_NUMBER}))?",
     re.IGNORECASE,
 )
 
@@ -57,7 +57,7 @@ def _parse_channel(part: str) -> Channel:
     if match is None:
         raise ImageError(
             f"The channel {_shorten(part)!r} cannot be read; write "
-            "INDEX[:COLOR][LOW-HIGH][@WEIGHT], for example 0:red[100-4000]@0.5."
+            "INDEX[:COLOR][LOW-HIGH][^GAMMA][@WEIGHT], for example 0:red[100-4000]@0.5."
         )
     limits = None
     if match["low"] is not None:
@@ -65,11 +65,13 @@ def _parse_channel(part: str) -> Channel:
         if limits[0] >= limits[1]:
             raise ImageError(f"The limits of the channel {part!r} are not in ascending order.")
     weight = 1.0 if match["weight"] is None else float(match["weight"])
-    if not all(map(math.isfinite, (weight, *(limits or ())))):
+    gamma = 1.0 if match["gamma"] is None else float(match["gamma"])
+    if not all(map(math.isfinite, (weight, gamma, *(limits or ())))):
         raise ImageError(f"The channel {_shorten(part)!r} holds a number that is too large.")
     if weight <= 0:
         raise ImageError(f"The weight of the channel {part!r} is not positive.")
-    return Channel(int(match["index"]), _parse_color(match["color"] or "gray"), weight, limits)
+    color = _parse_color(match["color"] or "gray")
+    return Channel(int(match["index"]), color, weight, limits, gamma)
 
 
 def _shorten(part: str) -> str:

@@ -39,6 +39,7 @@ from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.doubts import Doubts
 from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.runs.inside import Inside
 from napari_sam_onnx.plugin.runs.measuring import Measuring
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.refining import Refiner
@@ -56,6 +57,7 @@ from napari_sam_onnx.plugin.session.key_map import KeyMap
 from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
+from napari_sam_onnx.plugin.session.sight import Sight
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.session.styles import Styles
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
@@ -107,6 +109,7 @@ class SamDock(QWidget):
         self.refiner = Refiner(self.commits)
         self.autosave = Autosave(self.commits, journals_dir(), ThreadLane(), Calm)
         self.stacks = StackRuns(self.session, self.axes, self.automatic.work)
+        self.sight = Sight(self.session, ThreadLane(), Calm)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
         self.finder = Finder(self.session)
@@ -117,6 +120,7 @@ class SamDock(QWidget):
         self.doubts = Doubts(
             self.filtering, self.commits, self.reviewer, self.gestures, self.editor
         )
+        self.inside = Inside(self.commits, self.gestures, self.automatic.work)
         self.measuring = Measuring(self.session, self.commits.labels, self.reviewer)
         self.teaching = Teaching(self.filtering, self.commits, self.gestures)
         self._bound_to: PromptLayers | None = None
@@ -125,9 +129,9 @@ class SamDock(QWidget):
 
         self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.image_panel = ImagePanel(self.session, self.axes)
+        self.image_panel = ImagePanel(self.session, self.axes, self.sight)
         self.model_panel = ModelPanel(self.session, self.shelf)
-        self.prompt_panel = PromptPanel(self.session, self.commits)
+        self.prompt_panel = PromptPanel(self.session, self.commits, self.inside)
         self.automatic_panel = AutomaticPanel(
             self.session, self.automatic, self.stacks, self.filtering
         )
@@ -256,6 +260,7 @@ class SamDock(QWidget):
         self.autosave.close()
         self.refiner.close()
         self.classes.close()
+        self.sight.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()
@@ -286,7 +291,11 @@ class SamDock(QWidget):
                 self.keys,
                 self.classes,
                 self.propagation.start,
-                {"Y": self.doubts.keep, "Shift-Y": self.doubts.delete},
+                {
+                    "Y": self.doubts.keep,
+                    "Shift-Y": self.doubts.delete,
+                    "Shift-L": self.inside.ask,
+                },
             )
             self._release, self._bound_to = made, layers
 

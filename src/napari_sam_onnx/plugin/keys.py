@@ -77,6 +77,7 @@ BINDINGS = (
     Binding(("Shift-K",), "Shift+K", "delete it from all planes"),
     Binding(("D",), "D", "scribble: draw along the object; it becomes points"),
     Binding(("L",), "L", "lasso: draw roughly around the object"),
+    Binding(("Shift-L",), "Shift+L", "all objects inside what you draw, or inside the open box"),
     Binding(("M",), "M", "join: drag from one object to another, or click both"),
     Binding(("X",), "X", "split: draw a stroke across an object, or click two of its parts"),
     Binding(("=", "-"), "=, -", "grow or shrink the object under the cursor by a pixel"),

@@ -76,6 +76,53 @@ def test_layers_are_mixed_by_their_colours_and_limits() -> None:
         none.snapshot()
 
 
+def test_gamma_and_colormaps_are_followed_while_what_is_shown_is() -> None:
+    layer = Image(ramp(), contrast_limits=(0, 1000), gamma=0.5)
+    expected = np.sqrt(ramp() / 1000) * 255
+    np.testing.assert_allclose(Picture((layer,)).snapshot().read(FLAT)[..., 0], expected, atol=1)
+    layer.colormap = "gray_r"
+    seen = Picture((layer,)).snapshot().read(FLAT)
+    np.testing.assert_allclose(seen[..., 0], 255 - expected, atol=2)
+    layer.colormap = "viridis"  # one channel is gray
+    np.testing.assert_allclose(Picture((layer,)).snapshot().read(FLAT)[..., 2], expected, atol=1)
+    other = Image(np.zeros((4, 6)), contrast_limits=(0, 1), colormap="green")
+    mixed = mix_layers([layer, other])
+    shown = layer.colormap.map(np.sqrt(ramp() / 1000).ravel())[:, :3].reshape(4, 6, 3) * 255
+    np.testing.assert_allclose(mixed.snapshot().read(FLAT), shown, atol=3)
+    layer.colormap, layer.opacity = "red", 0.5  # followed
+    np.testing.assert_allclose(mixed.snapshot().read(FLAT)[..., 0], expected / 2, atol=1)
+    own = replace(mixed.channels[0], color=(0.0, 0.0, 1.0), weight=1.0, followed=False)
+    seen = replace(mixed, channels=(own, mixed.channels[1])).snapshot().read(FLAT)
+    np.testing.assert_allclose(seen[..., 2], expected, atol=1)
+    assert not seen[..., 0].any()
+
+
+def test_a_channel_may_have_limits_and_gamma_of_its_own() -> None:
+    picture = split_axis(Image(np.stack([ramp(), ramp()])), 0)
+    own = replace(picture.channels[0], limits=(0.0, 2000.0), gamma=2.0)
+    seen = (
+        replace(picture, channels=(own, picture.channels[1]))
+        .snapshot()
+        .read(Plane((1, 2), (0, 0, 0)))
+    )
+    np.testing.assert_allclose(seen[..., 0], (ramp() / 2000) ** 2 * 255, atol=1)
+    assert seen[..., 1].max() == 255
+
+
+def test_other_views_are_shown_to_the_model() -> None:
+    layer = Image(ramp(), contrast_limits=(0, 1000))
+    plain = Picture((layer,)).snapshot().read(FLAT)
+    inverted = Picture((layer,), view="inverted").snapshot()
+    np.testing.assert_array_equal(inverted.read(FLAT), 255 - plain)
+    thick = Plane((1, 2), (0, 0, 0), ((0, 2), (0, 4), (0, 6)))
+    stack = Image(np.stack([ramp(), ramp()]), contrast_limits=(0, 1000), projection_mode="max")
+    seen = Picture((stack,), view="inverted").snapshot().read(thick)
+    np.testing.assert_array_equal(seen, 255 - plain)
+    slide = Image(np.full((4, 6, 3), (120, 70, 150), np.uint8), rgb=True)
+    stain = Picture((slide,), view="hematoxylin").snapshot().read(FLAT)
+    assert (stain[..., 0] == stain[..., 2]).all() and 0 < stain[0, 0, 0] < 255
+
+
 def test_only_layers_that_lie_alike_are_mixed() -> None:
     here, there = Image(ramp(), name="here"), Image(ramp(), name="there", translate=(5, 0))
     colour = Image(np.zeros((4, 6, 3), np.uint8), rgb=True, name="colour")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 RGB = tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(3))
 
+RAMP = 33
+"""Colours that stand for a colormap which is more than one colour."""
+
 _versions = count(1)
 
 # Letters for the axes beside Y, X and C, the last axis first.
@@ -52,12 +55,21 @@ class ChannelChoice:
         Each 0 to 1.
     weight : float
         Multiplies the intensity.
+    limits : (low, high) or None
+        Values shown as black and as full colour; None: as the picture says.
+    gamma : float or None
+        None: as the picture says.
+    followed : bool
+        Whether colours and weight are those of the layer, while what is shown is followed.
     """
 
     name: str
     on: bool = True
     color: tuple[float, float, float] = WHITE
     weight: float = 1.0
+    limits: tuple[float, float] | None = None
+    gamma: float | None = None
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +85,17 @@ class Picture:
     channels : tuple of ChannelChoice
         One per position of the channel axis or per mixed layer; empty for a plain picture.
     as_shown : bool
-        Whether the limits are the layers' own (what one sees) or percentiles of each channel.
+        Whether limits, gamma and colours are the layers' own (what one sees), or limits are
+        percentiles of each channel.
+    view : str
+        Another way in which the model sees it, see `napari_sam_onnx.views`.
     """
 
     layers: tuple[Image, ...]
     channel_axis: int | None = None
     channels: tuple[ChannelChoice, ...] = ()
     as_shown: bool = True
+    view: str = ""
 
     @property
     def main(self) -> Image:
@@ -110,25 +126,33 @@ class Picture:
         if self.main.rgb:
             top = _full_scale(arrays[0].dtype)
             channels = tuple(replace(c, limits=(0.0, top)) for c in RGB)
-            return Reader(arrays, self.shape, channels, rgb=True, modes=modes)
+            return Reader(arrays, self.shape, channels, rgb=True, modes=modes, view=self.view)
         if not self.channels:
-            limits = _shown_limits(self.main) if self.as_shown else None
-            return Reader(arrays, self.shape, (Channel(0, limits=limits),), modes=modes)
-        channels = tuple(
-            Channel(
-                i,
-                choice.color,
-                choice.weight,
-                _shown_limits(self.layers[i])
-                if self.as_shown and self.channel_axis is None
-                else None,
-            )
-            for i, choice in enumerate(self.channels)
-            if choice.on and choice.weight > 0
-        )
+            channel = _as_shown(Channel(0), self.main) if self.as_shown else Channel(0)
+            return Reader(arrays, self.shape, (channel,), modes=modes, view=self.view)
+        mixed = (self._mix(i, choice) for i, choice in enumerate(self.channels) if choice.on)
+        channels = tuple(channel for channel in mixed if channel.weight > 0)
         if not channels:
             raise ImageError("No channel is ticked; tick at least one for the model to see.")
-        return Reader(arrays, self.shape, channels, self.channel_axis, modes=modes)
+        return Reader(arrays, self.shape, channels, self.channel_axis, modes=modes, view=self.view)
+
+    def _mix(self, index: int, choice: ChannelChoice) -> Channel:
+        """Say how a channel is shown: as the layer is, where that is followed."""
+        channel = Channel(index, choice.color, choice.weight)
+        if self.as_shown and self.channel_axis is None:
+            layer = self.layers[index]
+            limits = _shown_limits(layer)
+            channel = replace(channel, limits=limits, gamma=float(layer.gamma))
+            if choice.followed:
+                channel = replace(
+                    channel,
+                    color=top_color(layer),
+                    weight=float(layer.opacity),
+                    ramp=ramp_of(layer),
+                )
+        if choice.limits is not None:
+            channel = replace(channel, limits=choice.limits)
+        return channel if choice.gamma is None else replace(channel, gamma=choice.gamma)
 
 
 @dataclass(slots=True, eq=False)
@@ -149,6 +173,8 @@ class Reader:
         Whether the array has red, green and blue along one more, last axis.
     modes : tuple of str
         How each layer shows several planes as one, see `napari_sam_onnx.plugin.layers.slab`.
+    view : str
+        See `Picture`.
     """
 
     arrays: tuple[Any, ...]
@@ -157,6 +183,7 @@ class Reader:
     channel_axis: int | None = None
     rgb: bool = False
     modes: tuple[str, ...] = ("none",)
+    view: str = ""
     version: int = field(default_factory=lambda: next(_versions))
     _sources: dict[tuple[int, int], ArrayPlanes] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock)
@@ -172,7 +199,9 @@ class Reader:
         with self._lock:
             if axes not in self._sources:
                 named = name_axes(len(self.shape), axes, self.channel_axis)
-                made = ArrayPlanes(self.arrays, named + "C" * self.rgb, self.channels)
+                made = ArrayPlanes(
+                    self.arrays, named + "C" * self.rgb, self.channels, view=self.view
+                )
                 self._sources[axes] = made
             return self._sources[axes]
 
@@ -310,7 +339,9 @@ def mix_layers(layers: Sequence[Image]) -> Picture:
                 "cannot be mixed."
             )
     channels = tuple(
-        ChannelChoice(layer.name, color=top_color(layer), weight=float(layer.opacity))
+        ChannelChoice(
+            layer.name, color=top_color(layer), weight=float(layer.opacity), followed=True
+        )
         for layer in layers
     )
     return Picture(tuple(layers), channels=channels)
@@ -334,6 +365,26 @@ def top_color(layer: Image) -> tuple[float, float, float]:
     """Return the colour in which a layer shows its brightest pixels."""
     red, green, blue = (float(v) for v in np.asarray(layer.colormap.colors)[-1][:3])
     return red, green, blue
+
+
+def ramp_of(layer: Image) -> tuple[tuple[float, float, float], ...]:
+    """Return the colours of a layer's colormap; none where one colour rises from black."""
+    at = np.linspace(0, 1, RAMP)
+    colors = np.asarray(layer.colormap.map(at))[:, :3]
+    if np.allclose(colors, at[:, None] * colors[-1], atol=0.01):
+        return ()
+    return tuple((round(float(r), 4), round(float(g), 4), round(float(b), 4)) for r, g, b in colors)
+
+
+def _as_shown(channel: Channel, layer: Image) -> Channel:
+    """Show the one channel of a layer by its limits and gamma, and by its colormap if that is gray.
+
+    (Colours of a single channel tell a model nothing that its intensities do not.)
+    """
+    ramp = ramp_of(layer)
+    gray = all(max(color) - min(color) < 0.02 for color in ramp)
+    limits, gamma = _shown_limits(layer), float(layer.gamma)
+    return replace(channel, limits=limits, gamma=gamma, ramp=ramp if gray else ())
 
 
 def _shown_limits(layer: Image) -> tuple[float, float]:

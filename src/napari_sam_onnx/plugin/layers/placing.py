@@ -78,6 +78,37 @@ def move_sliders(viewer: ViewerModel, picture: Picture, plane: Plane) -> None:
             viewer.dims.set_point(axis + offset, float(world[axis]))
 
 
+def project_along(viewer: ViewerModel, picture: Picture, axis: int, mode: str) -> None:
+    """Let viewer and model see all planes along an axis as one, or one plane again.
+
+    Parameters
+    ----------
+    viewer : napari ViewerModel
+    picture : Picture
+    axis : int
+        Of the picture.
+    mode : {"max", "mean", ""}
+        Empty: one plane.
+    """
+    shown = axis + viewer.dims.ndim - picture.main.ndim
+    start, stop, step = viewer.dims.range[shown]
+    reach = stop - start + step if mode else 0.0
+    for layer in picture.layers:
+        layer.projection_mode = mode or "none"
+    for name in ("margin_left", "margin_right"):
+        margins = list(getattr(viewer.dims, name))
+        margins[shown] = reach
+        setattr(viewer.dims, name, tuple(margins))
+
+
+def projection_along(viewer: ViewerModel, picture: Picture, axis: int) -> str:
+    """Say how planes along an axis are seen as one; "" where they are not."""
+    shown = axis + viewer.dims.ndim - picture.main.ndim
+    thick = viewer.dims.margin_left[shown] > 0 or viewer.dims.margin_right[shown] > 0
+    mode = str(picture.main.projection_mode)
+    return mode if thick and mode != "none" else ""
+
+
 def find_shown_plane(viewer: ViewerModel, picture: Picture | None) -> Plane | None:
     """Find the plane of a picture that a viewer shows; None where it shows none."""
     if picture is None or viewer.dims.ndisplay != 2:

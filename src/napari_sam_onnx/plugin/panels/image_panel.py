@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -26,14 +27,18 @@ from qtpy.QtWidgets import (
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.plugin.layers.geometry import name_axis, role_of
 from napari_sam_onnx.plugin.layers.picture import (
+    ChannelChoice,
     Picture,
     layer_shape,
     mix_layers,
     mixable_layers,
     split_axis,
+    top_color,
 )
 from napari_sam_onnx.plugin.panels.axes_form import AxesForm
+from napari_sam_onnx.plugin.panels.channel_dialog import ChannelDialog
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
+from napari_sam_onnx.plugin.panels.sight_panel import SightPanel
 from napari_sam_onnx.plugin.panels.widgets import (
     fill_combo,
     narrow_combo,
@@ -45,8 +50,8 @@ from napari_sam_onnx.plugin.panels.widgets import (
 
 if TYPE_CHECKING:
     from napari_sam_onnx.image import Channel
-    from napari_sam_onnx.plugin.layers.picture import ChannelChoice
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.sight import Sight
     from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 MIXED = "mixed"
@@ -57,7 +62,7 @@ SAMPLE = ("napari-sam-onnx", "napari-sam-onnx.nuclei")
 class ImagePanel(QWidget):
     """The form for the picture."""
 
-    def __init__(self, session: Session, axes: StackAxes) -> None:
+    def __init__(self, session: Session, axes: StackAxes, sight: Sight) -> None:
         super().__init__()
         self.session = session
         self._rows: list[_ChannelRow] = []
@@ -84,22 +89,36 @@ class ImagePanel(QWidget):
         self._grid.setSpacing(3)
 
         self.axes = AxesForm(axes)
+        self.sight = SightPanel(sight, axes)
+        self.sight.hide()
         self._form_host = QWidget()
         form = self._form = narrow_form(self._form_host)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Layer", self.layer)
+        self.look = QToolButton()
+        self.look.setText("See")
+        self.look.setCheckable(True)
+        self.look.setToolTip("Show what the model sees: small, other stains, inverted, projected")
+        first = QHBoxLayout()
+        first.setSpacing(4)
+        first.addWidget(self.layer, 1)
+        first.addWidget(self.look)
+        form.addRow("Layer", first)
         form.addRow("Channels", self.axis)
         form.addRow("Contrast", self.contrast)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
-        for widget in (self.empty, self.sample, self._form_host, self._grid_host, self.axes):
+        for widget in (
+            *(self.empty, self.sample, self._form_host, self._grid_host),
+            *(self.sight, self.axes),
+        ):
             layout.addWidget(widget)
 
         self.layer.activated.connect(self._choose_layer)
         self.axis.activated.connect(self._choose_axis)
         self.contrast.activated.connect(self._choose_contrast)
         self.sample.clicked.connect(self._open_sample)
+        self.look.toggled.connect(self._look)
         session.picture_changed.connect(self.refresh)
         session.layers_changed.connect(self.refresh)
         self.refresh()
@@ -158,6 +177,10 @@ class ImagePanel(QWidget):
         seen = {c.index: c for c in reader.channels} if reader is not None else {}
         for i, (row, choice) in enumerate(zip(self._rows, picture.channels, strict=True)):
             name = choice.name if picture.channel_axis is not None else picture.layers[i].name
+            if picture.as_shown and picture.channel_axis is None and choice.followed:
+                layer = picture.layers[i]
+                weight = float(layer.opacity)
+                choice = replace(choice, color=top_color(layer), weight=weight)
             row.show_choice(replace(choice, name=name), seen.get(i))
 
     def _fit_rows(self) -> None:
@@ -202,6 +225,10 @@ class ImagePanel(QWidget):
         channels[index] = replace(channels[index], **values)
         self.session.choose_picture(replace(picture, channels=tuple(channels)))
 
+    def _look(self, on: bool) -> None:
+        self.sight.setVisible(on)
+        self.sight.sight.on = on
+
     def _open_sample(self) -> None:
         self.session.viewer.open_sample("napari-sam-onnx", "nuclei")
 
@@ -211,7 +238,8 @@ class _ChannelRow:
 
     def __init__(self, grid: QGridLayout, row: int, change: Any) -> None:
         self._change = change
-        self._color = (1.0, 1.0, 1.0)
+        self._choice = ChannelChoice("")
+        self._seen: Channel | None = None
         self.tick = QCheckBox()
         self.tick.setToolTip("Whether the model sees this channel")
         self.name = one_line()
@@ -225,17 +253,22 @@ class _ChannelRow:
         self.weight.setKeyboardTracking(False)
         ignore_wheel(self.weight)
         self.weight.setFixedWidth(74)
-        for column, widget in enumerate((self.tick, self.name, self.color, self.weight)):
+        self.contrast = QToolButton()
+        self.contrast.setText("…")
+        self.contrast.setToolTip("Limits and gamma of this channel")
+        widgets = (self.tick, self.name, self.color, self.weight, self.contrast)
+        for column, widget in enumerate(widgets):
             grid.addWidget(widget, row, column)
         grid.setColumnStretch(0, 0)
         grid.setColumnStretch(1, 1)
         self.tick.toggled.connect(lambda on: self._change(on=on))
-        self.weight.valueChanged.connect(lambda value: self._change(weight=value))
+        self.weight.valueChanged.connect(self._take_weight)
+        self.contrast.clicked.connect(self._ask_contrast)
         self.color.clicked.connect(self._pick_color)
 
     def show_choice(self, choice: ChannelChoice, seen: Channel | None) -> None:
         """Show a channel as it is chosen, and the limits the model sees it with."""
-        self._color = choice.color
+        self._choice, self._seen = choice, seen
         for widget in (self.tick, self.weight):
             widget.blockSignals(True)
         self.tick.setChecked(choice.on)
@@ -244,12 +277,25 @@ class _ChannelRow:
             widget.blockSignals(False)
         limits = None if seen is None else seen.limits
         contrast = "" if limits is None else f", contrast {limits[0]:.4g} to {limits[1]:.4g}"
+        contrast += "" if seen is None or seen.gamma == 1 else f", gamma {seen.gamma:.2g}"
         set_line(self.name, choice.name, f"{choice.name}{contrast}")
         self.color.setIcon(swatch(choice.color))
         self.color.setEnabled(choice.on)
         self.weight.setEnabled(choice.on)
+        self.contrast.setEnabled(choice.on)
 
     def _pick_color(self) -> None:
-        chosen = QColorDialog.getColor(QColor.fromRgbF(*self._color), self.color.window())
+        before = QColor.fromRgbF(*self._choice.color)
+        chosen = QColorDialog.getColor(before, self.color.window())
         if chosen.isValid():
-            self._change(color=(chosen.redF(), chosen.greenF(), chosen.blueF()))
+            color = chosen.redF(), chosen.greenF(), chosen.blueF()
+            self._change(color=color, weight=self._choice.weight, followed=False)
+
+    def _take_weight(self, value: float) -> None:
+        """Take another weight; colour and weight are the user's from then on."""
+        self._change(weight=value, color=self._choice.color, followed=False)
+
+    def _ask_contrast(self) -> None:
+        dialog = ChannelDialog(self._choice, self._seen, self.color.window())
+        if dialog.exec():
+            self._change(limits=dialog.limits, gamma=dialog.chosen_gamma)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -31,6 +30,7 @@ from napari_sam_onnx.plugin.session.recording import describe_layer
 from napari_sam_onnx.rules import OVERLAPS
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.runs.inside import Inside
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.session import Session
     from napari_sam_onnx.rules import Overlap
@@ -41,9 +41,9 @@ HIGHEST_SPIN = 2**31 - 1
 class PromptPanel(QWidget):
     """The form for prompts and labels."""
 
-    def __init__(self, session: Session, commits: Commits) -> None:
+    def __init__(self, session: Session, commits: Commits, inside: Inside) -> None:
         super().__init__()
-        self.session, self.commits = session, commits
+        self.session, self.commits, self.inside = session, commits, inside
         self.target = narrow_combo()
         self.target.setToolTip("The labels layer that accepted objects are written to")
         self.label = QSpinBox()
@@ -72,6 +72,12 @@ class PromptPanel(QWidget):
         self.undo.setToolTip("Take back the last prompt or object (Ctrl+Z)")
         self.redo = QPushButton("Redo")
         self.redo.setToolTip("Do again what was taken back last (Ctrl+Shift+Z)")
+        self.all_inside = QPushButton("All inside")
+        self.all_inside.setCheckable(True)
+        self.all_inside.setToolTip(
+            "Find all objects inside an outline that you draw, or inside the open box; N accepts "
+            "them (Shift+L)"
+        )
         self.candidate = FewLines(2)
 
         head = QWidget()
@@ -96,7 +102,12 @@ class PromptPanel(QWidget):
         answer = QHBoxLayout()
         answer.setSpacing(4)
         answer.addWidget(self.candidate, 1)
-        answer.addWidget(self.recipe, 0, Qt.AlignmentFlag.AlignTop)
+        more = QVBoxLayout()
+        more.setSpacing(2)
+        for button in (self.all_inside, self.recipe):
+            button.setStyleSheet("QPushButton { padding: 2px 6px; }")
+            more.addWidget(button)
+        answer.addLayout(more)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(2)
@@ -109,6 +120,7 @@ class PromptPanel(QWidget):
         self.label.valueChanged.connect(self._choose_label)
         self.recipe.clicked.connect(self._save_recipe)
         self.overlap.activated.connect(self._choose_overlap)
+        self.all_inside.clicked.connect(self._ask_inside)
         self.turbo.clicked.connect(lambda: commits.toggle_turbo())
         self.each.clicked.connect(session.choose_each_click)
         self.click.clicked.connect(session.renew_layers)
@@ -125,6 +137,7 @@ class PromptPanel(QWidget):
             commits.changed,
         ):
             signal.connect(self.refresh)
+        inside.gestures.changed.connect(self.refresh)
         commits.ask_overlap = self._ask_overlap
         self.refresh_target()
         self.refresh()
@@ -159,6 +172,9 @@ class PromptPanel(QWidget):
             len(session.prompts.points) or session.prompts.boxes
         )
         self.click.setEnabled(ready)
+        gesture = self.inside.gestures.current
+        self.all_inside.setEnabled(ready)
+        self.all_inside.setChecked(gesture is not None and gesture.name == "inside")
         self.accept.setEnabled(open_object)
         self.discard.setEnabled(has_prompts)
         self.undo.setEnabled(bool(commits.history.done))
@@ -166,6 +182,10 @@ class PromptPanel(QWidget):
         asleep = ready and (session.layers is None or not session.layers.active)
         self.click.setText("Wake clicks and keys" if asleep else "Click objects")
         self.candidate.say(self._describe_answer(asleep))
+
+    def _ask_inside(self, _: bool = False) -> None:
+        self.inside.ask()
+        self.refresh()
 
     def _save_recipe(self) -> None:
         """Ask for a file and write down how the labels were made."""

@@ -16,6 +16,7 @@ from psygnal import Signal
 from napari_sam_onnx.edits import invert
 from napari_sam_onnx.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.objects import split_objects
+from napari_sam_onnx.plugin.layers.plane import box_corners
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.scene import Scene
     from napari_sam_onnx.prompts import Prompts
@@ -170,6 +172,19 @@ class Dialogue:
         adopted = self._book.add(rank(request.place, request.prompts[0], mask))
         known = {answer.key: answer for answer in self.answers}
         self._show_known({**known, adopted.key: adopted})
+
+    def learn(
+        self, prompts: Snapshot, plane: Plane, boxes: Sequence[Any], masks: Sequence[Mask]
+    ) -> None:
+        """Take masks for the answers about boxes that are open, without asking."""
+        request = self.make_request(plane, split_objects(prompts, plane, self.scene.each_click))
+        found = {
+            box_corners(box, plane).tobytes(): mask for box, mask in zip(boxes, masks, strict=True)
+        }
+        for asked in request.prompts:
+            mask = None if asked.box is None else found.get(asked.box.tobytes())
+            if mask is not None:
+                self._book.add(rank(request.place, asked, mask))
 
     def invert(self) -> None:
         """Show what the mask of the object that was edited last leaves of the plane."""

@@ -90,6 +90,7 @@ def describe_accepted(
         axes=planes.array_axes,
         index=reader.index_of(plane),
         channels=planes.channels,
+        view=planes.view,
         model=source if isinstance(source, str) else tuple(map(str, np.atleast_1d(source))),
         fingerprint=model_id,
         rules=step.rules,
@@ -132,6 +133,7 @@ def describe_layer(layer: Labels) -> Recipe:
         shown.axes,
         shown.channels,
         "",
+        view=shown.view,
         acts=acts,
         classes=classes,
     )

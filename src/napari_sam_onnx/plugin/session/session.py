@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_sam_onnx.fitting import Fitted
+    from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
@@ -231,6 +232,28 @@ class Session:
             self.layers.draft_box(from_plane(places, self.plane), self._prompts)
         self._on_edited()
 
+    def open_answered(self, boxes: Sequence[Sequence[float]], masks: Sequence[Mask]) -> None:
+        """Open objects of the current plane that are answered already, instead of what is open.
+
+        Parameters
+        ----------
+        boxes : sequence of (y0, x0, y1, x1)
+            One per object.
+        masks : sequence of Mask
+            The answers, which were found without asking about these boxes.
+        """
+        if self.layers is None or self.plane is None or self._prompts is None:
+            return
+        before, plane = self._prompts, self.plane
+        others = without_plane(before, plane)
+        drawn = tuple(box_vertices(box, plane) for box in boxes)
+        after = replace(others, boxes=(*others.boxes, *drawn))
+        self.layers.write(after)
+        self._prompts = after
+        self.dialogue.learn(after, plane, drawn, masks)
+        self.edited.emit(before, after)
+        self.refresh()
+
     def draft_box(self, corners: ArrayLike) -> None:
         """Show a box while it is being drawn."""
         if self.layers is not None and self.plane is not None and self._prompts is not None:
@@ -254,6 +277,13 @@ class Session:
         """Take back what was begun and not drawn to its end."""
         if self.layers is not None and self._prompts is not None:
             self.layers.write(self._prompts)
+
+    def to_plane_2d(self, shown: Sequence[float]) -> tuple[float, float] | None:
+        """Turn a position of the displayed axes, world coordinates, into ``(y, x)``."""
+        world = list(self.viewer.dims.point)
+        for axis, value in zip(self.viewer.dims.displayed, shown, strict=True):
+            world[axis] = float(value)
+        return self.to_plane(world)
 
     def to_plane(self, world: ArrayLike) -> tuple[float, float] | None:
         """Turn a position in world coordinates into ``(y, x)`` of the current plane."""

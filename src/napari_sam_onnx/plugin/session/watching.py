@@ -68,9 +68,15 @@ class Watcher:
         events += [(layer.events.projection_mode, self.session.renew) for layer in layers]
         events += [(layer.events.set_data, self._on_refreshed) for layer in layers]
         if picture.as_shown:
-            events += [(layer.events.contrast_limits, self._on_contrast) for layer in layers]
-        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-        events += [(getattr(picture.main.events, name), self._on_moved) for name in names]
+            names = ["contrast_limits", "gamma", "colormap"]
+            names += ["opacity"] if picture.channels else []
+            events += [
+                (getattr(layer.events, name), self._on_contrast)
+                for layer in layers
+                for name in names
+            ]
+        placed = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+        events += [(getattr(picture.main.events, name), self._on_moved) for name in placed]
         self._picture_watched = events
         for emitter, callback in events:
             emitter.connect(callback)
