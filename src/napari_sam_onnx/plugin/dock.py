@@ -30,6 +30,7 @@ from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
+from napari_sam_onnx.plugin.panels.score_tip import ScoreTip
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
 from napari_sam_onnx.plugin.panels.teach_panel import TeachPanel
 from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
@@ -135,7 +136,10 @@ class SamDock(QWidget):
         self.automatic_panel = AutomaticPanel(
             self.session, self.automatic, self.stacks, self.filtering
         )
-        self.outline_panel = OutlinePanel(self.commits, self.styles, self.hover, self.settings)
+        self.score_tip = ScoreTip(self.session, self)
+        self.outline_panel = OutlinePanel(
+            self.commits, self.styles, self.hover, self.score_tip, self.settings
+        )
         self.class_panel = ClassPanel(self.classes)
         self.key_panel = KeyPanel(self.keys, self._rebind)
         self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
@@ -226,6 +230,7 @@ class SamDock(QWidget):
             self.shut()
         elif kind == QEvent.Type.Show:
             self.hands.find_canvas()
+            self.score_tip.follow(self.hands.canvas)
         elif kind == QEvent.Type.WindowActivate:
             self.shelf.reload_where_old()  # files may come or go while another window is used
         return bool(super().event(event))
@@ -247,6 +252,7 @@ class SamDock(QWidget):
             return
         self._closed = True
         self.hands.release()
+        self.score_tip.shut()
         self._release()
         self.automatic.close()
         self.stacks.close()

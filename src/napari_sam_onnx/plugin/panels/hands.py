@@ -64,6 +64,11 @@ class Hands(QObject):
                 widget.removeEventFilter(self)
         self._canvas = self._watched = None
 
+    @property
+    def canvas(self) -> QWidget | None:
+        """The canvas that keys are handed to."""
+        return self._canvas
+
     def find_canvas(self) -> None:
         """Watch the canvas of the window that the dock is in; done again when it moves."""
         canvas = _canvas_beside(self._dock)

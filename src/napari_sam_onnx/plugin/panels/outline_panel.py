@@ -25,6 +25,7 @@ from napari_sam_onnx.plugin.panels.widgets import (
 from napari_sam_onnx.style import LEAST_OBJECTS
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.panels.score_tip import ScoreTip
     from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.hover import Hover
     from napari_sam_onnx.plugin.session.settings import Settings
@@ -36,9 +37,17 @@ LOOKS = {"both": "Outline and fill", "outline": "Outline", "fill": "Fill"}
 class OutlinePanel(QWidget):
     """The form for outlines."""
 
-    def __init__(self, commits: Commits, styles: Styles, hover: Hover, settings: Settings) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        styles: Styles,
+        hover: Hover,
+        score_tip: ScoreTip,
+        settings: Settings,
+    ) -> None:
         super().__init__()
         self.commits, self.styles, self.hover, self.settings = commits, styles, hover, settings
+        self.score_tip = score_tip
         self._applied: tuple[object, ...] = ()
         self.learnt = FewLines(2)
         self.learn = QCheckBox("Learn from what I accept")
@@ -70,6 +79,11 @@ class OutlinePanel(QWidget):
         self.fill.setToolTip("How opaque masks are inside")
         self.hovers = QCheckBox("Preview under the pointer")
         self.hovers.setToolTip("Show what a click would give while the pointer rests")
+        self.scores = QCheckBox("Score beside the pointer")
+        self.scores.setToolTip(
+            "Write how sure the model is beside the pointer when a mask appears, and the scores of "
+            "all candidates after W"
+        )
         for spin in (self.smoothing, self.least, self.fill):
             spin.setKeyboardTracking(False)
             ignore_wheel(spin)
@@ -85,6 +99,7 @@ class OutlinePanel(QWidget):
         form.addRow("Preview", self.look)
         form.addRow("Fill", self.fill)
         form.addRow(self.hovers)
+        form.addRow(self.scores)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
@@ -101,6 +116,9 @@ class OutlinePanel(QWidget):
         self.fill.setValue(settings.get("preview_fill", 35))
         self.hovers.setChecked(settings.get("hover", False))
         hover.on = self.hovers.isChecked()
+        self.scores.setChecked(settings.get("scores", True))
+        score_tip.on = self.scores.isChecked()
+        self.scores.clicked.connect(self._choose_scores)
         self.look.activated.connect(self._choose_look)
         self.fill.valueChanged.connect(self._choose_look)
         self.hovers.clicked.connect(self._choose_hover)
@@ -139,6 +157,10 @@ class OutlinePanel(QWidget):
         self.hover.on = on
         self.settings.set("hover", on)
         self.hover.clear()
+
+    def _choose_scores(self, on: bool) -> None:
+        self.score_tip.on = on
+        self.settings.set("scores", on)
 
     def _choose_learning(self, on: bool) -> None:
         self.styles.on = on

@@ -16,6 +16,7 @@ from napari_sam_onnx.plugin.status import Status
 
 if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.scene import Asked
 
 NO_PICTURE = Status("Open a picture to begin.")
@@ -28,6 +29,16 @@ DOUBTFUL_STABILITY = 0.6
 def is_doubtful(mask: Mask) -> bool:
     """Whether a mask is more likely wrong than right, by what its model says of it."""
     return mask.score < DOUBTFUL_SCORE or mask.stability < DOUBTFUL_STABILITY
+
+
+def describe_scores(answer: Answer) -> str:
+    """Write the score of a mask; those of the other candidates beside it once one was looked at."""
+    shown = [f"{min(1.0, max(0.0, score)):.2f}" for score in answer.scores]
+    doubtful = " doubtful" if is_doubtful(answer.mask) else ""
+    if not answer.chosen:
+        return shown[0] + doubtful
+    others = (f"[{text}]" if n == answer.chosen else text for n, text in enumerate(shown))
+    return "  ".join(others) + doubtful
 
 
 def advise(session: Asked) -> Status:

@@ -70,6 +70,14 @@ class Answer:
         return len(self.order)
 
     @property
+    def scores(self) -> tuple[float, ...]:
+        """The scores of the candidates, in the order in which they are shown."""
+        masks = self.masks
+        if isinstance(masks, CandidateMasks):
+            return tuple(masks.scores[i] for i in self.order)
+        return tuple(masks[i].score for i in self.order)
+
+    @property
     def nbytes(self) -> int:
         """Bytes that it occupies."""
         if isinstance(self.masks, CandidateMasks):
