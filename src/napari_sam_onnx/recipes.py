@@ -64,6 +64,8 @@ class Recipe:
         What was learned from judged objects, see `napari_sam_onnx.automatic.learn.Judge`.
     acts : tuple of Act
         What was clicked, accepted, corrected and deleted after that, see `napari_sam_onnx.acts`.
+    style : mapping or None
+        The outlines that were learnt, see `napari_sam_onnx.style.Style`, to go on with.
     classes : tuple of ObjectClass
         The classes there were, with their colours.
     """
@@ -80,6 +82,7 @@ class Recipe:
     judge: Mapping[str, Any] | None = None
     acts: tuple[Act, ...] = ()
     classes: tuple[ObjectClass, ...] = ()
+    style: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
@@ -114,6 +117,7 @@ class Recipe:
             If a setting does not exist or is out of range.
         """
         from napari_sam_onnx.acts import Act, read_channel  # the command line starts without scipy
+        from napari_sam_onnx.style import Style
 
         if not isinstance(values, dict) or "format" not in values:
             raise RecipeError("This is no recipe: it does not say its format.")
@@ -129,6 +133,8 @@ class Recipe:
             given["channels"] = tuple(read_channel(channel) for channel in given["channels"])
             given["acts"] = tuple(Act.from_dict(act) for act in given.get("acts", ()))
             given["classes"] = tuple(ObjectClass(**one) for one in given.get("classes", ()))
+            if given.get("style") is not None:
+                given["style"] = Style.from_dict(given["style"]).to_dict()
             if given.get("planes") is not None:
                 given["planes"] = tuple(tuple(map(int, index)) for index in given["planes"])
             return cls(**given)

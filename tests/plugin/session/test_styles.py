@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from napari_sam_onnx.embedding import LowResMasks
+from napari_sam_onnx.plugin.session.recording import describe_layer
 from napari_sam_onnx.plugin.session.styles import Styles
+from napari_sam_onnx.recipes import RecipeError
 from napari_sam_onnx.rules import Rules
-from napari_sam_onnx.style import Choice, Style
+from napari_sam_onnx.style import Choice, Style, StyleError
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import Bench
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPOTS = [(20 + 30 * row, 20 + 30 * column) for row in range(3) for column in range(4)]
 
@@ -127,3 +132,20 @@ def test_the_background_is_said_and_offered_inverted(bench: Bench) -> None:
     bench.session.dialogue.invert()
     bench.commits.accept()
     np.testing.assert_array_equal(bench.labels > 0, picture == 0)
+
+
+def test_a_recipe_hands_the_outlines_on(styled: Any, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    styled.click(*SPOTS[0])
+    styled.commits.accept()
+    layer = styled.commits.labels.layer
+    path.write_text(describe_layer(layer, Style()).to_json())
+    with pytest.raises(StyleError, match="No outlines"):
+        styled.styles.take_recipe(path)
+    learnt = Style(Choice(1, 0.5, 9))
+    path.write_text(describe_layer(layer, learnt).to_json())
+    styled.styles.take_recipe(path)
+    assert styled.styles.style == learnt == styled.session.dialogue.style
+    path.write_text("{}")
+    with pytest.raises(RecipeError, match="no recipe"):
+        styled.styles.take_recipe(path)

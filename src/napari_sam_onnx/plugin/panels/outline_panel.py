@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
+    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSpinBox,
@@ -15,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.widgets import (
     FewLines,
@@ -57,6 +60,8 @@ class OutlinePanel(QWidget):
         )
         self.reset = QPushButton("Reset")
         self.reset.setToolTip("Forget what was learnt: the model's own outlines again")
+        self.take = QPushButton("Recipe …")
+        self.take.setToolTip("Go on with the outlines that were learnt when a recipe was saved")
         self.smoothing = QDoubleSpinBox()
         self.smoothing.setRange(0, 20)
         self.smoothing.setSingleStep(0.5)
@@ -89,7 +94,9 @@ class OutlinePanel(QWidget):
             ignore_wheel(spin)
         row = QHBoxLayout()
         row.addWidget(self.learn, 1)
-        row.addWidget(self.reset)
+        for button in (self.take, self.reset):
+            button.setStyleSheet("QPushButton { padding: 4px 4px; }")
+            row.addWidget(button)
         form_widget = QWidget()
         form = narrow_form(form_widget)
         form.setContentsMargins(0, 0, 0, 0)
@@ -108,6 +115,7 @@ class OutlinePanel(QWidget):
         layout.addWidget(form_widget)
         self.learn.clicked.connect(self._choose_learning)
         self.reset.clicked.connect(styles.reset)
+        self.take.clicked.connect(self._take_recipe)
         self.smoothing.valueChanged.connect(self._choose_rules)
         self.least.valueChanged.connect(self._choose_rules)
         self.largest.clicked.connect(self._choose_rules)
@@ -138,6 +146,15 @@ class OutlinePanel(QWidget):
             spin.setValue(value)
             spin.blockSignals(False)
         self.largest.setChecked(rules.largest)
+
+    def _take_recipe(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Outlines of a recipe", "", "Recipes (*.json)")
+        if not path:
+            return
+        try:
+            self.styles.take_recipe(Path(path))
+        except UserError as error:
+            self.commits.session.fail(error)
 
     def _choose_look(self, *_: object) -> None:
         self.settings.set("preview", self.look.currentData())

@@ -193,7 +193,7 @@ class PromptPanel(QWidget):
         if layer is None:
             return
         try:
-            recipe = describe_layer(layer)
+            recipe = describe_layer(layer, self.session.dialogue.style)
         except UserError as error:
             self.session.fail(error)
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.history import Step
     from napari_sam_onnx.prompts import Prompts
+    from napari_sam_onnx.style import Style
 
 
 def keep_act(step: Step) -> None:
@@ -98,8 +99,14 @@ def describe_accepted(
     )
 
 
-def describe_layer(layer: Labels) -> Recipe:
+def describe_layer(layer: Labels, style: Style | None = None) -> Recipe:
     """Return how a label image was made, to be done again.
+
+    Parameters
+    ----------
+    layer : napari Labels layer
+    style : Style, optional
+        The outlines that were learnt meanwhile.
 
     Raises
     ------
@@ -110,6 +117,7 @@ def describe_layer(layer: Labels) -> Recipe:
     acts: tuple[Act, ...] = tuple(mark.get("acts", ()))
     base = mark.get("recipe")
     classes = list_of(layer)
+    learnt = None if style is None or style.plain else style.to_dict()
     if role_of(layer) != "labels":
         raise TargetError(f"“{layer.name}” was not begun here, so a recipe cannot make it.")
     if base is not None and "format" not in base:
@@ -120,7 +128,7 @@ def describe_layer(layer: Labels) -> Recipe:
     if base is not None:
         listed = [asdict(one) for one in classes]
         return Recipe.from_dict(
-            {**base, "acts": [act.to_dict() for act in acts], "classes": listed}
+            {**base, "acts": [act.to_dict() for act in acts], "classes": listed, "style": learnt}
         )
     if not acts:
         raise TargetError(f"Nothing was accepted in “{layer.name}” yet.")
@@ -136,6 +144,7 @@ def describe_layer(layer: Labels) -> Recipe:
         view=shown.view,
         acts=acts,
         classes=classes,
+        style=learnt,
     )
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.plugin.session.lanes import Job
-from napari_sam_onnx.style import Style, StyleLearner, compare_answer, kind_of
+from napari_sam_onnx.recipes import Recipe, RecipeError
+from napari_sam_onnx.style import Style, StyleError, StyleLearner, compare_answer, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.plugin.session.commits import Commits
@@ -71,6 +73,23 @@ class Styles:
         """Go on with a style that was learnt before."""
         self._learner.adopt(style)
         self._use()
+
+    def take_recipe(self, path: Path) -> None:
+        """Go on with the style that a recipe holds.
+
+        Raises
+        ------
+        RecipeError, StyleError
+            If it cannot be read, or holds none.
+        """
+        try:
+            recipe = Recipe.from_json(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path.name} cannot be read; is it a recipe?") from error
+        if recipe.style is None:
+            raise StyleError(f"No outlines had been learnt when {path.name} was saved.")
+        self.on = True
+        self.adopt(Style.from_dict(recipe.style))
 
     def reset(self) -> None:
         """Forget what was learnt with the current model."""
