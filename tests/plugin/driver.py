@@ -36,6 +36,10 @@ class Driver:
     def open(self, data: Any, **options: Any) -> None:
         self.picture = self.viewer.add_image(data, **options)
         self.until(lambda: self.session.status.kind == "ready")
+        size = None  # of the canvas, which changes while the dock finds its width
+        while size != self.canvas.size():
+            size = self.canvas.size()
+            QTest.qWait(20)
 
     def close(self) -> None:
         # software OpenGL may fail where a points layer goes in the turn of its last point
