@@ -86,6 +86,7 @@ class OnnxModel:
         self.name = name or model_id
         self.findings = findings
         self._twin: OnnxModel | None = None
+        self._draws_padding = True
         self._splitting = Lock()
 
     @property
@@ -246,7 +247,9 @@ class OnnxModel:
     def split(self) -> tuple[OnnxModel, int]:
         """Give a model that answers as this one does, and how many threads may ask it at once.
 
-        A graph whose parts are small is run best by one thread, and another run beside it.
+        A graph whose parts are small is run best by one thread, and another run beside it. Its
+        logits are far below 0 beyond the plane, where this one's are the decoder's own: of use
+        where an answer refines the next, which is not asked where there is much to ask.
         """
         with self._splitting:
             if self._twin is None and self.contract.decoder.batch:
@@ -260,6 +263,7 @@ class OnnxModel:
                         name=self.name,
                         findings=self.findings,
                     )
+                    self._twin._draws_padding = False
         return (self, 1) if self._twin is None else (self._twin, self._decoder.threads)
 
     def warm_up(self) -> None:
@@ -297,9 +301,9 @@ class OnnxModel:
     ) -> _Answers:
         """Answer every question, batch by batch, in the order asked."""
         decoder = self.contract.decoder
-        tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
         if isinstance(self._decoder, CompiledDecoder):
-            return self._answer_lazily(self._decoder, tensors, questions, frame)
+            return self._answer_lazily(self._decoder, embedding, questions, frame)
+        tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
         parts: list[tuple[list[int], _Answers]] = []
         most = _MOST_PROMPTS if decoder.mask_side <= 64 else _MOST_LARGE_PROMPTS
         for positions in group(questions, decoder, most):
@@ -316,14 +320,16 @@ class OnnxModel:
     def _answer_lazily(
         self,
         compiled: CompiledDecoder,
-        tensors: dict[str, NDArray[np.generic]],
+        embedding: Embedding,
         questions: Sequence[Question],
         frame: Frame,
     ) -> _Answers:
         """Answer every question with scores; logits are made when they are looked at."""
         decoder = self.contract.decoder
+        tensors = {name: embedding.tensors[name] for name in decoder.embeddings}
         scores: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(questions)
         draw: list[Callable[[], NDArray[np.float32]]] = [_nothing] * len(questions)
+        part = 1.0 if self._draws_padding else embedding.plane_shape[0] / float(frame.window[2])
         for positions in group(questions, decoder, _MOST_COMPILED_PROMPTS):
             asked = [questions[position] for position in positions]
             answer = compiled.answer(tensors | build_feeds(asked, decoder, frame))
@@ -331,7 +337,7 @@ class OnnxModel:
             self._check_numbers(values)
             for row, position in enumerate(positions):
                 scores[position] = values[row]
-                draw[position] = partial(compiled.draw, answer, row)
+                draw[position] = partial(compiled.draw, answer, row, part)
         windows = np.tile(frame.window, (len(questions), 1))
         shape = (len(questions), len(scores[0]), *compiled.mask_shape)
         return _Answers(LazyLogits(shape, draw), np.stack(scores), windows)

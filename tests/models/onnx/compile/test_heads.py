@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from napari_sam_onnx.models.onnx.compile.graph import Graph
-from napari_sam_onnx.models.onnx.compile.heads import count_tokens_read, find_residual
+from napari_sam_onnx.models.onnx.compile.heads import find_residual, find_tokens_read
 from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
 from tests.models.onnx.compile.sam_decoder import Plan, build_sam_decoder
 
@@ -38,21 +38,33 @@ def cut(start, end, axis=1, step=1):
 
 
 @pytest.mark.parametrize(
-    ("graph", "count"),
+    ("graph", "read"),
     [
-        (gather(0), 1),
-        (gather([1, 3]), 4),
-        (gather(-1), 0),
-        (cut(1, 5), 5),
-        (cut(1, -1), 0),
-        (cut(1, 2**63 - 1), 0),
-        (cut(0, 2, axis=2), 0),
-        (cut(0, 4, step=2), 0),
-        (make_graph(("Relu", ["tokens"], "out", {})), 0),
+        (gather(0), (0, 1)),
+        (gather([1, 3]), (1, 4)),
+        (gather(-1), (0, 0)),
+        (cut(1, 5), (1, 5)),
+        (cut(1, -1), (0, 0)),
+        (cut(-3, 5), (0, 0)),
+        (cut(1, 2**63 - 1), (0, 0)),
+        (cut(0, 2, axis=2), (0, 0)),
+        (cut(0, 4, step=2), (0, 0)),
+        (make_graph(("Relu", ["tokens"], "out", {})), (0, 0)),
     ],
 )
-def test_leading_tokens_are_counted_where_that_can_be_told(graph, count):
-    assert count_tokens_read(graph, "tokens", "out") == count
+def test_tokens_that_are_read_are_found_where_that_can_be_told(graph, read):
+    assert find_tokens_read(graph, "tokens", "out") == read
+
+
+def test_several_readers_read_all_between_them():
+    graph = make_graph(
+        ("Gather", ["tokens", "i"], "a", {"axis": 1}),
+        ("Gather", ["tokens", "j"], "b", {"axis": 1}),
+        ("Add", ["a", "b"], "out", {}),
+        i=1,
+        j=3,
+    )
+    assert find_tokens_read(graph, "tokens", "out") == (1, 4)
 
 
 def test_only_what_leads_to_the_target_counts():
@@ -62,8 +74,8 @@ def test_only_what_leads_to_the_target_counts():
         ("Relu", ["score"], "out", {}),
         i=0,
     )
-    assert count_tokens_read(graph, "tokens", "out") == 1
-    assert count_tokens_read(graph, "tokens", "other") == 0
+    assert find_tokens_read(graph, "tokens", "out") == (0, 1)
+    assert find_tokens_read(graph, "tokens", "other") == (0, 0)
 
 
 def test_an_attention_that_is_added_to_nothing_is_refused():
@@ -84,4 +96,4 @@ def test_sams_scores_are_made_of_one_token_and_masks_of_the_next_four(tmp_path, 
         return compiler._run_with_outputs(session, model, names, feeds)
 
     found = parts.find_parts(model, "low_res_masks", "iou_predictions", measure)
-    assert (found.read_by_scores, found.read_by_masks) == (1, 5)
+    assert (found.read_by_scores, found.read_by_masks) == ((0, 1), (1, 5))

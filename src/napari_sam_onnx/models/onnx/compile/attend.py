@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,6 +37,9 @@ class Changed:
     beta : (C,)
     keys, values : str
         Outputs of the picture's graph: ``x0 @ g`` times weights of keys and of values.
+    constant : str
+        (B, 1, C): what is added to ``r @ m`` at every pixel. Where there is one, keys and values
+        hold a row of ones after the channels of each head.
     """
 
     r: str
@@ -43,6 +48,7 @@ class Changed:
     beta: Array
     keys: str
     values: str = ""
+    constant: str = ""
 
 
 class Attend:
@@ -106,10 +112,12 @@ class Attend:
         part = self.w.add("Softmax", self.w.multiply(q, keys), axis=-1)
         self._give(attention, self.w.multiply(part, values, turn="b"), attention.v.bias)
 
-    def look(self, attention: Attention, picture: Changed, first: int = 0) -> None:
+    def look(
+        self, attention: Attention, picture: Changed, those: tuple[int, int] = (0, 0)
+    ) -> None:
         """Let tokens look at a changed picture, up to their output projection.
 
-        With `first` only so many of them look; what the others get is of no use.
+        Only `those` look, from one number to another, or all; what the others get is of no use.
 
         A number that is added to all scores of a token changes nothing in a softmax over
         pixels, so neither `beta` nor the keys' bias matters; since the softmax adds up to 1,
@@ -117,9 +125,11 @@ class Attend:
         """
         w, pixels, channels = self.w, self.parts.pixels, self.parts.channels
         asked = attention.q.output
-        rest = w.add("Slice", asked, [first], [_ALL], [1]) if first else ""
-        if first:
-            asked = w.add("Slice", asked, [0], [first], [1])
+        begin, end = those
+        before = [w.add("Slice", asked, [0], [begin], [1])] if begin else []
+        after = [w.add("Slice", asked, [end], [_ALL], [1])] if end else []
+        if end:
+            asked = w.add("Slice", asked, [begin], [end], [1])
         q = self.heads(asked, self.parts.head_channels)
         scores = self.score(
             q, attention.k.weight, picture, self.parts.position @ attention.k.weight
@@ -128,11 +138,14 @@ class Attend:
         part = w.add("Mul", part, self.over_pixels(picture.e))
         weight = attention.v.weight
         in_r = w.multiply(self.rows(part, pixels), picture.r, turn="b")  # (B, heads · N, R)
-        of_r = self.from_rows(w.multiply(in_r, picture.m), channels)
-        of_r = w.multiply(of_r, self.per_head_turned(weight))
+        of_r = w.multiply(in_r, picture.m)
         of_x0 = w.multiply(part, picture.values, turn="b")
+        if picture.constant:
+            of_x0, whole = w.split(of_x0, [self.parts.head_channels, 1], axis=3)
+            of_r = w.add("Add", of_r, w.add("Mul", self.rows(whole, 1), picture.constant))
+        of_r = w.multiply(self.from_rows(of_r, channels), self.per_head_turned(weight))
         seen = w.add("Add", of_x0, of_r)
-        self._give(attention, seen, picture.beta @ weight + attention.v.bias, rest)
+        self._give(attention, seen, picture.beta @ weight + attention.v.bias, before, after)
 
     def score(self, tokens: str, weight: Array, picture: Changed, added: Array) -> str:
         """Score tokens against pixels, times `scale`.
@@ -149,24 +162,58 @@ class Attend:
         """
         w, pixels = self.w, self.parts.pixels
         folded = w.multiply(tokens, self.per_head(weight.T * self.scale))
-        folded = w.multiply(self.rows(folded, self.parts.channels), picture.m, turn="b")
-        of_r = self.from_rows(w.multiply(folded, picture.r), pixels)
-        scores = w.add("Add", w.multiply(tokens, picture.keys), of_r)
+        folded = self.rows(folded, self.parts.channels)
+        asked = tokens
+        if picture.constant:
+            alone = self.from_rows(w.multiply(folded, picture.constant, turn="b"), 1)
+            asked = w.add("Concat", tokens, alone, axis=3)
+        of_r = w.multiply(w.multiply(folded, picture.m, turn="b"), picture.r)
+        of_r = self.from_rows(of_r, pixels)
+        scores = w.add("Add", w.multiply(asked, picture.keys), of_r)
         scores = w.add("Mul", scores, self.over_pixels(picture.e))
         placed = self.per_head(added.T * self.scale)
         return w.add("Add", scores, w.multiply(tokens, placed))
 
-    def softmax_over_tokens(self, scores: str) -> str:
-        """Take the softmax over N of (B, heads, N, P), as (B, heads · N, P)."""
+    def set_apart(self, tensor: str) -> tuple[str, str]:
+        """Cut (B, heads, N, c) into its first token, and how the others differ from it.
+
+        The parts that a pixel takes of all tokens add up to 1, so the first token's part need
+        not be known: ``sum(a[n] * v[n]) = v[0] + sum(a[n] * (v[n] - v[0]))``.
+        """
+        first = self.w.add("Slice", tensor, [0], [1], [2])
+        others = self.w.add("Slice", tensor, [1], [_ALL], [2])
+        return first, self.w.add("Sub", others, first)
+
+    def softmax_beside_first(self, scores: str) -> str:
+        """Take the softmax over N of scores relative to the first token's.
+
+        Parameters
+        ----------
+        scores : (B, heads, N - 1, P)
+
+        Returns
+        -------
+        (B, heads · (N - 1), P)
+            The others' parts.
+        """
         w = self.w
-        raised = w.add("Exp", w.add("Sub", scores, w.reduce("ReduceMax", scores, 2)))
-        part = w.add("Div", raised, w.reduce("ReduceSum", raised, 2))
+        highest = w.add("Relu", w.reduce("ReduceMax", scores, 2))
+        raised = w.add("Exp", w.add("Sub", scores, highest))
+        of_first = w.add("Exp", w.add("Neg", highest))
+        part = w.add("Div", raised, w.add("Add", w.reduce("ReduceSum", raised, 2), of_first))
         return self.rows(part, self.parts.pixels)
 
-    def _give(self, attention: Attention, weighed: str, bias: Array, rest: str = "") -> None:
+    def _give(
+        self,
+        attention: Attention,
+        weighed: str,
+        bias: Array,
+        before: Sequence[str] = (),
+        after: Sequence[str] = (),
+    ) -> None:
         joined = self.join_heads(weighed, self.parts.head_channels)
-        if not rest:
+        if not (before or after):
             self.w.add("Add", joined, bias, out=attention.out.input)
             return
         given = self.w.add("Add", joined, bias)
-        self.w.add("Concat", given, rest, axis=1, out=attention.out.input)
+        self.w.add("Concat", *before, given, *after, axis=1, out=attention.out.input)

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.compile.graph import Graph
 
 
-def count_tokens_read(graph: Graph, tokens: str, target: str) -> int:
-    """Count the leading tokens of (B, N, C) that a tensor is made of; 0 where all may be."""
+def find_tokens_read(graph: Graph, tokens: str, target: str) -> tuple[int, int]:
+    """Find which of the tokens (B, N, C) a tensor is made of: the first, and the end.
+
+    (0, 0) where all may be.
+    """
     before = _find_before(graph, target)
-    counts = [_count_read(graph, node) for node in graph.takers(tokens) if node.output[0] in before]
-    return 0 if 0 in counts else max(counts, default=0)
+    spans = [_find_span(graph, node) for node in graph.takers(tokens) if node.output[0] in before]
+    if not spans or (0, 0) in spans:
+        return 0, 0
+    return min(begin for begin, _ in spans), max(end for _, end in spans)
 
 
 def find_residual(graph: Graph, added: str) -> str:
@@ -43,16 +48,20 @@ def _find_before(graph: Graph, target: str) -> set[str]:
     return found
 
 
-def _count_read(graph: Graph, node: Any) -> int:
-    """Count the leading tokens that a node reads; 0 where it cannot be told."""
+def _find_span(graph: Graph, node: Any) -> tuple[int, int]:
+    """Find the tokens that a node reads; (0, 0) where it cannot be told."""
     if node.op_type == "Gather" and attribute(node, "axis", 0) == 1:
         index = graph.value(node.input[1])
-        return 0 if index is None or np.min(index) < 0 else int(np.max(index)) + 1
+        if index is None or np.min(index) < 0:
+            return 0, 0
+        return int(np.min(index)), int(np.max(index)) + 1
     if node.op_type == "Slice" and len(node.input) >= 4:
-        ends, axes = graph.value(node.input[2]), graph.value(node.input[3])
+        starts, ends, axes = (graph.value(name) for name in node.input[1:4])
         steps = graph.value(node.input[4]) if len(node.input) > 4 else np.ones(1)
-        if ends is None or axes is None or steps is None or [*axes, *steps] != [1, 1]:
-            return 0
-        end = int(ends[0])
-        return end if 0 < end < 2**15 else 0
-    return 0
+        if starts is None or ends is None or axes is None or steps is None:
+            return 0, 0
+        if [*axes, *steps] != [1, 1]:
+            return 0, 0
+        begin, end = int(starts[0]), int(ends[0])
+        return (begin, end) if 0 <= begin < end < 2**15 else (0, 0)
+    return 0, 0

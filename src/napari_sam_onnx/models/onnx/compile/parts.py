@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.models.onnx.compile.graph import Graph, attribute
-from napari_sam_onnx.models.onnx.compile.heads import count_tokens_read, find_residual
+from napari_sam_onnx.models.onnx.compile.heads import find_residual, find_tokens_read
 from napari_sam_onnx.models.onnx.compile.layers import find_attentions, find_norm
 from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
 
@@ -73,8 +73,8 @@ class Parts:
         Their positional encoding.
     tokens, residual : str
         The tokens (B, N, C) after everything, and before they look at the picture a last time.
-    read_by_scores, read_by_masks : int
-        How many of them the heads read, from the first on; 0 for all.
+    read_by_scores, read_by_masks : (begin, end)
+        Which of them the heads read; (0, 0) for all.
     upscales : 2 Upscale
     upscale_norm : Norm
         Between the two, over channels.
@@ -96,8 +96,8 @@ class Parts:
     position: NDArray[np.float64]
     tokens: str
     residual: str
-    read_by_scores: int
-    read_by_masks: int
+    read_by_scores: tuple[int, int]
+    read_by_masks: tuple[int, int]
     upscales: tuple[Upscale, ...]
     upscale_norm: Norm
     upscaled: str
@@ -184,8 +184,8 @@ def _find_parts(graph: Graph, masks: str, scores: str, measure: Measure) -> Part
         position=measured[position].reshape(pixels, -1).astype(np.float64),
         tokens=tokens,
         residual=find_residual(graph, looking[-1].out.output),
-        read_by_scores=count_tokens_read(graph, tokens, scores),
-        read_by_masks=count_tokens_read(graph, tokens, product.input[0]),
+        read_by_scores=find_tokens_read(graph, tokens, scores),
+        read_by_masks=find_tokens_read(graph, tokens, masks),
         upscales=upscales,
         upscale_norm=norm,
         upscaled=upscaled,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.compile.factors import Array, Factors
     from napari_sam_onnx.models.onnx.compile.parts import Parts
 
+_WITH_ONES = ("p:s00", "p:k1", "p:v1", "p:q1w")
+"""Terms that hold a row of ones after the channels of each head, for what is the same everywhere."""
+
 _PROMPT_POINTS = 2  # of the made-up prompt that parts of the graph look at the sides of
 
 
@@ -51,10 +54,15 @@ def write_picture(parts: Parts, factors: Factors, shared: Iterable[str]) -> byte
     terms = list_terms(parts, factors)
     weights = np.concatenate([weight for weight, _ in terms.values()], axis=1)
     everything = w.multiply(w.constant(weights.T), w.add("Transpose", x0, perm=[1, 0]))
+    ones = w.constant(np.ones((1, 1, 1, 1), np.float32))
     rows = w.split(everything, [weight.shape[1] for weight, _ in terms.values()])
     for (name, (_, added)), tensor in zip(terms.items(), rows, strict=True):
         plus = tensor if added is None else w.add("Add", tensor, added.T)
-        w.reshape(plus, 1, parts.heads, -1, pixels, out=name)
+        if name not in _WITH_ONES:
+            w.reshape(plus, 1, parts.heads, -1, pixels, out=name)
+            continue
+        plus = w.reshape(plus, 1, parts.heads, -1, pixels)
+        w.add("Concat", plus, w.add("Expand", ones, [1, parts.heads, 1, pixels]), axis=2, out=name)
     outputs = [*terms, *_write_lengths(w, parts, factors, x0)]
     for dy, half in enumerate(np.split(factors.g2 @ factors.upscale, 2, axis=1)):
         outputs.append(w.multiply(x0, half, out=f"p:z{dy}"))

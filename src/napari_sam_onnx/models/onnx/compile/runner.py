@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[Any]]
 
+_ROWS = 4  # of a mask for each row of the picture's tokens
+_BY_ROWS = "p:z", "p:f"  # terms of the picture whose first axis is that of its pixels
 _PICTURES = 2  # whose factors are kept, some 30 MB each: the one shown, and one in preparation
 
 
@@ -145,25 +148,38 @@ class CompiledDecoder:
         kept = _take(self._masks, {**everything, **outputs})
         return Scores(outputs[self._row.scores], kept)
 
-    def draw(self, scores: Scores, prompt: int) -> NDArray[np.float32]:
+    def draw(self, scores: Scores, prompt: int, part: float = 1.0) -> NDArray[np.float32]:
         """Make the masks of one prompt, (M, h, w), on their usual scale.
+
+        Parameters
+        ----------
+        scores : Scores
+        prompt : int
+        part : float
+            Of the masks' rows, from the first on, that are needed; the others may be far below 0.
 
         Raises
         ------
         ModelError
             If the graph fails.
         """
-        masks = np.asarray(self._draw(scores, prompt)[0], np.float32)
+        masks = np.asarray(self._draw(scores, prompt, part)[0], np.float32)
         row = self._row
         if row.middle or row.gain != 1.0:
             masks = (masks - np.float32(row.middle)) * np.float32(row.gain)
         return masks
 
-    def _draw(self, scores: Scores, prompt: int) -> NDArray[Any]:
+    def _draw(self, scores: Scores, prompt: int, part: float = 1.0) -> NDArray[Any]:
         """Make the masks of one prompt as the decoder gives them, (1, M, h, w)."""
         count = len(scores.values)
+        rows = self._side // _ROWS
+        needed = min(rows, math.ceil(part * rows) + 1)  # the next one is looked at between them
         feeds = {
-            name: array[prompt : prompt + 1] if self._is_per_prompt(name, array, count) else array
+            name: array[prompt : prompt + 1]
+            if self._is_per_prompt(name, array, count)
+            else array[: len(array) // rows * needed]
+            if name.startswith(_BY_ROWS)
+            else array
             for name, array in scores.feeds.items()
         }
         return self._masks.run(feeds, [self._row.masks])[self._row.masks]

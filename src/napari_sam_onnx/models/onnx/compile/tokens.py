@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,29 @@ from napari_sam_onnx.models.onnx.compile.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from napari_sam_onnx.models.onnx.compile.factors import Factors
+    from napari_sam_onnx.models.onnx.compile.factors import Array, Factors
     from napari_sam_onnx.models.onnx.compile.parts import Parts
 
 OUTPUTS = ("t:r", "t:m", "t:e")
 """The picture after the transformer, as factors; see `Changed`."""
+
+
+class _Tokens(NamedTuple):
+    """What a prompt's tokens give to the picture in one layer.
+
+    Parameters
+    ----------
+    first : (B, heads, 1, c)
+        The first token's values.
+    others : (B, heads, N - 1, c)
+        How the others' differ from them.
+    parts : (B, heads · (N - 1), P)
+        How much each pixel takes of the others.
+    """
+
+    first: str
+    others: str
+    parts: str
 
 
 def write_tokens(parts: Parts, factors: Factors, per_prompt: Collection[str]) -> bytes:
@@ -39,9 +57,9 @@ def write_tokens(parts: Parts, factors: Factors, per_prompt: Collection[str]) ->
     for attention in parts.own:
         attend.among_tokens(attention)
     attend.look_at_first(parts.looking[0], "p:k0", "p:v0")
-    first, values0, a0 = _write_layer_0(w, attend, parts, factors)
+    first, written = _write_layer_0(w, attend, parts, factors)
     attend.look(parts.looking[1], first)
-    last = _write_layer_1(w, attend, parts, factors, first, values0, a0)
+    last = _write_layer_1(w, attend, parts, factors, first, written)
     attend.look(parts.looking[2], last, parts.read_by_scores)
     _stand_in_for_masks(w, parts)
     inputs = set(parts.graph.inputs)
@@ -74,65 +92,112 @@ def open_prompts(parts: Parts, per_prompt: Collection[str]) -> dict[str, Any]:
 
 def _write_layer_0(
     w: Writer, attend: Attend, parts: Parts, factors: Factors
-) -> tuple[Changed, str, str]:
-    """Let the picture look at the tokens; give also the tokens' values, and the attention."""
-    f, channels, pixels = factors, parts.channels, parts.pixels
-    attention, norm = parts.writing[0], parts.norms[0]
-    keys = attend.heads(attention.k.output, parts.head_channels)
-    values = attend.heads(attention.v.output, parts.head_channels)
-    a0 = attend.softmax_over_tokens(w.multiply(keys, "p:q0w"))
-    u0 = attend.rows(w.multiply(values, attend.per_head(f.out0)), channels)
-    u0 = w.add("Add", u0, f.bias0)
-    gram = w.add("Mul", w.multiply(u0, u0, turn="b"), 1 / channels)
-    with_x0 = attend.rows(w.multiply(values, "p:s00"), pixels)
-    lengths = w.add("Mul", a0, w.add("Add", with_x0, w.multiply(gram, a0)))
-    variance = w.add("Add", w.reduce("ReduceSum", lengths, 1), "p:q0")
+) -> tuple[Changed, _Tokens]:
+    """Let the picture look at the tokens; give also what the tokens gave it."""
+    f, norm = factors, parts.norms[0]
+    attention = parts.writing[0]
+    _, keys = attend.set_apart(attend.heads(attention.k.output, parts.head_channels))
+    a0 = attend.softmax_beside_first(w.multiply(keys, "p:q0w"))
+    first, values = attend.set_apart(attend.heads(attention.v.output, parts.head_channels))
+    tokens = _Tokens(first, values, a0)
+    u0, constant = _project(w, attend, tokens, f.out0, f.bias0 * parts.heads)
+    mean = 1 / parts.channels
+    # the rows of ones of p:s00 take what the constant adds to the squared lengths
+    twice = attend.from_rows(w.add("Mul", w.multiply(u0, constant, turn="b"), 2 * mean), 1)
+    with_x0 = w.multiply(w.add("Concat", values, twice, axis=3), "p:s00")
+    gram = w.add("Mul", w.multiply(u0, u0, turn="b"), mean)
+    lengths = _weigh(w, a0, w.multiply(gram, a0), attend.rows(with_x0, parts.pixels))
+    square = w.reduce("ReduceSum", w.add("Mul", constant, constant), 2)
+    shares = w.add("Mul", square, np.full((1, parts.heads, 1), mean / parts.heads))
+    first = w.add("Concat", first, w.reshape(shares, 0, parts.heads, 1, 1), axis=3)
+    alone = _give_pixels(w, parts, first, "p:s00", parts.head_channels + 1)
+    variance = w.add("Add", w.add("Add", lengths, alone), "p:q0")
     deviation = w.add("Sqrt", w.add("Add", variance, norm.epsilon), out="c:deviation")
     d1 = w.add("Reciprocal", deviation)
-    m0 = w.add("Mul", u0, norm.scale)
-    return Changed(a0, m0, d1, norm.bias, "p:k1", "p:v1"), values, a0
+    m0, constant = (w.add("Mul", tensor, norm.scale) for tensor in (u0, constant))
+    return Changed(a0, m0, d1, norm.bias, "p:k1", "p:v1", constant), tokens
 
 
 def _write_layer_1(
-    w: Writer,
-    attend: Attend,
-    parts: Parts,
-    factors: Factors,
-    first: Changed,
-    values0: str,
-    a0: str,
+    w: Writer, attend: Attend, parts: Parts, factors: Factors, first: Changed, written: _Tokens
 ) -> Changed:
     """Let the picture look at the tokens once more.
 
-    With ``r = [a0, a1 / d1, 1 / d1]`` everything that a prompt adds has the factor d1 · d2.
+    With ``r = [a0, 1, a1 / d1, 1 / d1]`` everything that a prompt adds has the factor d1 · d2.
     """
-    f, channels, pixels = factors, parts.channels, parts.pixels
+    f, channels, pixels, heads = factors, parts.channels, parts.pixels, parts.heads
     attention, norm = parts.writing[1], parts.norms[1]
-    keys = attend.heads(attention.k.output, parts.head_channels)
-    values1 = attend.heads(attention.v.output, parts.head_channels)
+    _, keys = attend.set_apart(attend.heads(attention.k.output, parts.head_channels))
     added = (parts.position + first.beta) @ attention.q.weight + attention.q.bias
-    looked = Changed(first.r, first.m, first.e, first.beta, "p:q1w")
+    looked = Changed(first.r, first.m, first.e, first.beta, "p:q1w", constant=first.constant)
     scores = attend.score(keys, attention.q.weight, looked, added)
-    a1 = w.add("Mul", attend.softmax_over_tokens(scores), "c:deviation")
-    r = w.add("Concat", a0, a1, "c:deviation", axis=1, out="t:r")
-    m0 = attend.rows(w.multiply(values0, attend.per_head(f.out0_again)), channels)
-    m0 = w.add("Add", m0, f.bias0_again)
-    u1 = attend.rows(w.multiply(values1, attend.per_head(f.out1)), channels)
-    sides = w.add("Concat", w.side(m0, 0, 1), [1, channels], axis=0)
-    bias = w.add("Expand", f.bias1[None, None], sides)
-    m1 = w.add("Concat", m0, u1, bias, axis=1)
-    gram = w.add("Mul", w.multiply(m1, m1, turn="b"), 1 / channels)
-    own = w.reduce("ReduceSum", w.add("Mul", r, w.multiply(gram, r)), 1)
-    of_0 = w.add("Mul", a0, attend.rows(w.multiply(values0, "p:s10"), pixels))
-    of_1 = w.add("Mul", a1, attend.rows(w.multiply(values1, "p:s11"), pixels))
-    with_x0 = w.reduce("ReduceSum", w.add("Add", of_0, of_1), 1)
-    of_bias = w.add("Mul", "c:deviation", "p:q1b")
-    length = w.add("Add", w.add("Add", own, with_x0), w.add("Add", "p:q1", of_bias))
+    a0 = written.parts
+    a1 = w.add("Mul", attend.softmax_beside_first(scores), "c:deviation")
+    now = _Tokens(*attend.set_apart(attend.heads(attention.v.output, parts.head_channels)), a1)
+    m0, of_one = _project(w, attend, written, f.out0_again, f.bias0_again * heads)
+    m1, of_deviation = _project(w, attend, now, f.out1, f.bias1)
+    ones = w.add("Concat", w.side(m0, 0, 1), [1, pixels], axis=0)
+    ones = w.add("Expand", np.ones((1, 1, 1)), ones)
+    second = w.add("Concat", ones, a1, "c:deviation", axis=1)
+    r = w.add("Concat", a0, second, axis=1, out="t:r")
+    later = w.add("Concat", of_one, m1, of_deviation, axis=1)
+    m = w.add("Concat", m0, later, axis=1)
+    # squared lengths: each pair of rows once, so those of different kinds twice
+    mean = 1 / channels
+    with_all = w.add("Concat", m0, w.add("Add", later, later), axis=1)
+    with_later = [w.add("Add", one, one) for one in (of_one, of_deviation)]
+    with_later = w.add("Concat", with_later[0], m1, with_later[1], axis=1)
+    gram0 = w.add("Mul", w.multiply(m0, with_all, turn="b"), mean)
+    gram1 = w.add("Mul", w.multiply(m1, with_later, turn="b"), mean)
+    of_0 = attend.rows(w.multiply(written.others, "p:s10"), pixels)
+    of_1 = attend.rows(w.multiply(now.others, "p:s11"), pixels)
+    length = w.add(
+        "Add",
+        _weigh(w, a0, w.multiply(gram0, r), of_0),
+        _weigh(w, a1, w.multiply(gram1, second), of_1),
+    )
+    length = w.add("Add", length, "p:q1")
+    length = w.add("Add", length, _give_pixels(w, parts, written.first, "p:s10"))
+    length = w.add("Add", length, _multiply_means(w, of_one, of_one, mean))
+    of_bias = w.add("Add", "p:q1b", _give_pixels(w, parts, now.first, "p:s11"))
+    of_bias = w.add("Add", of_bias, _multiply_means(w, of_one, of_deviation, 2 * mean))
+    square = _multiply_means(w, of_deviation, of_deviation, mean)
+    of_bias = w.add("Add", of_bias, w.add("Mul", "c:deviation", square))
+    length = w.add("Add", length, w.add("Mul", "c:deviation", of_bias))
     variance = w.add("Mul", w.add("Mul", length, first.e), first.e)
     deviation = w.add("Sqrt", w.add("Add", variance, norm.epsilon))
     w.add("Div", first.e, deviation, out="t:e")
-    w.add("Mul", m1, norm.scale, out="t:m")
+    w.add("Mul", m, norm.scale, out="t:m")
     return picture_at_the_end(parts)
+
+
+def _project(
+    w: Writer, attend: Attend, tokens: _Tokens, weight: Array, bias: Array
+) -> tuple[str, str]:
+    """Project the others' values head by head, (B, heads · (N - 1), C), and the first's, (B, 1, C)."""
+    channels = weight.shape[1]
+    others = attend.rows(w.multiply(tokens.others, attend.per_head(weight)), channels)
+    first = w.multiply(w.reshape(tokens.first, 0, 1, weight.shape[0]), weight)
+    return others, w.add("Add", first, bias)
+
+
+def _weigh(w: Writer, parts: str, a: str, b: str) -> str:
+    """Sum ``parts * (a + b)`` over rows, (B, 1, P)."""
+    return w.reduce("ReduceSum", w.add("Mul", parts, w.add("Add", a, b)), 1)
+
+
+def _give_pixels(w: Writer, parts: Parts, first: str, weights: str, channels: int = 0) -> str:
+    """Multiply a token's values with a term of the picture, for all prompts at once: (B, 1, P)."""
+    length = parts.heads * (channels or parts.head_channels)
+    given = w.multiply(
+        w.reshape(first, -1, length), w.reshape(weights, length, parts.pixels)
+    )
+    return w.reshape(given, -1, 1, parts.pixels)
+
+
+def _multiply_means(w: Writer, a: str, b: str, factor: float) -> str:
+    """Scalar products (B, 1, 1) of (B, 1, C), times a factor."""
+    return w.add("Mul", w.reduce("ReduceSum", w.add("Mul", a, b), 2), factor)
 
 
 def picture_at_the_end(parts: Parts) -> Changed:
