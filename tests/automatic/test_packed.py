@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.automatic.packed import pack
+from napari_sam_onnx.automatic.packed import pack, unpack_all
 from napari_sam_onnx.masks import Mask
 
 rng = np.random.default_rng(0)
@@ -42,3 +42,16 @@ def test_smooth_masks_take_a_fiftieth_and_rough_ones_an_eighth():
     smooth, rough = Mask.from_array(disc(1500)), Mask.from_array(rng.random((1100, 1100)) > 0.5)
     assert pack(smooth).nbytes < smooth.crop.nbytes / 50
     assert pack(rough).nbytes <= rough.crop.nbytes / 8
+
+
+def test_masks_that_are_unpacked_together_are_those_that_were_packed():
+    sides = (0, 1, 40, 2000, 1500, 1500, 1500, 1500, 2900, 30)  # several blocks, and one for itself
+    masks = [Mask((3000, 3000), (2, 3), disc(side), side / 3000, 0.8) for side in sides]
+    unpacked = list(unpack_all(pack(mask) for mask in masks))
+    assert len(unpacked) == len(masks)
+    for before, after in zip(masks, unpacked, strict=True):
+        np.testing.assert_array_equal(after.crop, before.crop)
+        assert (after.bbox, after.predicted_iou) == (before.bbox, before.predicted_iou)
+    assert unpacked[1].crop.base is not None
+    assert unpacked[4].crop.base is unpacked[3].crop.base is unpacked[2].crop.base
+    assert unpacked[-1].crop.base is not unpacked[3].crop.base

@@ -19,7 +19,7 @@ from napari_sam_onnx.automatic.clean import clean_small_regions
 from napari_sam_onnx.automatic.crops import lay_crops
 from napari_sam_onnx.automatic.lanes import cut_pieces, find_lanes, work_ahead
 from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.packed import PackedMask, pack
+from napari_sam_onnx.automatic.packed import PackedMask, pack, unpack_all
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.nms import suppress_overlapping
@@ -115,7 +115,8 @@ def iterate_grid(
         scores = [moved[i].predicted_iou for i in inside]
         corners = _corners([moved[i] for i in inside])
         kept = suppress_overlapping(corners, scores, parameters.box_nms_thresh)
-        masks += [move_mask(found[inside[i]].unpack(), crop, shape) for i in kept]
+        unpacked = unpack_all(found[inside[i]] for i in kept)
+        masks += [move_mask(mask, crop, shape) for mask in unpacked]
     if len(crops) > 1:
         masks = _prefer_small_crops(masks, parameters.crop_nms_thresh)
     if parameters.min_mask_region_area > 0:

@@ -15,12 +15,13 @@ import numpy as np
 from napari_sam_onnx.masks import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
 
 
+_BLOCK = 2**23  # pixels in a block of masks; numpy asks for large pages from half of it on
 _SMALL = 2**20  # pixels; their bits take 128 kB and are faster made and read than runs
 
 
@@ -52,15 +53,36 @@ class PackedMask:
 
     def unpack(self) -> Mask:
         """Return the mask with its pixels."""
-        height, width = self.outline.crop.shape
+        return replace(self.outline, crop=self._unpack_pixels().reshape(self.outline.crop.shape))
+
+    def _unpack_pixels(self) -> NDArray[np.bool_]:
+        size = self.outline.crop.size
         if self.runs is None:
             assert self.bits is not None
-            pixels = np.unpackbits(self.bits, count=height * width).view(bool)
-        else:
-            edges = np.concatenate([[0], self.runs, [height * width]])
-            values = (np.arange(len(edges) - 1) % 2 == 0) == self.first
-            pixels = np.repeat(values, np.diff(edges))
-        return replace(self.outline, crop=pixels.reshape(height, width))
+            return np.unpackbits(self.bits, count=size).view(bool)
+        edges = np.concatenate([[0], self.runs, [size]])
+        values = (np.arange(len(edges) - 1) % 2 == 0) == self.first
+        return np.repeat(values, np.diff(edges))
+
+
+def unpack_all(masks: Iterable[PackedMask]) -> Iterator[Mask]:
+    """Unpack masks that are kept together, in their order.
+
+    Small ones lie side by side in large blocks, which the system gives in large pages: sooner
+    than what they hold is written.
+    """
+    block, used = np.empty(0, bool), 0
+    for mask in masks:
+        size = mask.outline.crop.size
+        if size > _BLOCK // 2:
+            yield mask.unpack()
+            continue
+        if used + size > block.size:
+            block, used = np.empty(_BLOCK, bool), 0
+        pixels = block[used : used + size]
+        pixels[:] = mask._unpack_pixels()
+        used += size
+        yield replace(mask.outline, crop=pixels.reshape(mask.outline.crop.shape))
 
 
 def pack(mask: Mask) -> PackedMask:

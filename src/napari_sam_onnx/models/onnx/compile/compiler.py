@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Contents = tuple[bytes, bytes, bytes]
 
-VERSION = 4
+VERSION = 5
 """To be raised with every change of what the graphs compute."""
 
 FAMILIES = ("A", "B", "C", "D", "E", "G", "I", "J")

@@ -123,8 +123,10 @@ class CompiledDecoder:
         """Compute what all prompts of an embedding share, so that the first need not wait."""
         self._share({name: tensors[name] for name in self._row.embeddings})
 
-    def run(self, feeds: Arrays, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """Answer with scores and masks, as a `Session` would.
+    def run(
+        self, feeds: Arrays, outputs: Sequence[str] | None = None, part: float = 1.0
+    ) -> dict[str, NDArray[Any]]:
+        """Answer with scores and masks, as a `Session` would; with `part` see `draw`.
 
         Raises
         ------
@@ -132,7 +134,7 @@ class CompiledDecoder:
             If a graph refuses the arrays.
         """
         scores = self.answer(feeds)
-        masks = [self._draw(scores, prompt) for prompt in range(len(scores.values))]
+        masks = [self._draw(scores, prompt, part) for prompt in range(len(scores.values))]
         return {self._row.scores: scores.values, self._row.masks: np.concatenate(masks)}
 
     def answer(self, feeds: Arrays) -> Scores:

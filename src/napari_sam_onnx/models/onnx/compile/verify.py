@@ -93,6 +93,10 @@ def verify(original: Session, compiled: CompiledDecoder, row: DecoderContract) -
             raise NotCompilableError("its masks are of another size")
         if not _is_same(expected[0], compiled.run(embedding | asked[0])):
             raise NotCompilableError(_DIFFERENT)
+        upper = expected[0][row.masks][..., : compiled.mask_shape[0] // 2, :]
+        half = compiled.run(embedding | asked[0], part=0.5)[row.masks][..., : upper.shape[-2], :]
+        if not _is_same({row.masks: upper}, {row.masks: half}):
+            raise NotCompilableError(_DIFFERENT)
         together = embedding | _stack(asked, row)
         batches = batches and _answers_at_once(compiled, together, _join(expected))
     if row.takes_masks:
