@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _GRAPHS = ("encoder", "decoder", "model", "flows", "memory_encoder", "memory_attention", "times")
 """Roles in a card that are run."""
 
+_SMALL_ENCODER = 2**24  # bytes of its file
 _MOST_GRAPHS = 5  # of a model that remembers
 
 
@@ -99,8 +100,9 @@ def load_model(
     faster: CompiledDecoder | None = None
     try:
         for number, path in enumerate(paths):
-            # encoders, which come first, run once per picture and take up to 4 GB for it
-            keep = number > 0 or len(paths) == 1
+            # Encoders, which come first, run once per picture and take up to 4 GB for it. What a
+            # large one takes is given back in one piece; a small one is faster without pieces.
+            keep = number > 0 or len(paths) == 1 or path.stat().st_size > _SMALL_ENCODER
             sessions.append(
                 Session(
                     path,

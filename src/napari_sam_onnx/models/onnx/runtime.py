@@ -315,7 +315,8 @@ class Session:
     ) -> list[NDArray[Any]]:
         options = ort.RunOptions()
         options.log_severity_level = 4
-        if release and self.keep_memory and self.provider == "cpu":
+        shrinks = release and self.keep_memory and self.provider == "cpu"
+        if shrinks:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
         def stop() -> None:
@@ -327,11 +328,11 @@ class Session:
         # DirectML forbids two runs of one session at once
         with self._lock if self.provider == "directml" else nullcontext():
             try:
-                return list(
-                    run_interruptibly(
-                        lambda: session.run(names, feeds, options), stop, self.time_limit, spare
-                    )
+                answers = run_interruptibly(
+                    lambda: session.run(names, feeds, options), stop, self.time_limit, spare
                 )
+                # a small answer would hold the large block of memory in which it was made
+                return [np.array(answer) if shrinks else answer for answer in answers]
             finally:
                 self._runs.discard(options)
                 if not self.keep_memory:
@@ -345,6 +346,8 @@ class Session:
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = self.keep_memory
+        # weights apart, so that what is between them can be given back
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = [PROVIDERS[provider]]
         if provider == "tensorrt" and "cuda" in list_providers():
