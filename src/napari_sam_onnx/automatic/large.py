@@ -17,6 +17,7 @@ from napari_sam_onnx.automatic.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.objects import foreground_in
 from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.embedding import Proposals
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.looks import SMALLEST_LOOK, SURE
 from napari_sam_onnx.masks import measure_overlap
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.decode import Found
     from napari_sam_onnx.automatic.mask_set import MaskSet
     from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.models import Model
 
 REACH = 200.0
 """Diameter in pixels of the encoder's input beyond which an object may be seen in pieces."""
+
+HINT = 0.5
+"""Part of it from which on a box in the smallest look is reason to look for large objects."""
 
 MOST = 64
 """Proposed objects that a smaller look decodes at most, the most certain first."""
@@ -89,9 +94,18 @@ def add_large(
     longest = max(rgb.shape[:2])
     if reach > longest:
         return found
+    looks = list(_smaller_looks(free, longest, scale))
+    if not looks:
+        return found
+    # The smallest look, which costs next to nothing, shows whether anything is large.
+    smallest = yield from _encode(rgb, looks[-1], cache)
+    if not len(_propose(looks[-1], smallest, HINT * reach)):
+        return found
     seen: list[Mask] = []
-    for look in _smaller_looks(free, longest, scale):
-        seen += yield from _look(rgb, look, reach, cache)
+    for look in looks[:-1]:
+        embedding = yield from _encode(rgb, look, cache)
+        seen += yield from _look(look, embedding, reach)
+    seen += yield from _look(looks[-1], smallest, reach)
     order = suppress_duplicates(seen, [mask.rating for mask in seen], 0.5)
     return _put_in(found, [seen[i] for i in order], reach)
 
@@ -103,24 +117,41 @@ def _smaller_looks(model: FreeModel, longest: int, scale: float) -> Iterator[AtS
         side /= 2
 
 
-def _look(
-    rgb: NDArray[np.uint8], look: AtScale, reach: float, cache: EmbeddingStore
-) -> Generator[Progress, None, list[Mask]]:
-    """Find the large objects that one look is sure of."""
+def _encode(
+    rgb: NDArray[np.uint8], look: AtScale, cache: EmbeddingStore
+) -> Generator[Progress, None, Embedding]:
     yield LARGER
     embedding = encode_through(rgb, look, cache)
     yield LARGER
-    proposed = look.propose(embedding)
-    if proposed is None:
-        return []
-    sides = proposed.boxes[:, 2:] - proposed.boxes[:, :2]
-    large = np.flatnonzero(np.sqrt(sides.prod(axis=1).clip(0)) > 0.7 * reach)[:MOST]
+    return embedding
+
+
+def _look(
+    look: AtScale, embedding: Embedding, reach: float
+) -> Generator[Progress, None, list[Mask]]:
+    """Find the large objects that one look is sure of."""
+    proposed = _propose(look, embedding, 0.7 * reach)
     shape = embedding.plane_shape
-    prompts = [make_prompts([proposed.points[i]], plane_shape=shape) for i in large]
+    prompts = [make_prompts([point], plane_shape=shape) for point in proposed.points[:MOST]]
     steps = iterate_prompts(look, embedding, prompts, MOST, Filter(SURE))
     masks = yield from relay(steps, lambda _: LARGER)
     rated = (replace(m, rating=m.predicted_iou * foreground_in(m, proposed)) for m in masks)
     return [mask for mask in rated if mask.rating >= SURE and _diameter(mask) > reach]
+
+
+def _propose(look: AtScale, embedding: Embedding, least: float) -> Proposals:
+    """Give those objects that a look proposes whose boxes are larger than a square of a side."""
+    proposed = look.propose(embedding)
+    if proposed is None:
+        return Proposals(np.zeros((0, 2)), np.zeros((0, 4)), np.zeros(0, np.float32))
+    sides = proposed.boxes[:, 2:] - proposed.boxes[:, :2]
+    large = np.flatnonzero(np.sqrt(sides.prod(axis=1).clip(0)) > least)
+    return replace(
+        proposed,
+        points=proposed.points[large],
+        boxes=proposed.boxes[large],
+        scores=proposed.scores[large],
+    )
 
 
 def _put_in(found: MaskSet, large: Sequence[Mask], reach: float) -> MaskSet:

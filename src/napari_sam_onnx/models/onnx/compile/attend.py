@@ -112,9 +112,7 @@ class Attend:
         part = self.w.add("Softmax", self.w.multiply(q, keys), axis=-1)
         self._give(attention, self.w.multiply(part, values, turn="b"), attention.v.bias)
 
-    def look(
-        self, attention: Attention, picture: Changed, those: tuple[int, int] = (0, 0)
-    ) -> None:
+    def look(self, attention: Attention, picture: Changed, those: tuple[int, int] = (0, 0)) -> None:
         """Let tokens look at a changed picture, up to their output projection.
 
         Only `those` look, from one number to another, or all; what the others get is of no use.

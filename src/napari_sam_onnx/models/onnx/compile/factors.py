@@ -10,7 +10,9 @@ where ``a0`` and ``a1`` (P, heads · N) are attentions over the N tokens of a pr
 ``g1``, ``g2`` (C, C) are weights: centring and scale of the normalisations. So whatever
 multiplies ``x0`` with weights is the same for every prompt and is computed once per picture,
 and what a prompt adds has rank heads · N instead of C. Neither ``x1`` nor ``x2`` is ever made.
-Since each head's attentions add up to 1, biases move to where they cost nothing.
+Since each head's attentions add up to 1, biases move to where they cost nothing, and one token of
+each head need not be weighed: the others count by how they differ from it, so the rank is
+heads · (N - 1), and 1 for what is the same at every pixel.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.compile.parts import Parts
 
 _WITH_ONES = ("p:s00", "p:k1", "p:v1", "p:q1w")
-"""Terms that hold a row of ones after the channels of each head, for what is the same everywhere."""
+"""Terms with a row of ones after the channels of each head, for what is the same everywhere."""
 
 _PROMPT_POINTS = 2  # of the made-up prompt that parts of the graph look at the sides of
 

@@ -145,8 +145,8 @@ def _write_layer_1(
     # squared lengths: each pair of rows once, so those of different kinds twice
     mean = 1 / channels
     with_all = w.add("Concat", m0, w.add("Add", later, later), axis=1)
-    with_later = [w.add("Add", one, one) for one in (of_one, of_deviation)]
-    with_later = w.add("Concat", with_later[0], m1, with_later[1], axis=1)
+    twice = [w.add("Add", one, one) for one in (of_one, of_deviation)]
+    with_later = w.add("Concat", twice[0], m1, twice[1], axis=1)
     gram0 = w.add("Mul", w.multiply(m0, with_all, turn="b"), mean)
     gram1 = w.add("Mul", w.multiply(m1, with_later, turn="b"), mean)
     of_0 = attend.rows(w.multiply(written.others, "p:s10"), pixels)
@@ -174,7 +174,7 @@ def _write_layer_1(
 def _project(
     w: Writer, attend: Attend, tokens: _Tokens, weight: Array, bias: Array
 ) -> tuple[str, str]:
-    """Project the others' values head by head, (B, heads · (N - 1), C), and the first's, (B, 1, C)."""
+    """Project values: the others' (B, heads · (N - 1), C), and the first's (B, 1, C)."""
     channels = weight.shape[1]
     others = attend.rows(w.multiply(tokens.others, attend.per_head(weight)), channels)
     first = w.multiply(w.reshape(tokens.first, 0, 1, weight.shape[0]), weight)
@@ -189,9 +189,7 @@ def _weigh(w: Writer, parts: str, a: str, b: str) -> str:
 def _give_pixels(w: Writer, parts: Parts, first: str, weights: str, channels: int = 0) -> str:
     """Multiply a token's values with a term of the picture, for all prompts at once: (B, 1, P)."""
     length = parts.heads * (channels or parts.head_channels)
-    given = w.multiply(
-        w.reshape(first, -1, length), w.reshape(weights, length, parts.pixels)
-    )
+    given = w.multiply(w.reshape(first, -1, length), w.reshape(weights, length, parts.pixels))
     return w.reshape(given, -1, 1, parts.pixels)
 
 
