@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 2**23  # pixels in a block of masks; numpy asks for large pages from half of it on
+_ALONE = 2**17  # pixels of a mask up to which it has memory of its own
 _SMALL = 2**20  # pixels; their bits take 128 kB and are faster made and read than runs
 
 
@@ -68,13 +69,13 @@ class PackedMask:
 def unpack_all(masks: Iterable[PackedMask]) -> Iterator[Mask]:
     """Unpack masks that are kept together, in their order.
 
-    Small ones lie side by side in large blocks, which the system gives in large pages: sooner
-    than what they hold is written.
+    Those of a plane's size lie side by side in blocks, which the system gives in large pages:
+    sooner than what they hold is written.
     """
     block, used = np.empty(0, bool), 0
     for mask in masks:
         size = mask.outline.crop.size
-        if size > _BLOCK // 2:
+        if not _ALONE < size <= _BLOCK // 2:
             yield mask.unpack()
             continue
         if used + size > block.size:
