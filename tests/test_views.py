@@ -7,7 +7,7 @@ from skimage.color import hed2rgb
 from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.regions import Region
-from napari_sam_onnx.views import STAINS, VIEWS, show_view
+from napari_sam_onnx.views import COLORS, STAINS, VIEWS, name_view, show_view
 
 
 def stained(which):
@@ -36,6 +36,17 @@ def test_inverted_is_inverted_and_nothing_is_nothing():
     assert show_view(slide, "") is slide
     with pytest.raises(ImageError, match="no view 'silver'"):
         show_view(slide, "silver")
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_one_colour_is_shown_alone(which):
+    slide = np.zeros((4, 5, 3), np.uint8)
+    slide[..., which] = 200
+    for number, color in enumerate(COLORS):
+        value = 200 if number == which else 0
+        assert (show_view(slide, color) == value).all()
+        assert (show_view(slide, f"{color}-inverted") == 255 - value).all()
+    assert name_view("red-inverted") == "red, inverted" and name_view("") == "as it is"
 
 
 @pytest.mark.parametrize("view", VIEWS)

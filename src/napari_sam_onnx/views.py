@@ -1,4 +1,4 @@
-"""The picture as a model is shown it, seen another way: inverted, or one stain of a slide.
+"""The picture as a model is shown it, seen another way: inverted, one colour or stain alone.
 
 A view changes each pixel by itself and by fixed rules, so that tiles, regions and planes look
 alike.
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STAINS = ("hematoxylin", "eosin", "dab")
+COLORS = ("red", "green", "blue")
 INVERTED = "inverted"
-VIEWS = (INVERTED, *STAINS, *(f"{stain}-inverted" for stain in STAINS))
+VIEWS = (INVERTED, *(f"{part}{end}" for end in ("", "-inverted") for part in (*STAINS, *COLORS)))
 
 FULL_STAIN = 0.25
 """Stain, in the unit of `skimage.color.separate_stains`, that is shown as white."""
@@ -35,6 +36,12 @@ def check_view(view: str) -> str:
     return view
 
 
+def name_view(view: str) -> str:
+    """Say a view in words."""
+    part, _, inverted = view.partition("-")
+    return "as it is" if not view else f"{part}, inverted" if inverted else part
+
+
 def show_view(rgb: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
     """Show a picture another way.
 
@@ -42,8 +49,8 @@ def show_view(rgb: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
     ----------
     rgb : (H, W, 3) uint8
     view : str
-        One of `VIEWS`; empty: the picture itself. A stain is bright where there is much of it,
-        ``-inverted`` dark.
+        One of `VIEWS`; empty: the picture itself. A stain or a colour is bright where there is
+        much of it, ``-inverted`` dark.
 
     Returns
     -------
@@ -65,6 +72,9 @@ def show_view(rgb: NDArray[np.uint8], view: str) -> NDArray[np.uint8]:
     stain, _, inverted = view.partition("-")
     if stain == INVERTED:
         return 255 - rgb
+    if stain in COLORS:
+        sample = rgb[..., COLORS.index(stain)]
+        return np.repeat((255 - sample if inverted else sample)[..., None], 3, axis=2)
     from skimage.color import hed_from_rgb, separate_stains
 
     amount = separate_stains(rgb, hed_from_rgb)[..., STAINS.index(stain)]

@@ -1,12 +1,14 @@
 """The scale and the channels that suit a model: found by what it sees."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from napari_sam_onnx import automask
 from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.scale import find_diameter, own_scale
-from napari_sam_onnx.automatic.suggest import suggest_views
+from napari_sam_onnx.automatic.suggest import count_ways, suggest_views
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.image import ImageError
 from tests.fakes import ComponentModel, draw_discs
@@ -138,23 +140,30 @@ def test_the_channel_that_shows_most_comes_first():
     )
     assert steps[-1] == (len(ways), len(ways)) == (11, 11)
     assert ways[0].sight.count == len(CENTERS)
-    best = next(way for way in ways if way.name == "channel 1")
+    best = next(way for way in ways if way.way.name == "channel 1")
     assert best.sight.worth == ways[0].sight.worth
-    assert best.options == "--channels 1:gray"
+    assert best.way.options == "--channels 1:gray"
     assert [way.sight.worth for way in ways] == sorted((w.sight.worth for w in ways), reverse=True)
-    pair = next(way for way in ways if way.name == "channels 0 and 1")
-    assert pair.options == "--channels 0:red,1:green"
-    inverted = next(way for way in ways if way.name == "channel 1, inverted")
-    assert inverted.options == "--channels 1:gray --view inverted"
+    pair = next(way for way in ways if way.way.name == "channels 0 and 1")
+    assert pair.way.options == "--channels 0:red,1:green"
+    inverted = next(way for way in ways if way.way.name == "channel 1, inverted")
+    assert inverted.way.options == "--channels 1:gray --view inverted"
     np.testing.assert_array_equal(inverted.rgb, 255 - best.rgb)
 
 
 def test_a_colour_picture_is_tried_by_its_stains():
     names = {
-        way.name
+        way.way.name
         for way in suggest_views(as_rgb(draw_discs((60, 60), [(30, 30)], 9)), ComponentModel())
     }
-    assert {"as it is", "inverted", "hematoxylin", "eosin, inverted", "channel 2"} <= names
+    assert {
+        "as it is",
+        "inverted",
+        "hematoxylin",
+        "eosin, inverted",
+        "blue",
+        "red, inverted",
+    } <= names
 
 
 def test_only_the_middle_of_a_large_plane_is_tried():
@@ -162,7 +171,17 @@ def test_only_the_middle_of_a_large_plane_is_tried():
     large[500, 450] = 255
     ways = suggest_views(large, ComponentModel(), "YX")
     assert {way.rgb.shape for way in ways} == {(768, 768, 3)}
-    assert [way.name for way in ways if way.rgb[384, 384, 0] == 255] == ["as it is"]
+    assert [way.way.name for way in ways if way.rgb[384, 384, 0] == 255] == ["as it is"]
+
+
+def test_of_many_channels_pairs_of_the_best_are_tried():
+    planes = np.zeros((6, 240, 240), np.uint8)
+    for channel, count in ((1, 2), (3, 3), (4, 4), (5, 5)):
+        planes[channel] = draw_discs((240, 240), CENTERS[:count], 9)
+    ways = suggest_views(planes, ComponentModel(), "CYX")
+    pairs = {way.way.name for way in ways if " and " in way.way.name}
+    assert pairs == {f"channels {a} and {b}" for a, b in combinations((1, 3, 4, 5), 2)}
+    assert len(ways) == count_ways(6, colour=False, usual=True) == 2 + 12 + 6
 
 
 def test_a_model_that_proposes_nothing_cannot_advise():

@@ -64,10 +64,10 @@ def write_suggestions(
         sheet = [draw_overlay(way.rgb, automask(way.rgb, model)) for way in ways[:SHOWN]]
         write_png(part, arrange_montage(sheet))
     print(f"{'rank':>4}  {'certainty':>9}  {'objects':>7}  {'diameter':>8}  what to show")
-    for rank, way in enumerate(ways, start=1):
-        sight = way.sight
+    for rank, tried in enumerate(ways, start=1):
+        sight = tried.sight
         size = f"{sight.diameter:.0f} px" if sight.count else "–"
         print(
             f"{rank:4}  {sight.worth:9.1f}  {sight.count:7.0f}  {size:>8}  "
-            f"{way.name}: {way.options}"
+            f"{tried.way.name}: {tried.way.options}"
         )

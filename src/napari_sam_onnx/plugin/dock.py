@@ -32,9 +32,11 @@ from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.score_tip import ScoreTip
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
+from napari_sam_onnx.plugin.panels.suggest_window import SuggestWindow
 from napari_sam_onnx.plugin.panels.teach_panel import TeachPanel
 from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
+from napari_sam_onnx.plugin.runs.advising import Advising
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.doubts import Doubts
@@ -114,6 +116,7 @@ class SamDock(QWidget):
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
         self.finder = Finder(self.session)
+        self.advising = Advising(self.session)
         queue = ReviewQueue()
         self.reviewer = Reviewer(self.session, queue)
         self.propagation = Propagation(self.session, self.commits, self.axes, self.automatic.work)
@@ -131,6 +134,8 @@ class SamDock(QWidget):
         self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.image_panel = ImagePanel(self.session, self.axes, self.sight)
+        self.suggestions = SuggestWindow(self.advising, self)
+        self.image_panel.suggest.clicked.connect(self.suggestions.ask)
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits, self.inside)
         self.automatic_panel = AutomaticPanel(
@@ -208,6 +213,7 @@ class SamDock(QWidget):
             self.automatic.work,
             self.comparison,
             self.finder,
+            self.advising,
             self.shelf,
             self.session.lane,
             self.refiner.work,
@@ -258,6 +264,8 @@ class SamDock(QWidget):
         self.stacks.close()
         self.comparison.close()
         self.finder.close()
+        self.advising.close()
+        self.suggestions.close()
         self.teaching.close()
         self.model_panel.shut()
         self.stack_panel.shut()

@@ -226,6 +226,27 @@ class Reader:
         spans = [range(*plane.slab[axis]) for axis in self.outer_axes(plane.axes)]
         return project((source.read_values(at, region)[number] for at in product(*spans)), mode)
 
+    def seen_as(self, channels: Sequence[Channel] | None, view: str) -> Reader:
+        """Return the same picture seen another way.
+
+        Parameters
+        ----------
+        channels : sequence of Channel or None
+            Some of `channels`, by index, in other colours; limits and gamma stay. None: all.
+        view : str
+            See `Picture`.
+        """
+        chosen = self.channels
+        if channels is not None:
+            known = {channel.index: channel for channel in self.channels}
+            chosen = tuple(
+                replace(known[c.index], color=c.color, weight=c.weight, ramp=c.ramp)
+                for c in channels
+            )
+        return Reader(
+            self.arrays, self.shape, chosen, self.channel_axis, self.rgb, self.modes, view
+        )
+
     def as_shown(self, plane: Plane) -> PlaneSource:
         """Return a source whose planes are read as the viewer shows this one, thick or not."""
         return _Shown(self, plane) if plane.slab else self.planes(plane.axes)

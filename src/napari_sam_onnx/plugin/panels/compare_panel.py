@@ -7,7 +7,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
@@ -19,12 +18,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.panels.run_row import RunRow
-from napari_sam_onnx.plugin.panels.widgets import one_line, set_line
+from napari_sam_onnx.plugin.panels.widgets import make_pixmap, one_line, set_line
 from napari_sam_onnx.plugin.runs.thumbnails import draw_thumbnail, find_region
 from napari_sam_onnx.plugin.shelf.available import list_clickable
 from napari_sam_onnx.plugin.shelf.rows import format_ms
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QPixmap
+
     from napari_sam_onnx.plugin.runs.comparison import Compared, Comparison
     from napari_sam_onnx.plugin.session.session import Session
     from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
@@ -184,7 +185,7 @@ class ComparePanel(QWidget):
             return [None] * len(masks)
         region = find_region([m for m in masks if m is not None], (rgb.shape[0], rgb.shape[1]))
         return [
-            None if mask is None else _make_pixmap(draw_thumbnail(rgb, mask, region, SIDE))
+            None if mask is None else make_pixmap(draw_thumbnail(rgb, mask, region, SIDE))
             for mask in masks
         ]
 
@@ -205,9 +206,3 @@ def describe_answer(result: Compared) -> str:
         lines.append("encoded before" if encode is None else f"encode {format_ms(encode)}")
         lines.append(f"decode {format_ms(answer.decode_ms)}")
     return "\n".join(lines)
-
-
-def _make_pixmap(picture: Any) -> QPixmap:
-    height, width = picture.shape[:2]
-    image = QImage(picture.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(image)  # copies the pixels

@@ -74,6 +74,11 @@ class ImagePanel(QWidget):
         self.contrast.setToolTip("Which intensities the model sees as black and as white")
         self.contrast.addItem("As shown in the viewer", True)
         self.contrast.addItem("Automatic (0.1 to 99.9 %)", False)
+        self.suggest = QPushButton("Suggest …")
+        self.suggest.setToolTip(
+            "Suggest channels: try each channel, pair and stain and the inverted picture, and "
+            "choose by what the model sees"
+        )
         self.sample = QPushButton("Open the sample nuclei")
         self.sample.setToolTip("A small picture that comes with the plugin, to try it on")
         self.empty = QLabel("Drag a picture onto the canvas, or try a sample.")
@@ -102,6 +107,7 @@ class ImagePanel(QWidget):
         first.setSpacing(4)
         first.addWidget(self.layer, 1)
         first.addWidget(self.look)
+        first.addWidget(self.suggest)
         form.addRow("Layer", first)
         form.addRow("Channels", self.axis)
         form.addRow("Contrast", self.contrast)
@@ -143,6 +149,7 @@ class ImagePanel(QWidget):
         self._refresh_axis(picture, mixed)
         plain = picture is not None and not picture.main.rgb and picture.channel_axis is None
         self._form.setRowVisible(self.contrast, plain)
+        self.suggest.setEnabled(self.session.plane is not None)
         if picture is not None:
             self.contrast.setCurrentIndex(0 if picture.as_shown else 1)
             self._refresh_channels(picture)

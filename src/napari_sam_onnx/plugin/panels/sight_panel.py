@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 from napari_sam_onnx.plugin.layers.placing import project_along, projection_along
 from napari_sam_onnx.plugin.panels.widgets import fill_combo, narrow_combo
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH
-from napari_sam_onnx.views import INVERTED, STAINS
+from napari_sam_onnx.views import INVERTED
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
@@ -27,6 +27,9 @@ WAYS: list[tuple[str, object]] = [
     ("Haematoxylin alone", "hematoxylin"),
     ("Eosin alone", "eosin"),
     ("DAB alone", "dab"),
+    ("Red alone", "red"),
+    ("Green alone", "green"),
+    ("Blue alone", "blue"),
 ]
 PROJECTIONS: list[tuple[str, object]] = [
     ("One plane", ""),
@@ -52,7 +55,7 @@ class SightPanel(QWidget):
             "What the model sees, small; of a large plane, the part around what the viewer shows"
         )
         self.stain, self.planes = narrow_combo(), narrow_combo()
-        self.stain.setToolTip("One stain of a slide, bright where there is much of it")
+        self.stain.setToolTip("One stain or colour of a slide, bright where there is much of it")
         self.planes.setToolTip(
             "Which planes viewer and model see as one; objects are written on the one that the "
             "slider stands at"
@@ -102,7 +105,7 @@ class SightPanel(QWidget):
         stain = str(self.stain.currentData() or "") if picture.main.rgb else ""
         view = stain
         if self.inverted.isChecked():
-            view = f"{stain}-{INVERTED}" if stain in STAINS else INVERTED
+            view = f"{stain}-{INVERTED}" if stain else INVERTED
         self.session.choose_picture(replace(picture, view=view))
 
     def _choose_planes(self, index: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap, QTextLayout, QTextOption
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap, QTextLayout, QTextOption
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -23,6 +23,8 @@ from superqt import QElidingLabel
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from qtpy.QtGui import QPaintEvent, QResizeEvent
 
 PADDING = 8  # pixels that napari's style leaves around the text of a label
@@ -205,3 +207,10 @@ def swatch(color: tuple[float, float, float], side: int = 14) -> QIcon:
     painter.drawRect(0, 0, side - 1, side - 1)
     painter.end()
     return QIcon(pixmap)
+
+
+def make_pixmap(picture: NDArray[np.uint8]) -> QPixmap:
+    """Turn a contiguous picture, ``(H, W, 3)``, into one that Qt shows; its pixels are copied."""
+    height, width = picture.shape[:2]
+    image = QImage(picture.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image)

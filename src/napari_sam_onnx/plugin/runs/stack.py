@@ -99,7 +99,9 @@ class StackRuns:
         letters = self.axes.letters()
         named = letters + "C" * reader.rgb
         try:
-            source = ArrayPlanes(reader.arrays, named, reader.channels, self.axes.spacing())
+            source = ArrayPlanes(
+                reader.arrays, named, reader.channels, self.axes.spacing(), reader.view
+            )
             check_whole(source, run.request)
             layer = make_target(picture, f"{picture.main.name} {run.request.method}")
         except ValueError as error:

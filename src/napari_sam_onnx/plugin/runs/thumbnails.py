@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
 
 OUTLINE = (255, 213, 0)  # the preview's colour
+ON_LIGHT = (200, 0, 130)  # where that could not be seen
+LIGHT = 140  # mean from which on a picture is light
 _MARGIN = 0.25  # of the objects' extent, on each side
 _LEAST = 24  # pixels of the plane along each side
 
@@ -62,14 +64,10 @@ def draw_thumbnail(
     (h, w, 3) uint8
         The nearest pixels; contiguous.
     """
-    y0, x0, y1, x1 = region
-    scale = side / max(y1 - y0, x1 - x0, 1)
-    h, w = max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale))
-    rows = y0 + ((np.arange(h) + 0.5) / scale).astype(int).clip(0, y1 - y0 - 1)
-    columns = x0 + ((np.arange(w) + 0.5) / scale).astype(int).clip(0, x1 - x0 - 1)
+    rows, columns = _place(region, side)
     shown = np.ascontiguousarray(rgb[rows[:, None], columns])
     if mask is not None and mask:
-        inside = np.zeros((h, w), bool)
+        inside = np.zeros((len(rows), len(columns)), bool)
         top, left = mask.origin
         height, width = mask.crop.shape
         r = (rows >= top) & (rows < top + height)
@@ -77,3 +75,31 @@ def draw_thumbnail(
         inside[np.ix_(r, c)] = mask.crop[np.ix_(rows[r] - top, columns[c] - left)]
         shown[find_outlines(inside.astype(np.uint8))] = OUTLINE
     return shown
+
+
+def draw_labels(
+    rgb: NDArray[np.uint8], labels: NDArray[np.integer], side: int
+) -> NDArray[np.uint8]:
+    """Show a picture with the outlines of its labels, ``(h, w, 3)``; see `draw_thumbnail`.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    labels : (H, W) integer
+    side : int
+    """
+    rows, columns = _place((0, 0, *labels.shape), side)
+    shown = np.ascontiguousarray(rgb[rows[:, None], columns])
+    color = ON_LIGHT if shown.mean() > LIGHT else OUTLINE
+    shown[find_outlines(labels[rows[:, None], columns])] = color
+    return shown
+
+
+def _place(region: tuple[int, ...], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Say which rows and columns of a plane the pixels of a small picture show."""
+    y0, x0, y1, x1 = region
+    scale = side / max(y1 - y0, x1 - x0, 1)
+    h, w = max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale))
+    rows = y0 + ((np.arange(h) + 0.5) / scale).astype(int).clip(0, y1 - y0 - 1)
+    columns = x0 + ((np.arange(w) + 0.5) / scale).astype(int).clip(0, x1 - x0 - 1)
+    return rows, columns
