@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,10 @@ from napari_sam_onnx.evaluate import (
     THRESHOLDS,
     EvaluationError,
     average_precision,
+    average_recall,
     evaluate_labels,
 )
+from napari_sam_onnx.masks import Mask
 
 
 def rows(*lengths, width=100, start=1):
@@ -89,3 +93,32 @@ def test_what_cannot_be_compared_is_refused():
         evaluate_labels(np.zeros((2, 2), int), np.zeros((2, 2), int), [50])
     with pytest.raises(EvaluationError, match="no threshold"):
         evaluate_labels(np.zeros((2, 2), int), np.zeros((2, 2), int)).at(0.3)
+
+
+def draw_square(y, x, side, rating):
+    plane = np.zeros((40, 40), bool)
+    plane[y : y + side, x : x + side] = True
+    return replace(Mask.from_array(plane), rating=rating)
+
+
+def test_average_recall_counts_the_best_rated_proposals():
+    truth = np.zeros((40, 40), int)
+    truth[2:12, 2:12], truth[20:30, 20:30] = 3, 7
+    exact, loose = draw_square(2, 2, 10, 0.5), draw_square(2, 2, 12, 0.9)  # IoU 1 and 0.69
+    beside, other = draw_square(20, 2, 10, 0.8), draw_square(20, 20, 10, 0.1)
+    masks = [exact, beside, other, loose]
+    assert average_recall(masks, truth, 1) == pytest.approx(0.5 * 4 / 10)  # 0.5 to 0.65
+    assert average_recall(masks, truth, 2) == pytest.approx(0.5 * 4 / 10)
+    assert average_recall(masks, truth, 3) == pytest.approx(0.5)
+    assert average_recall(masks, truth, 9) == 1.0
+    assert average_recall([loose, exact, exact], truth, 3, [0.5]) == 0.5  # an object counts once
+    assert average_recall([], truth, 10) == 0.0 and average_recall([], truth * 0, 10) == 1.0
+    unrated = replace(exact, rating=float("nan"))
+    assert average_recall([unrated, beside], truth, 1) == 0.0
+
+
+def test_average_recall_refuses_what_does_not_fit():
+    with pytest.raises(EvaluationError, match="one size"):
+        average_recall([draw_square(2, 2, 10, 1.0)], np.ones((30, 40), int), 5)
+    with pytest.raises(EvaluationError, match="K of 1 or more"):
+        average_recall([], np.ones((4, 4), int), 0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_sam_onnx.masks import Mask
+
 THRESHOLDS = tuple(float(t) for t in np.linspace(0.5, 0.95, 10).round(2))
 """The IoU thresholds that mSA is the mean over."""
 
@@ -196,6 +198,72 @@ def average_precision(
     """
     matchings = evaluate_labels(labels, truth, thresholds).matchings
     return np.array([m.average_precision for m in matchings])
+
+
+def average_recall(
+    masks: Sequence[Mask],
+    truth: ArrayLike,
+    most: int,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> float:
+    """Average recall of proposals, AR@K: masks that may overlap and are not painted.
+
+    Parameters
+    ----------
+    masks : sequence of Mask
+        In any order; the best rated count first.
+    truth : (H, W) integer or boolean array
+    most : int
+        K: so many masks count, at least 1.
+    thresholds : sequence of float
+        See `evaluate_labels`.
+
+    Returns
+    -------
+    float
+        Mean over the thresholds of the part of the truth's objects that is found; 1 where there
+        is no object.
+
+    Raises
+    ------
+    EvaluationError
+        If the truth is no label image of the masks' plane, or K is below 1.
+
+    Notes
+    -----
+    Hosang et al. 2016, "What makes for effective detection proposals?", counted as COCO's own
+    evaluation does: one after the other, the best rated first, each mask takes the object that it
+    overlaps most of those that are free, where the IoU is at least the threshold.
+    """
+    expected = _check(truth, "The truth")
+    if most < 1:
+        raise EvaluationError(f"AR@K needs a K of 1 or more; got {most}.")
+    ids, areas = measure_areas(expected)
+    if not len(ids):
+        return 1.0
+    ratings = np.array([mask.rating for mask in masks], float)
+    order = np.argsort(-np.nan_to_num(ratings, nan=-np.inf), kind="stable")[:most]
+    overlaps = []
+    for number in order:
+        mask = masks[number]
+        if mask.shape != expected.shape:
+            raise EvaluationError(
+                f"The masks are of a plane of {mask.shape} and the truth of {expected.shape}; "
+                "they must be of one size."
+            )
+        under = expected[mask.slices][mask.crop]
+        met, shared = np.unique(under[under > 0], return_counts=True)
+        objects = np.searchsorted(ids, met)
+        overlaps.append((objects, shared / (mask.area + areas[objects] - shared)))
+    recalls = []
+    for threshold in thresholds:
+        free = np.ones(len(ids), bool)
+        for objects, iou in overlaps:
+            fits = np.flatnonzero((iou >= threshold) & free[objects])
+            if fits.size:
+                free[objects[fits[iou[fits].argmax()]]] = False
+        recalls.append(1 - free.mean())
+    return float(np.mean(recalls))
 
 
 def _check(labels: ArrayLike, name: str) -> NDArray[Any]:
