@@ -119,3 +119,14 @@ def test_a_mask_to_refine_moves_along() -> None:
     prompts = ask(SMALL, (712, 905), mask=first.low_res)
     (second,) = made.answer([prompts])
     assert measure_iou(second, first) == 1
+
+
+def test_a_known_diameter_decides_the_first_look() -> None:
+    near, read, _ = make()
+    (mask,) = near.answer([ask(BIG)], 1400)
+    assert [region.scale for region in read.regions] == [0.25]
+    assert measure_iou(mask, disc(BIG, 700)) > 0.98
+    near.answer([ask(SMALL)], 60)
+    assert read.regions[1].scale == 1
+    near.answer([ask(TINY)], 25)
+    assert read.regions[2].shape == (512, 512)  # looked at enlarged

@@ -147,6 +147,11 @@ def test_answers_inside_a_region_are_measured_where_they_lie() -> None:
 def test_a_style_is_kept_as_json() -> None:
     style = learn(8, 10, 15).style
     assert Style.from_dict(json.loads(json.dumps(style.to_dict()))) == style
+    sized = replace(style, diameter=12.5)
+    assert Style.from_dict(json.loads(json.dumps(sized.to_dict()))).diameter == 12.5
+    assert Style.from_dict({"click": {}, "box": {}}).diameter == 0  # from before sizes were kept
+    with pytest.raises(StyleError):
+        Style.from_dict({"click": {}, "box": {}, "diameter": -1})
     for nonsense in ({}, {"click": {}, "box": 3}, {"click": {"threshold": "x"}, "box": {}}):
         with pytest.raises(StyleError):
             Style.from_dict(nonsense)

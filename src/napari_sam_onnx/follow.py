@@ -110,7 +110,7 @@ def _look_at(act: Act, planes: ArrayPlanes, model: Model, cache: EmbeddingCache)
         near = Neighbourhoods(model, planes.plane_shape, read, cache)
 
         def ask_near(prompts: Prompts, style: Style) -> Mask:
-            return take_style(near.answer([prompts]), [prompts], style)[0]
+            return take_style(near.answer([prompts], style.diameter), [prompts], style)[0]
 
         return ask_near
 

@@ -18,7 +18,7 @@ from napari_sam_onnx.cache import embedding_key, encode_through
 from napari_sam_onnx.looks import SURE
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.regions import Region
-from napari_sam_onnx.scales import AtScale, FreeModel, Look, find_part
+from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, Look, find_part
 from napari_sam_onnx.segmenter import answer_prompts
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Neighbourhoods:
     read: Callable[[Region], NDArray[np.uint8]]
     cache: EmbeddingStore
     _level: int = 0
+    _diameter: float = 0.0
     _keys: dict[tuple[Region, int], str] = field(default_factory=dict)
 
     def knows(self, prompts: Sequence[Prompts]) -> bool:
@@ -79,8 +80,14 @@ class Neighbourhoods:
         places = [self._place(asked, self._first_level(asked)) for asked in prompts]
         return all(self._find(*place) is not None for place in places)
 
-    def answer(self, prompts: Sequence[Prompts]) -> list[Mask]:
+    def answer(self, prompts: Sequence[Prompts], diameter: float = 0.0) -> list[Mask]:
         """Segment one object per entry; see `napari_sam_onnx.Segmenter.answer`.
+
+        Parameters
+        ----------
+        prompts : sequence of Prompts
+        diameter : float
+            Of a typical object in plane pixels, where known: the first look suits it.
 
         Returns
         -------
@@ -88,6 +95,10 @@ class Neighbourhoods:
             The first sure answer that the edge of its part does not cut, or else the most certain
             one. Each has the part that was looked at as its ``crop_box``.
         """
+        if diameter != self._diameter:
+            self._diameter = diameter
+            level = round(log2(diameter / SEEN_DIAMETER)) if diameter else 0
+            self._level = min(max(level, LEVELS[0]), LEVELS[-1])
         return [self._answer(asked) for asked in prompts]
 
     def _answer(self, prompts: Prompts) -> Mask:

@@ -186,6 +186,9 @@ def find_part(prompts: Prompts, plane_shape: tuple[int, int], look: Look) -> Reg
     places = prompts.points
     if prompts.box is not None:
         places = np.concatenate([places.reshape(-1, 2), prompts.box.reshape(2, 2)])
+    if not len(places):  # an earlier mask alone
+        assert prompts.mask is not None
+        places = np.clip(prompts.mask.window.reshape(2, 2), 0, np.subtract(plane_shape, 1))
     low, high = places.min(axis=0), places.max(axis=0)
     if (high - low > look.part - 1).any():
         raise PromptError(

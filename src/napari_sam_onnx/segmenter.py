@@ -273,9 +273,36 @@ def answer_plane(
     """
     shape = embedding.plane_shape
     asked = [make_prompts(p.points, p.labels, p.box, p.mask, plane_shape=shape) for p in prompts]
-    masks = answer_prompts(model, embedding, asked)
-    masks = look_smaller(masks, asked, model, embedding, read, cache)
+    if style.diameter:
+        masks = _answer_at_size(model, embedding, asked, style.diameter, read, cache)
+    else:
+        masks = answer_prompts(model, embedding, asked)
+        masks = look_smaller(masks, asked, model, embedding, read, cache)
     return take_style(masks, asked, style)
+
+
+def _answer_at_size(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    diameter: float,
+    read: Callable[[], NDArray[np.uint8]],
+    cache: EmbeddingStore,
+) -> list[Mask]:
+    """Answer prompts in the scale that suits objects of a diameter, see `Segmenter.set_rgb`."""
+    shape = embedding.plane_shape
+    look = plan_look(model, shape, diameter, max(embedding.input_shape) / max(shape))
+    if look.model is model and not look.part:
+        return answer_prompts(model, embedding, prompts)
+    rgb = read()
+    if not look.part:
+        return answer_prompts(look.model, encode_through(rgb, look.model, cache), prompts)
+    masks = []
+    for asked in prompts:
+        region = find_part(asked, shape, look)
+        seen = encode_through(cut_region(rgb, region), look.model, cache)
+        masks += answer_prompts(look.model, seen, [asked], region, shape)
+    return masks
 
 
 def answer_prompts(

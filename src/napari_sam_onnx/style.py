@@ -87,10 +87,14 @@ class Style:
     click : Choice
         For points.
     box : Choice
+    diameter : float
+        Of a typical object in plane pixels: the plane is looked at in the scale that suits it.
+        0: in the model's own scale.
     """
 
     click: Choice = field(default_factory=Choice)
     box: Choice = field(default_factory=Choice)
+    diameter: float = 0.0
 
     @property
     def plain(self) -> bool:
@@ -124,8 +128,11 @@ class Style:
             for choice in made.values():
                 if not (choice.candidate >= OWN and -100 < choice.threshold < 100):
                     raise ValueError(choice)
-            return cls(**made)
-        except (KeyError, TypeError, ValueError) as error:
+            diameter = float(values.get("diameter", 0.0))
+            if not 0 <= diameter < float("inf"):
+                raise ValueError(diameter)
+            return cls(**made, diameter=diameter)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StyleError(f"This is no style of outlines: {error}.") from error
 
 
@@ -170,7 +177,8 @@ class StyleLearner:
         """Take one more accepted object into account; the style from now on."""
         self._seen[kind].append(agreement)
         choice = choose(list(self._seen[kind]))
-        self.style = replace(self.style, **{kind: choice})
+        box = kind == "box"
+        self.style = replace(self.style, box=choice) if box else replace(self.style, click=choice)
         return self.style
 
     def adopt(self, style: Style) -> None:

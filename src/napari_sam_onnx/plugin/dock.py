@@ -61,6 +61,7 @@ from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.sight import Sight
+from napari_sam_onnx.plugin.session.sizes import Sizes
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.session.styles import Styles
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
@@ -139,7 +140,12 @@ class SamDock(QWidget):
         self.model_panel = ModelPanel(self.session, self.shelf)
         self.prompt_panel = PromptPanel(self.session, self.commits, self.inside)
         self.automatic_panel = AutomaticPanel(
-            self.session, self.automatic, self.stacks, self.filtering
+            self.session,
+            self.automatic,
+            self.stacks,
+            self.filtering,
+            Sizes(self.gestures, self.commits.labels),
+            self.styles,
         )
         self.score_tip = ScoreTip(self.session, self)
         self.outline_panel = OutlinePanel(

@@ -13,6 +13,7 @@ from napari_sam_onnx.plugin.panels.filter_panel import FilterPanel
 from napari_sam_onnx.plugin.panels.preset_row import PresetRow
 from napari_sam_onnx.plugin.panels.run_row import RunRow
 from napari_sam_onnx.plugin.panels.settings_form import SettingsForm
+from napari_sam_onnx.plugin.panels.size_row import SizeRow
 from napari_sam_onnx.plugin.panels.stack_form import StackForm
 from napari_sam_onnx.plugin.panels.where_form import WhereForm
 from napari_sam_onnx.plugin.panels.widgets import Section, fill_combo, narrow_combo, narrow_form
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.runs.filtering import Filtering
     from napari_sam_onnx.plugin.runs.stack import StackRuns
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.sizes import Sizes
+    from napari_sam_onnx.plugin.session.styles import Styles
 
 MODE_NAMES = {
     None: "What suits the model",
@@ -51,12 +54,23 @@ class AutomaticPanel(QWidget):
         Runs volumes and tracks.
     filtering : Filtering
         Chooses again from what was found.
+    sizes : Sizes
+        Finds how large objects are.
+    styles : Styles
+        Is told how large the objects are that clicks are answered for.
     """
 
     def __init__(
-        self, session: Session, automatic: Automatic, stacks: StackRuns, filtering: Filtering
+        self,
+        session: Session,
+        automatic: Automatic,
+        stacks: StackRuns,
+        filtering: Filtering,
+        sizes: Sizes,
+        styles: Styles,
     ) -> None:
         super().__init__()
+        self._styles, self._kept = styles, 0.0
         self.session, self.automatic, self.stacks = session, automatic, stacks
         self.filtering = filtering
         self._limits: dict[str, Any] = {}  # of the preset that is chosen
@@ -79,11 +93,13 @@ class AutomaticPanel(QWidget):
         self.settings = SettingsForm()
         # what is seldom changed lies below the button, so that it stays on a small screen
         self.size = SettingsForm()
+        self.sizes = SizeRow(sizes)
         more = QWidget()
         chosen = narrow_form(more)
         chosen.setContentsMargins(0, 0, 0, 0)
         chosen.addRow("Preset", self.presets)
         chosen.addRow(self.size)
+        chosen.addRow(self.sizes)
         chosen.addRow(self.where)
         self._places = Section("Size, place and presets", more, folded=True)
         self.filters = Section("Filter what was found", self.filter, folded=True)
@@ -112,6 +128,8 @@ class AutomaticPanel(QWidget):
         stacks.axes.changed.connect(self.refresh)
         session.model_changed.connect(self.refresh)
         self.run.clicked.connect(self.start)
+        sizes.found.connect(self._take_diameter)
+        self.sizes.clicks.toggled.connect(self._tell_size)
         self.presets.chosen.connect(self._take_preset)
         session.picture_changed.connect(self.refresh)
         session.picture_changed.connect(self._show_units)
@@ -170,9 +188,9 @@ class AutomaticPanel(QWidget):
     def _read_settings(self) -> tuple[str | None, dict[str, Any]]:
         """Return the mode and its settings as the form has them, lengths in pixels."""
         mode = self.mode.currentData()
-        values, side = self.form.values, self.form.side
+        values = self.form.values
         if "diameter" in values:
-            values["diameter"] = round(values["diameter"] / (side or 1.0), 3)
+            values["diameter"] = self._diameter
         if mode is None and not values["diameter"]:
             values = {}  # nothing is asked for
         return mode, values
@@ -183,6 +201,26 @@ class AutomaticPanel(QWidget):
         self.settings.show_kind(None if mode is None else MODES[mode], side=side)
         alone = None if mode is not None else ObjectsParameters
         self.size.show_kind(alone, only=("diameter",), side=side)
+        if "diameter" in self.form.fields:
+            self._take_diameter(self._kept)
+            self.form.fields["diameter"].changed.connect(self._tell_size)
+        self._tell_size()
+
+    @property
+    def _diameter(self) -> float:
+        """What the form says, in pixels; 0 where it says nothing."""
+        value = self.form.values.get("diameter", 0.0)
+        return round(float(value) / (self.form.side or 1.0), 3)
+
+    def _take_diameter(self, diameter: float) -> None:
+        """Set the form to a diameter in pixels."""
+        if "diameter" in self.form.fields:
+            self.form.fields["diameter"].value = diameter * (self.form.side or 1.0)
+
+    def _tell_size(self, *_: Any) -> None:
+        """Have clicks answered for objects of the size that the form says, where that is wanted."""
+        self._kept = self._diameter
+        self._styles.diameter = self._diameter if self.sizes.clicks.isChecked() else 0.0
 
     @property
     def form(self) -> SettingsForm:
@@ -197,7 +235,7 @@ class AutomaticPanel(QWidget):
     def _show_units(self) -> None:
         """Show lengths in the units of the picture that there is now."""
         if self.session.plane is not None and self._find_side() != self.form.side:
-            kept = self.form.values
+            kept, self._kept = self.form.values, 0.0  # another picture has objects of another size
             self._build_settings()
             for name, value in kept.items():
                 if name != "diameter":
@@ -237,8 +275,10 @@ class AutomaticPanel(QWidget):
         self._build_settings()
         for name, value in preset.settings.items():
             if name in self.form.fields:
-                side = self.form.side if name == "diameter" else None
-                self.form.fields[name].value = value if side is None else value * side
+                if name == "diameter":
+                    self._take_diameter(value)
+                else:
+                    self.form.fields[name].value = value
             else:
                 self._limits[name] = value
         known = {f.name for f in form_fields(Selection)}

@@ -215,7 +215,9 @@ class Engine:
             make_prompts(asked.points, asked.labels, asked.box, asked.mask, plane_shape=shape)
             for asked in request.prompts
         ]
-        return take_style(self._near[1].answer(prompts), prompts, request.style)
+        return take_style(
+            self._near[1].answer(prompts, request.style.diameter), prompts, request.style
+        )
 
     def is_encoded(self, request: Request) -> bool:
         """Whether a request's plane need not be encoded any more; never waits."""

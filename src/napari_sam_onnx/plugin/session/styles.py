@@ -45,6 +45,7 @@ class Styles:
         self.session = commits.session
         self._learners: dict[Any, StyleLearner] = {}
         self._on = True
+        self._diameter = 0.0
         commits.accepted.connect(self._on_accepted)
         self.session.model_changed.connect(self._use)
 
@@ -57,6 +58,17 @@ class Styles:
     def on(self, on: bool) -> None:
         if on != self._on:
             self._on = on
+            self._use()
+
+    @property
+    def diameter(self) -> float:
+        """Diameter of a typical object in plane pixels that answers are given for; 0: any."""
+        return self._diameter
+
+    @diameter.setter
+    def diameter(self, diameter: float) -> None:
+        if diameter != self._diameter:
+            self._diameter = diameter
             self._use()
 
     @property
@@ -102,7 +114,7 @@ class Styles:
 
     def _use(self) -> None:
         """Ask for answers in the style that holds now; open objects are answered anew."""
-        style = self.style if self._on else Style()
+        style = replace(self.style if self._on else Style(), diameter=self._diameter)
         if style != self.session.dialogue.style:
             self.session.dialogue.style = style
             self.session.dialogue.answer_anew()
@@ -133,7 +145,7 @@ class Styles:
     def _use_from_now_on(self) -> None:
         """Give the next answers in the style; those that are shown stay as they are."""
         if self._on:
-            self.session.dialogue.style = self.style
+            self.session.dialogue.style = replace(self.style, diameter=self._diameter)
         self.changed.emit()
 
 

@@ -1,0 +1,55 @@
+"""How many prompts are decoded, how many masks they give and how many are kept.
+
+    python -m benchmarks.decode_cost PICTURE.tif TRUTH.tif
+
+The picture's channels come first. Seconds are of processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import napari_sam_onnx as nso
+from benchmarks.modes import Count
+from benchmarks.timing import print_table
+from napari_sam_onnx.evaluate import evaluate_labels
+from napari_sam_onnx.image import Channel, to_rgb
+
+
+def main() -> None:
+    """Print a row for all channels mixed and one for the first alone."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--model", default="pebble")
+    options = parser.parse_args()
+    from skimage.io import imread
+
+    picture, truth = imread(options.picture), imread(options.truth)
+    model, count, rows = nso.load_model(options.model), Count(), []
+    for name, channels in (("mixed", None), ("first channel", (Channel(0),))):
+        rgb = to_rgb(picture, "CYX", channels)
+        count.decodes, began = 0, time.process_time()
+        found = nso.find_masks(rgb, model)
+        labels, seconds = found.paint(), time.process_time() - began
+        half = evaluate_labels(labels, truth, (0.5,)).at(0.5)
+        rows.append(
+            [
+                name,
+                str(half.expected),
+                str(count.decodes),
+                str(len(found)),
+                str(len(found.choose())),
+                f"{half.average_precision:.3f}",
+                f"{seconds:.1f}",
+            ]
+        )
+        print("#", *rows[-1], flush=True)
+    heads = ["channels", "objects", "decodes", "masks", "kept", "AP@0.5", "seconds"]
+    print_table(heads, rows)
+
+
+if __name__ == "__main__":
+    main()
