@@ -2,7 +2,7 @@
 
     python -m benchmarks.decode_cost PICTURE.tif TRUTH.tif
 
-The picture's channels come first. Seconds are of processor time.
+Seconds are of processor time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import napari_sam_onnx as nso
 from benchmarks.modes import Count
 from benchmarks.timing import print_table
 from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import Channel, to_rgb
+from napari_sam_onnx.image import Channel, infer_axes, to_rgb
 
 
 def main() -> None:
@@ -27,10 +27,10 @@ def main() -> None:
     options = parser.parse_args()
     from skimage.io import imread
 
-    picture, truth = imread(options.picture), imread(options.truth)
+    picture, truth = imread(options.picture).squeeze(), imread(options.truth).squeeze()
     model, count, rows = nso.load_model(options.model), Count(), []
     for name, channels in (("mixed", None), ("first channel", (Channel(0),))):
-        rgb = to_rgb(picture, "CYX", channels)
+        rgb = to_rgb(picture, infer_axes(picture.shape), channels)
         count.decodes, began = 0, time.process_time()
         found = nso.find_masks(rgb, model)
         labels, seconds = found.paint(), time.process_time() - began

@@ -86,11 +86,10 @@ def refine_boxes(model: Any, detector: Any, image: Any, truth: Any) -> Any:
 
 def list_methods(mobilesam: list[Path] | None, side: int) -> dict[str, Find]:
     """Name what is compared."""
-    pebble, shapes = nso.load_model("pebble"), nso.load_model("pebble-shapes")
+    pebble = nso.load_model("pebble")
     methods: dict[str, Find] = {
         "watershed": lambda image, truth: (watershed_labels(image), None),
         "pebble, what suits": partial(find, pebble, None),
-        "pebble-shapes, what suits": partial(find, shapes, None),
         "pebble, blobs": partial(find, pebble, "blobs", polarity="both"),
     }
     if mobilesam:
