@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.acts import follow
+from napari_sam_onnx.follow import follow
 from napari_sam_onnx.plugin.session.recording import describe_layer
 from tests.fakes import ComponentModel, draw_discs
 
