@@ -132,6 +132,12 @@ def test_a_mask_without_logits_teaches_nothing() -> None:
     )
 
 
+def test_an_answer_about_something_else_teaches_nothing() -> None:
+    small = circle((30, 40), 3)
+    assert compare_answer(answer((30, 40), 12).candidates, small) is None  # 1/16 of it
+    assert compare_answer(answer((30, 40), 8).candidates, small) is not None
+
+
 def test_answers_inside_a_region_are_measured_where_they_lie() -> None:
     region = Region((100, 50, 164, 130))
     first = answer((30, 40), 10, region=region)

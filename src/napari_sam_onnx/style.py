@@ -43,6 +43,9 @@ LEAST_GAIN = 0.005
 MOST_GAIN = 0.7
 """Share of the objects that have to gain by it."""
 
+LEAST_AGREEMENT = 0.1
+"""An answer whose IoU with what was accepted is less was about something else: it teaches nothing."""
+
 MEMORY = 50
 """The objects accepted last are learnt from, up to so many."""
 
@@ -229,12 +232,14 @@ def compare_answer(candidates: Sequence[Mask], accepted: Mask) -> Agreement | No
     Returns
     -------
     Agreement or None
-        None where the answer has no logits to choose among.
+        None where the answer has no logits to choose among, or was about something else.
     """
     if not isinstance(candidates, CandidateMasks) or not accepted:
         return None
     tables = [_measure(candidates.logits(i), accepted) for i in range(len(candidates))]
-    return Agreement(np.stack(tables), candidates.own)
+    made = Agreement(np.stack(tables), candidates.own)
+    zero = int(np.flatnonzero(THRESHOLDS == 0)[0])
+    return made if made.iou[made.own, zero] >= LEAST_AGREEMENT else None
 
 
 def apply_style(answer: Mask, prompts: Prompts, style: Style) -> Mask:
