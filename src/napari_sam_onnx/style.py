@@ -44,7 +44,7 @@ MOST_GAIN = 0.7
 """Share of the objects that have to gain by it."""
 
 LEAST_AGREEMENT = 0.1
-"""An answer whose IoU with what was accepted is less was about something else: it teaches nothing."""
+"""An answer whose IoU with what was accepted is less was about something else."""
 
 MEMORY = 50
 """The objects accepted last are learnt from, up to so many."""

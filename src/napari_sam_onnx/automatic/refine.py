@@ -158,14 +158,19 @@ class Refinement:
 
     def summarize(self) -> str:
         """Say in one sentence what was changed."""
-        count, taken = len(self.objects), self.taken
-        if not taken:
-            return f"None of {count} objects was outlined better; all stay as they were."
-        mean = float(np.mean([refined.iou for refined in taken]))
-        return (
-            f"{len(taken)} of {count} objects outlined anew (mean overlap with before {mean:.2f}); "
-            f"{count - len(taken)} stay as they were."
-        )
+        return summarize(self.objects)
+
+
+def summarize(objects: Sequence[Refined]) -> str:
+    """Say in one sentence what became of objects."""
+    count, taken = len(objects), [refined for refined in objects if refined.taken]
+    if not taken:
+        return f"None of {count} objects was outlined better; all stay as they were."
+    mean = float(np.mean([refined.iou for refined in taken]))
+    return (
+        f"{len(taken)} of {count} objects outlined anew (mean overlap with before {mean:.2f}); "
+        f"{count - len(taken)} stay as they were."
+    )
 
 
 def refine_labels(

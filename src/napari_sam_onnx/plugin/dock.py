@@ -154,7 +154,9 @@ class SamDock(QWidget):
         self.class_panel = ClassPanel(self.classes)
         self.key_panel = KeyPanel(self.keys, self._rebind)
         self.memory_panel = MemoryPanel(self.session, disk, self.ahead, self.settings)
-        self.edit_panel = EditPanel(self.session, self.gestures, self.editor, self.refiner)
+        self.edit_panel = EditPanel(
+            self.session, self.gestures, self.editor, self.refiner, self.axes
+        )
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
         self.find_panel = FindPanel(self.session, self.shelf, self.finder)
         self.stack_panel = StackPanel(self.edits, self.propagation)

@@ -93,3 +93,39 @@ def test_labels_changed_meanwhile_are_let_alone(bench: Bench) -> None:
     layer.data[0, 0] = 1
     HeldStream.made.go()
     assert "changed while" in bench.said and (layer.data == 7).sum() == (BEFORE == 7).sum()
+
+
+def test_a_whole_stack_is_one_run_and_one_step(bench: Bench) -> None:
+    bench.open(np.stack([PICTURE, PICTURE, PICTURE]))
+    before = np.stack([BEFORE, np.zeros_like(BEFORE), BEFORE])
+    layer = bench.viewer.add_labels(before.copy(), name="theirs")
+    bench.commits.labels.choose(layer)
+    bench.session.layers.activate()
+    bench.viewer.dims.set_point(0, 1)
+    refiner = Refiner(bench.commits, HeldStream)
+    refiner.start(whole=True)
+    HeldStream.made.go()
+    wanted = np.stack([TRUTH, np.zeros_like(TRUTH), TRUTH]) > 0
+    np.testing.assert_array_equal(layer.data > 0, wanted)
+    assert refiner.result is not None and len(refiner.result.taken) == 4
+    assert "2 planes: 4 of 6 objects" in bench.said
+    bench.commits.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    bench.commits.redo()
+    np.testing.assert_array_equal(layer.data > 0, wanted)
+    bench.commits.undo()
+    refiner.start(whole=True)
+    show = HeldStream.made.step
+
+    def paint(step: Any) -> None:
+        show(step)
+        if getattr(step, "done", 0) == 2:  # the first plane was read
+            layer.data[0, 0, 0] = 1
+
+    HeldStream.made.step = paint
+    HeldStream.made.go()
+    assert "changed while" in bench.said and (layer.data[2] == BEFORE).all()
+    layer.data[:] = 0
+    refiner.start(whole=True)
+    HeldStream.made.go()
+    assert "on any plane" in bench.said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.panels.refine_table import RefineTable
 from napari_sam_onnx.plugin.panels.run_row import RunRow
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.editing import Editor
     from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.session import Session
+    from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 BUTTONS = (
     ("join", "Join", "M"),
@@ -33,10 +34,15 @@ class EditPanel(QWidget):
     """The buttons of the edits; the one that waits for a click is held down."""
 
     def __init__(
-        self, session: Session, gestures: Gestures, editor: Editor, refiner: Refiner
+        self,
+        session: Session,
+        gestures: Gestures,
+        editor: Editor,
+        refiner: Refiner,
+        axes: StackAxes,
     ) -> None:
         super().__init__()
-        self.session, self.gestures, self.refiner = session, gestures, refiner
+        self.session, self.gestures, self.refiner, self.axes = session, gestures, refiner, axes
         self.table: RefineTable | None = None
         self.buttons: dict[str, QPushButton] = {}
         grid = QGridLayout(self)
@@ -52,16 +58,20 @@ class EditPanel(QWidget):
         row = -(-len(BUTTONS) // COLUMNS)
         self.refine = RunRow(
             refiner.work,
-            "Refine all on plane",
-            "Outline every labelled object of this plane anew where the model is sure that it is "
+            "Refine all",
+            "Outline every labelled object anew where the model is sure that it is "
             "better; for labels that are coarse or of another tool. One step to undo.",
             "Stop, and leave the labels as they are",
         )
+        self.whole = QCheckBox("All planes")
+        self.whole.setToolTip("Refine the whole stack, or the plane that is shown")
         self.show_table = QPushButton("What changed …")
         self.show_table.setToolTip("List what became of each object")
         grid.addWidget(self.refine, row, 0, 1, COLUMNS)
-        grid.addWidget(self.show_table, row - 1, 1, 1, COLUMNS - 1)
-        self.refine.run.clicked.connect(refiner.start)
+        grid.addWidget(self.show_table, row - 1, 1)
+        grid.addWidget(self.whole, row - 1, 2)
+        self.refine.run.clicked.connect(self._refine)
+        axes.changed.connect(self.refresh)
         self.show_table.clicked.connect(self.open_table)
         refiner.work.changed.connect(self.refresh)
         refiner.changed.connect(self.refresh)
@@ -79,7 +89,11 @@ class EditPanel(QWidget):
         self.refine.refresh(
             self.session.picture is not None, "" if result is None else result.summarize()
         )
+        self.whole.setVisible(bool(self.axes.long))
         self.show_table.setEnabled(result is not None)
+
+    def _refine(self) -> None:
+        self.refiner.start(whole=self.whole.isChecked() and bool(self.axes.long))
 
     def open_table(self) -> None:
         """List what became of each object in the last run."""

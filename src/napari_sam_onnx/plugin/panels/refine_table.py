@@ -10,15 +10,16 @@ from qtpy.QtWidgets import QDialog, QLabel, QTableWidget, QTableWidgetItem, QVBo
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_sam_onnx.automatic.refine import Refinement
+    from napari_sam_onnx.automatic.refine import Refined, Refinement
+    from napari_sam_onnx.automatic.refine_planes import StackRefinement
 
-HEADS = ("Object", "", "Pixels before", "after", "Overlap", "Gain", "Score", "Stability")
+HEADS = ("Object", "Plane", "", "Pixels before", "after", "Overlap", "Gain", "Score", "Stability")
 
 
 class RefineTable(QDialog):
     """A table; those that were outlined anew come first, the largest change on top."""
 
-    def __init__(self, result: Refinement, parent: QWidget | None = None) -> None:
+    def __init__(self, result: Refinement | StackRefinement, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Refined objects")
         self.resize(640, 420)
@@ -26,11 +27,13 @@ class RefineTable(QDialog):
         table.setHorizontalHeaderLabels(HEADS)
         table.verticalHeader().setVisible(False)
         table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        order = sorted(result.objects, key=lambda r: (not r.taken, r.iou))
-        for row, refined in enumerate(order):
+        order = sorted(_list_rows(result), key=lambda row: (not row[1].taken, row[1].iou))
+        table.setColumnHidden(1, not any(place for place, _ in order))
+        for row, (place, refined) in enumerate(order):
             gain = refined.expected_after - refined.expected_before
             cells: tuple[object, ...] = (
                 refined.label,
+                place,
                 "outlined anew" if refined.taken else refined.why,
                 refined.before.area,
                 refined.after.area,
@@ -48,3 +51,13 @@ class RefineTable(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(QLabel(result.summarize()))
         layout.addWidget(table, 1)
+
+
+def _list_rows(result: Refinement | StackRefinement) -> list[tuple[str, Refined]]:
+    """List the objects, each with its plane where there are several."""
+    planes = getattr(result, "planes", None)
+    if planes is None:
+        return [("", refined) for refined in result.objects]
+    return [
+        (" ".join(map(str, index)), refined) for index, found in planes for refined in found.objects
+    ]
