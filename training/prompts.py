@@ -197,14 +197,15 @@ def perturbed_mask(batch: Batch, labels: Tensor, m: int) -> tuple[Tensor, Tensor
     b = batch.area.shape[0]
     box = torch.nan_to_num(batch.box, nan=0.0)
     side = (box[:, 2:] - box[:, :2]).amax(1, keepdim=True).clamp(min=4.0)
-    scale = 1.1 + 0.8 * torch.rand(b, 1)
-    centre = (box[:, :2] + box[:, 2:]) / 2 + side * 0.1 * torch.randn(b, 2)
+    at = box.device
+    scale = 1.1 + 0.8 * torch.rand(b, 1, device=at)
+    centre = (box[:, :2] + box[:, 2:]) / 2 + side * 0.1 * torch.randn(b, 2, device=at)
     window = torch.cat([centre - side * scale / 2, centre + side * scale / 2], 1)
-    slip = side * 0.06 * torch.randn(b, 2)
+    slip = side * 0.06 * torch.randn(b, 2, device=at)
     truth, _ = sample_truth(labels, batch.target, window + torch.cat([slip, slip], 1), m, 1)
-    noise = F.interpolate(torch.randn(b, 1, 7, 7), size=(m, m), mode="bicubic")
+    noise = F.interpolate(torch.randn(b, 1, 7, 7, device=at), size=(m, m), mode="bicubic")
     soft = F.avg_pool2d(truth, 9, 1, 4)
-    logits = (soft - 0.5) * 12 + 2.0 * noise + 1.5 * torch.randn(b, 1, 1, 1)
+    logits = (soft - 0.5) * 12 + 2.0 * noise + 1.5 * torch.randn(b, 1, 1, 1, device=at)
     return logits, window
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import math
 import time
 from pathlib import Path
 
@@ -18,19 +17,13 @@ import torch
 from crops import Crops
 from data import read_real, read_simulated
 from export import export
+from loop import average, make_optimisers, rate_at, save
 from model import Pebble
-from muon import Muon
 from prompts import Batch
 from step import step_loss
 from torch import multiprocessing as mp
 from torch import nn
 from torch.utils.data import DataLoader
-
-
-def rate_at(done: float, peak: float) -> float:
-    """Learning rate at a share of the time: short rise, cosine fall to 1 %."""
-    rise = min(1.0, done / 0.02 + 0.02)
-    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 class Middle:
@@ -51,29 +44,6 @@ class Middle:
             for mine, ours in zip(model.parameters(), self.weights, strict=True):
                 ours.lerp_(mine.detach().to(ours.device), 0.5)
                 mine.copy_(ours)
-
-
-def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Muon for the convolutions, unless told otherwise; AdamW for the rest."""
-    inner = [p for p in model.parameters() if args.muon and p.ndim == 4 and p.shape[0] > 8]
-    taken = {id(p) for p in inner}
-    others = [p for p in model.parameters() if id(p) not in taken]
-    groups = [
-        {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.02},
-        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
-    ]
-    if inner:
-        optimisers.append(Muon(inner, args.lr, weight_decay=0.02))
-    return optimisers
-
-
-def save(path: Path, state: dict[str, object]) -> None:
-    """Write beside, then rename."""
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
 
 
 def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
@@ -141,13 +111,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
             middle.meet(model)
         if not first:
             continue
-        keep = min(0.9985, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for a, b in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
-                if a.dtype.is_floating_point:
-                    a.lerp_(b, 1 - keep)
-                else:
-                    a.copy_(b)
+        average(ema, model, step)
         for k, v in stats.items():
             mean[k] = 0.98 * mean[k] + 0.02 * v if k in mean else v
         if step - shown >= 50:

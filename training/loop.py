@@ -1,0 +1,54 @@
+"""What every training loop needs: rates, optimisers, averages, checkpoints; with torch alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from muon import Muon
+from torch import nn
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+
+def rate_at(done: float, peak: float) -> float:
+    """Learning rate at a share of the time: short rise, cosine fall to 1 %."""
+    rise = min(1.0, done / 0.02 + 0.02)
+    return peak * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
+    """Muon for the convolutions, unless told otherwise; AdamW for the rest."""
+    inner = [p for p in model.parameters() if args.muon and p.ndim == 4 and p.shape[0] > 8]
+    taken = {id(p) for p in inner}
+    others = [p for p in model.parameters() if id(p) not in taken]
+    groups = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.02},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+    ]
+    if inner:
+        optimisers.append(Muon(inner, args.lr, weight_decay=0.02))
+    return optimisers
+
+
+@torch.no_grad()
+def average(ema: nn.Module, model: nn.Module, step: int) -> None:
+    """Move the averaged weights towards the model's."""
+    keep = min(0.9985, (1 + step) / (10 + step))
+    for a, b in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
+        if a.dtype.is_floating_point:
+            a.lerp_(b, 1 - keep)
+        else:
+            a.copy_(b)
+
+
+def save(path: Path, state: dict[str, object]) -> None:
+    """Write beside, then rename."""
+    torch.save(state, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
