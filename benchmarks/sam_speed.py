@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.sam_speed_results import Record, Results, print_report
+from benchmarks.sam_speed_results import Record, Results, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", type=Path, default=Path("results/speed.json"))
     parser.add_argument("--report", action="store_true", help="print all that was saved")
+    parser.add_argument("--page", type=Path, help="put the table into this page; with --report")
     parser.add_argument("--plot", type=Path, help="draw ratios into an SVG file; with --report")
     arguments = parser.parse_args()
     results = Results(arguments.save, arguments.folder.name)
@@ -214,7 +215,7 @@ def main() -> None:
             results.add(record)  # a run takes long: what was measured is not lost
             print(*record[:7], sep=" | ", flush=True)
         field.end()
-    print_report(results, GRID_SHAPE, arguments.plot)
+    report(results, GRID_SHAPE, arguments.plot, arguments.page)
 
 
 if __name__ == "__main__":

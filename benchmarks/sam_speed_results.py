@@ -82,7 +82,10 @@ class Results:
 
 
 def count_same(ours: list[Any], theirs: list[Any], shape: tuple[int, int]) -> tuple[int, float]:
-    """How many of their masks we have with an IoU of at least 0.99, and the smallest such IoU."""
+    """How many of their masks we have with an IoU of at least 0.99, and the smallest such IoU.
+
+    Those of nearly the same area are compared, the likeliest first, until one is the same.
+    """
     planes = np.zeros((len(ours), -(-shape[0] * shape[1] // 8)), np.uint8)
     for number, entry in enumerate(ours):
         planes[number] = _paint(entry, shape)
@@ -91,9 +94,15 @@ def count_same(ours: list[Any], theirs: list[Any], shape: tuple[int, int]) -> tu
     for entry in theirs:
         other = _paint(entry, shape)
         area = int(np.bitwise_count(other).sum(dtype=np.int64))
-        near = np.flatnonzero(np.abs(areas - area) <= 0.011 * np.maximum(areas, area))
-        shared = np.bitwise_count(planes[near] & other).sum(axis=1, dtype=np.int64)
-        best = float((shared / np.maximum(areas[near] + area - shared, 1)).max(initial=0.0))
+        apart = np.abs(areas - area)
+        near = np.flatnonzero(apart <= 0.011 * np.maximum(areas, area))
+        best = 0.0
+        for some in np.array_split(near[np.argsort(apart[near])], len(near) // 16 + 1):
+            shared = np.bitwise_count(planes[some] & other).sum(axis=1, dtype=np.int64)
+            union = np.maximum(areas[some] + area - shared, 1)
+            best = max(best, float((shared / union).max(initial=0.0)))
+            if best >= 0.99:
+                break
         if best >= 0.99:
             same, least = same + 1, min(least, best)
     return same, least
@@ -106,8 +115,21 @@ def _paint(entry: Any, shape: tuple[int, int]) -> np.ndarray:
     return np.packbits(plane)
 
 
-def print_report(results: Results, shape: tuple[int, int], plot: Path | None) -> None:
-    """Print a row for each task and contestant, with what the others take as multiples of ours."""
+def report(
+    results: Results, shape: tuple[int, int], plot: Path | None, page: Path | None = None
+) -> None:
+    """Print a row for each task and contestant, with what the others take as multiples of ours.
+
+    Parameters
+    ----------
+    results : Results
+    shape : (H, W)
+        Of the plane that grids of clicks were asked of.
+    plot : Path, optional
+        Takes a drawing, as SVG.
+    page : Path, optional
+        Takes the table, between the comments ``sam_speed MODEL begin`` and ``end``.
+    """
     records = results.records
     ours = {record.task: record for record in records if record.contestant == "ours"}
     rows, bars = [], []
@@ -133,11 +155,31 @@ def print_report(results: Results, shape: tuple[int, int], plot: Path | None) ->
             ]
         )
         bars.append((record.task, record.contestant, ratio))
-    print_table(
-        ["task", "contestant", "clock", "CPU", "× ours", "peak MiB", "kept MiB", "load", ""], rows
-    )
+    columns = ["task", "contestant", "clock", "CPU", "× ours", "peak MiB", "kept MiB", "load", ""]
+    print_table(columns, rows)
+    if page is not None:
+        write_table(page, results.model, columns, rows)
     if plot is not None:
         plot.write_text(draw_bars(bars), encoding="utf-8")
+
+
+def write_table(page: Path, model: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Put a table into a page of Markdown, in place of the one of the same model.
+
+    Raises
+    ------
+    SystemExit
+        If the page has no place for it.
+    """
+    begin, end = (f"<!-- sam_speed {model} {part} -->" for part in ("begin", "end"))
+    text = page.read_text(encoding="utf-8")
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise SystemExit(f"{page} has no place for the table: {begin} … {end}.")
+    lines = [columns, ["-"] * len(columns), *rows]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
 
 
 def draw_bars(bars: list[tuple[str, str, float]]) -> str:

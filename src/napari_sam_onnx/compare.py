@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
@@ -184,7 +184,7 @@ def ensemble(
     if not mean.size:
         return Mask(plane_shape, (0, 0), np.zeros((0, 0), bool), score)
     window = np.array([*origin, origin[0] + mean.shape[0], origin[1] + mean.shape[1]], np.float32)
-    logits = np.asarray(logit(np.clip(mean, _SURE, 1 - _SURE)), np.float32)
+    logits = np.asarray(scipy.special.logit(np.clip(mean, _SURE, 1 - _SURE)), np.float32)
     return mask_from_low_res(LowResMask(logits, window), plane_shape, score)
 
 
@@ -197,7 +197,7 @@ def _probabilities(mask: Mask) -> Region:
     if mask.low_res is None:
         return mask.origin, _as_floats(mask)
     origin, logits = upscale_region(mask.low_res, mask.shape, _BACKGROUND)
-    return origin, np.asarray(expit(logits), np.float32)
+    return origin, np.asarray(scipy.special.expit(logits), np.float32)
 
 
 def _average(regions: Sequence[Region]) -> Region:

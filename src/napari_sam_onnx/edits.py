@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from napari_sam_onnx.labels import LabelError
 from napari_sam_onnx.masks import Mask, crop_to_object
@@ -70,8 +70,8 @@ def divide_by_seeds(
     pixels = np.argwhere(inside)
     if not len(pixels):
         raise LabelError("There is no object to divide.")
-    framed = ndimage.distance_transform_edt(np.pad(inside, 1))
-    depth = ndimage.gaussian_filter(framed, 1.0)[tuple(slice(1, -1) for _ in inside.shape)]
+    framed = scipy.ndimage.distance_transform_edt(np.pad(inside, 1))
+    depth = scipy.ndimage.gaussian_filter(framed, 1.0)[tuple(slice(1, -1) for _ in inside.shape)]
     depth[~inside] = -1
     starts: list[tuple[int, ...]] = []
     summits = np.zeros(inside.shape, np.int32)
@@ -126,12 +126,12 @@ def divide_by_cut(
         1 for the largest part and so on; 0 outside. All 1 where the cut does not separate it.
         Pieces that the cut does not touch belong to the largest part.
     """
-    struck, count = ndimage.label(inside, np.ones((3,) * inside.ndim))
+    struck, count = scipy.ndimage.label(inside, np.ones((3,) * inside.ndim))
     touched = np.zeros(count + 1, bool)
     touched[np.unique(struck[cut & inside])] = True
     touched[0] = False
     apart = inside & touched[struck]
-    parts, number = ndimage.label(apart & ~cut)
+    parts, number = scipy.ndimage.label(apart & ~cut)
     sizes = np.bincount(parts.ravel(), minlength=number + 1)
     sizes[0] = 0
     order = np.argsort(-sizes, kind="stable")
@@ -142,7 +142,7 @@ def divide_by_cut(
     renumber = np.zeros(number + 1, np.int32)
     renumber[large] = np.arange(1, len(large) + 1)
     known = renumber[parts]
-    nearest = ndimage.distance_transform_edt(
+    nearest = scipy.ndimage.distance_transform_edt(
         known == 0, return_distances=False, return_indices=True
     )
     result[apart] = known[tuple(nearest)][apart]
@@ -169,7 +169,7 @@ def find_object(labels: NDArray[np.integer], label: int) -> Mask:
 def grow(mask: Mask, labels: Readable | None = None, steps: int = 1) -> Mask:
     """Add the pixels next to an object that nobody owns."""
     framed = _frame(mask, steps)
-    wider = ndimage.binary_dilation(framed.crop, iterations=steps)
+    wider = scipy.ndimage.binary_dilation(framed.crop, iterations=steps)
     return crop_to_object(replace(framed, crop=wider & (framed.crop | _free(labels, framed))))
 
 
@@ -182,7 +182,7 @@ def shrink(mask: Mask, steps: int = 1) -> Mask:
         If nothing would be left.
     """
     framed = _frame(mask, 1)
-    inner = ndimage.binary_erosion(framed.crop, iterations=steps, border_value=1)
+    inner = scipy.ndimage.binary_erosion(framed.crop, iterations=steps, border_value=1)
     if not inner.any():
         raise LabelError("Nothing would be left of this object; delete it instead (K).")
     return crop_to_object(replace(framed, crop=inner))
@@ -190,13 +190,13 @@ def shrink(mask: Mask, steps: int = 1) -> Mask:
 
 def fill_holes(mask: Mask, labels: Readable | None = None) -> Mask:
     """Add what an object encloses and nobody owns."""
-    filled = ndimage.binary_fill_holes(mask.crop)
+    filled = scipy.ndimage.binary_fill_holes(mask.crop)
     return replace(mask, crop=filled & (mask.crop | _free(labels, mask)))
 
 
 def keep_largest(mask: Mask) -> Mask:
     """Leave out all pieces of an object but the largest, 8-connected."""
-    pieces, count = ndimage.label(mask.crop, np.ones((3, 3)))
+    pieces, count = scipy.ndimage.label(mask.crop, np.ones((3, 3)))
     if count < 2:
         return mask
     largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
@@ -210,7 +210,7 @@ def smooth(mask: Mask, radius: float, labels: Readable | None = None) -> Mask:
     edge. An object that is thinner everywhere stays as it is.
     """
     framed = _frame(mask, int(np.ceil(2 * radius)) + 1)
-    blurred = ndimage.gaussian_filter(framed.crop.astype(np.float32), radius, mode="nearest")
+    blurred = scipy.ndimage.gaussian_filter(framed.crop.astype(np.float32), radius, mode="nearest")
     rounded = (blurred > 0.5) & (framed.crop | _free(labels, framed))
     return crop_to_object(replace(framed, crop=rounded)) if rounded.any() else mask
 
@@ -230,7 +230,7 @@ def join(masks: Sequence[Mask], labels: Readable | None = None) -> Mask:
     framed = _frame(Mask(shape, (int(y0), int(x0)), crop), SEAM)
     steps = (SEAM + 1) // 2
     square = np.ones((3, 3))
-    closed = ndimage.binary_closing(framed.crop, square, iterations=steps)
+    closed = scipy.ndimage.binary_closing(framed.crop, square, iterations=steps)
     between = closed & _near_all(masks, framed, steps + 1) & _free(labels, framed)
     return crop_to_object(replace(framed, crop=framed.crop | between))
 
@@ -311,7 +311,7 @@ def _near_all(masks: Sequence[Mask], framed: Mask, steps: int) -> NDArray[np.boo
         there = np.zeros(framed.crop.shape, bool)
         top, left = mask.origin[0] - framed.origin[0], mask.origin[1] - framed.origin[1]
         there[top : top + mask.crop.shape[0], left : left + mask.crop.shape[1]] = mask.crop
-        near += ndimage.binary_dilation(there, np.ones((3, 3)), iterations=steps)
+        near += scipy.ndimage.binary_dilation(there, np.ones((3, 3)), iterations=steps)
     return near > 1
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -127,7 +127,9 @@ def _follow(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[n
     # The family's programs read the flow half a pixel towards the plane's corner, growing to half
     # a pixel away from it at the other end; networks were judged with it, so it is kept.
     places = points * (sizes / np.maximum(sizes - 1, 1)) - np.float32(0.5)
-    moves = [ndimage.map_coordinates(part, places, order=1, mode="grid-constant") for part in flow]
+    moves = [
+        scipy.ndimage.map_coordinates(part, places, order=1, mode="grid-constant") for part in flow
+    ]
     return np.asarray(np.clip(points + np.stack(moves), 0, sizes - 1), np.float32)
 
 
@@ -137,7 +139,7 @@ def _gather(ends: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.int32]
     padded = tuple(size + 2 * margin for size in shape)
     flat = np.ravel_multi_index(tuple(ends + margin), padded)
     crowd = np.bincount(flat, minlength=int(np.prod(padded))).reshape(padded)
-    top = ndimage.maximum_filter(crowd, 5, mode="constant")
+    top = scipy.ndimage.maximum_filter(crowd, 5, mode="constant")
     sinks = np.argwhere((crowd == top) & (crowd > SINK_POINTS))
     sinks = sinks[np.argsort(crowd[tuple(sinks.T)], kind="stable")]  # the most crowded wins
     numbers = np.zeros(padded, np.int32)
@@ -147,7 +149,7 @@ def _gather(ends: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.int32]
         busy = crowd[window] > GROW_POINTS
         grown = np.zeros(busy.shape, bool)
         grown[(margin,) * len(shape)] = True
-        grown = ndimage.binary_dilation(grown, around, GROW_STEPS, mask=busy)
+        grown = scipy.ndimage.binary_dilation(grown, around, GROW_STEPS, mask=busy)
         patch = numbers[window]
         patch[grown] = number
         numbers[window] = patch
@@ -168,8 +170,8 @@ def _tidy(labels: NDArray[np.int32], min_area: int) -> NDArray[np.int32]:
     """Fill the holes of each object, and leave out those that are too small."""
     labels = _drop(labels, np.bincount(labels.ravel()) < min_area)
     filled = labels.copy()
-    for number, where in enumerate(ndimage.find_objects(labels), 1):
-        filled[where][ndimage.binary_fill_holes(labels[where] == number)] = number
+    for number, where in enumerate(scipy.ndimage.find_objects(labels), 1):
+        filled[where][scipy.ndimage.binary_fill_holes(labels[where] == number)] = number
     return _drop(filled, np.bincount(filled.ravel()) < min_area)
 
 
@@ -190,7 +192,7 @@ def flows_of_labels(labels: NDArray[np.integer]) -> NDArray[np.float64]:
         Along y and x; zero where there is no object.
     """
     padded = np.pad(np.asarray(labels, np.int64), 1)
-    boxes = ndimage.find_objects(padded)
+    boxes = scipy.ndimage.find_objects(padded)
     flow = np.zeros((2, *padded.shape))
     if not boxes:
         return flow[:, 1:-1, 1:-1]
@@ -239,7 +241,7 @@ def measure_flow_errors(labels: NDArray[np.integer], field: FlowField) -> NDArra
     """
     count = int(labels.max(initial=0))
     gap = ((flows_of_labels(labels) - field.flow / FLOW_SCALE) ** 2).sum(axis=0)
-    return np.asarray(ndimage.mean(gap, labels, np.arange(1, count + 1)), np.float64)
+    return np.asarray(scipy.ndimage.mean(gap, labels, np.arange(1, count + 1)), np.float64)
 
 
 def resize_field(field: FlowField, shape: tuple[int, int]) -> FlowField:

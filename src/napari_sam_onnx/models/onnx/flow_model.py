@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.flows import FlowField
@@ -251,5 +251,5 @@ def _taper(side: int) -> NDArray[np.float32]:
     """Weights of a tile's pixels: 1 in the middle, falling towards the edges."""
     width, inside = TAPER
     from_middle = np.abs(np.arange(side) - (side - 1) / 2)
-    weights = expit((side / 2 - inside - from_middle) / width)
+    weights = scipy.special.expit((side / 2 - inside - from_middle) / width)
     return np.outer(weights, weights).astype(np.float32)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks import Mask
@@ -121,7 +121,7 @@ def read_masks(
 
 def to_probability(logits: NDArray[Any]) -> NDArray[np.float32]:
     """Logits of any shape to probabilities, (N,) float32."""
-    return np.asarray(expit(np.asarray(logits, np.float32)), np.float32).reshape(-1)
+    return np.asarray(scipy.special.expit(np.asarray(logits, np.float32)), np.float32).reshape(-1)
 
 
 def _from_booleans(
@@ -140,4 +140,4 @@ def _lie_within_0_and_1(values: NDArray[Any]) -> bool:
 
 
 def _logit(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(logit(np.clip(probabilities, _SURE, 1 - _SURE)), np.float32)
+    return np.asarray(scipy.special.logit(np.clip(probabilities, _SURE, 1 - _SURE)), np.float32)
