@@ -12,6 +12,7 @@ from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
+from napari_sam_onnx.models.store.disk import size_of
 from napari_sam_onnx.models.store.files import locate
 from napari_sam_onnx.models.store.fingerprint import fingerprint
 from napari_sam_onnx.models.store.integrity import sha256_of
@@ -102,7 +103,7 @@ def load_model(
         for number, path in enumerate(paths):
             # Encoders, which come first, run once per picture and take up to 4 GB for it. What a
             # large one takes is given back in one piece; a small one is faster without pieces.
-            keep = number > 0 or len(paths) == 1 or path.stat().st_size > _SMALL_ENCODER
+            keep = number > 0 or len(paths) == 1 or size_of(path) > _SMALL_ENCODER
             sessions.append(
                 Session(
                     path,
