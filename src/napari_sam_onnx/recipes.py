@@ -10,6 +10,7 @@ content, and refuses another one under the same name.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,17 @@ from napari_sam_onnx.automatic.modes import MODES, make_parameters, mode_of, spl
 from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.planes import ArrayPlanes
-from napari_sam_onnx.stacks import iterate_stack
+from napari_sam_onnx.stacks import WholeRequest, iterate_stack, iterate_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from napari_sam_onnx.acts import Act
     from napari_sam_onnx.automatic.modes import Parameters
     from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.stacks import StackUpdate
+    from napari_sam_onnx.planes import PlaneSink
+    from napari_sam_onnx.stacks import StackUpdate, WholeResult, WholeStep
 
 FORMAT = 1
 
@@ -68,6 +70,10 @@ class Recipe:
         The outlines that were learnt, see `napari_sam_onnx.style.Style`, to go on with.
     classes : tuple of ObjectClass
         The classes there were, with their colours.
+    whole : mapping or None
+        How a whole stack was looked at, as a volume or as tracks, instead of a mode for each
+        plane: `napari_sam_onnx.stacks.WholeRequest.to_dict`, and ``pixel_size``, micrometres by
+        axis as far as they were known.
     """
 
     model: str | list[str] | tuple[str, ...]
@@ -83,11 +89,15 @@ class Recipe:
     acts: tuple[Act, ...] = ()
     classes: tuple[ObjectClass, ...] = ()
     style: Mapping[str, Any] | None = None
+    whole: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be followed."""
         if not self.channels or any(channel.limits is None for channel in self.channels):
             raise RecipeError("The recipe names no channels, or one without contrast limits.")
+        if self.whole is not None:
+            self.whole_request()
+            return
         if not self.mode and self.acts:
             return
         if self.mode not in MODES:
@@ -150,6 +160,19 @@ class Recipe:
             raise RecipeError(f"The recipe is no JSON: {error}.") from error
         return cls.from_dict(values)
 
+    def whole_request(self) -> WholeRequest:
+        """Return how the whole stack is looked at.
+
+        Raises
+        ------
+        RecipeError
+            If that is not said.
+        """
+        if not isinstance(self.whole, Mapping):
+            raise RecipeError("The recipe does not say how a whole stack is looked at.")
+        values = {name: value for name, value in self.whole.items() if name != "pixel_size"}
+        return WholeRequest.from_dict(values)
+
     def check_model(self, model: Model) -> None:
         """Refuse a model that is not the one the recipe was made with.
 
@@ -196,7 +219,8 @@ def open_planes(recipe: Recipe, array: Any, axes: str | None = None) -> ArrayPla
             f"The recipe is for a picture of the axes {recipe.axes}; this one has "
             f"{len(array.shape)}: name them."
         )
-    return ArrayPlanes(array, named, recipe.channels, view=recipe.view)
+    sizes = (recipe.whole or {}).get("pixel_size")
+    return ArrayPlanes(array, named, recipe.channels, sizes, view=recipe.view)
 
 
 def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[StackUpdate, None, None]:
@@ -223,6 +247,20 @@ def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[Stack
         judge=None if recipe.judge is None else Judge.from_dict(recipe.judge),
         **recipe.settings,
     )
+
+
+def replay_whole(
+    recipe: Recipe, planes: ArrayPlanes, sink: PlaneSink, model: Model
+) -> Generator[WholeStep, None, WholeResult]:
+    """Do again the run of a recipe that looks at a whole stack; see `iterate_whole`.
+
+    Raises
+    ------
+    RecipeError
+        If the model is another one, or the recipe has no such run.
+    """
+    recipe.check_model(model)
+    return (yield from iterate_whole(planes, sink, model, recipe.whole_request()))
 
 
 def explain_missing(error: Exception) -> str:

@@ -1,12 +1,17 @@
 """``replay``: a recipe and a picture -> labels."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import tifffile
 
 from napari_sam_onnx.image import Channel
 from napari_sam_onnx.recipes import Recipe
 from napari_sam_onnx.samples import sample_path
+from napari_sam_onnx.stacks import VolumeParameters, WholeRequest
 from tests.cli.conftest import CENTERS, objects_of
+from tests.stacks.volumes.balls import SectionModel, draw_balls
 
 RECIPE = Recipe("pebble", "component", "YX", (Channel(0, limits=(0.0, 255.0)),), "objects")
 
@@ -43,3 +48,33 @@ def test_pebble_makes_the_labels_of_segment_again(run, tmp_path):
     first, second = tifffile.imread(made), tifffile.imread(again)
     np.testing.assert_array_equal(first, second)
     assert len(np.unique(first)) > 20
+
+
+def test_a_volume_and_tracks_are_made_again(run, tmp_path, monkeypatch):
+    """A recipe of a whole stack, as the dock keeps it."""
+    monkeypatch.setattr("napari_sam_onnx.cli.replay.load_model", lambda _: SectionModel())
+    monkeypatch.setattr("napari_sam_onnx.cli.segment.load_model", lambda *_, **__: SectionModel())
+    stack, _ = draw_balls((20, 48, 44), [(7, 14, 14), (12, 34, 30)], 8.5, 2.0)
+    source, made, again = (tmp_path / name for name in ("stack.tif", "made.tif", "again.tif"))
+    tifffile.imwrite(source, stack)
+    volume = VolumeParameters(min_volume=0.1)
+    whole = WholeRequest("volume", volume=volume, thickness=2.0).to_dict()
+    values = {"whole": {**whole, "pixel_size": {}}, "mode": "", "axes": "ZYX"}
+    recipe = replace(RECIPE, fingerprint="section", **values)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    (tmp_path / "recipe.json").write_text(recipe.to_json(), "utf-8")
+    words = ("segment", source, "-o", made, "--axes", "ZYX", "--z-spacing", "2", "--min-volume")
+    assert run(*words, "0.1", "--channels", "0[0-255]")[0] == 0
+    code, said, err = run("replay", tmp_path / "recipe.json", source, "-o", again)
+    assert (code, err) == (0, "") and "2 objects" in said
+    np.testing.assert_array_equal(tifffile.imread(made), tifffile.imread(again))
+    for change, sentence in [
+        ({"method": "spheres"}, "cannot be looked at as 'spheres'"),
+        ({"volume": {"min_volume": -1}}, "min_volume"),
+        ({"speed": 3}, "something unknown"),
+    ]:
+        words = recipe.to_dict()
+        words["whole"] = {**words["whole"], **change}
+        (tmp_path / "bad.json").write_text(json.dumps(words), "utf-8")
+        code, _, said = run("replay", tmp_path / "bad.json", source, "-o", tmp_path / "no.tif")
+        assert code == 2 and sentence in said

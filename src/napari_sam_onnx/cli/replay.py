@@ -17,7 +17,7 @@ from napari_sam_onnx.image import infer_axes
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.models import Model, load_model
 from napari_sam_onnx.picture_file import read_picture
-from napari_sam_onnx.recipes import Recipe, RecipeError, open_planes
+from napari_sam_onnx.recipes import Recipe, RecipeError, open_planes, replay_whole
 from napari_sam_onnx.recipes import replay as follow_run
 
 
@@ -57,7 +57,11 @@ def replay(
     axes_now, shape = planes.label_axes, planes.label_shape
     with open_labels(out, axes_now, shape, picture.pixel_size, force=force) as sink:
         with tqdm(desc=source.name, disable=True if quiet else None, leave=False) as bar:
-            if made.mode:
+            if made.whole is not None:
+                for step in replay_whole(made, planes, sink, _load(made.model)):
+                    bar.total, bar.n = step.total, step.done
+                    bar.refresh()
+            elif made.mode:
                 for update in follow_run(made, planes, _load(made.model)):
                     if update.labels is not None:
                         sink.write(update.index, update.labels)

@@ -104,6 +104,7 @@ def iterate_volumes(
     parameters: VolumeParameters | None = None,
     thickness: float | None = None,
     workshop: Workshop | None = None,
+    draft: bool = False,
 ) -> Generator[VolumeStep, None, int]:
     """Label all volumes of a stack, one after another along its other axes.
 
@@ -120,6 +121,8 @@ def iterate_volumes(
         nothing, it is measured on the objects.
     workshop : Workshop, optional
         Who does the chunks, and where finished ones are kept.
+    draft : bool
+        See `iterate_volume`.
 
     Yields
     ------
@@ -138,7 +141,7 @@ def iterate_volumes(
     next_label, depth = 1, source.shape[axis]
     for number, place in enumerate(places):
         volume = Volume(source, sink, place)
-        steps = iterate_volume(volume, model, parameters, known, next_label, workshop)
+        steps = iterate_volume(volume, model, parameters, known, next_label, workshop, draft)
         place_step = partial(_place_step, number, len(places), depth)
         next_label = yield from relay(steps, place_step)
     return next_label - 1
@@ -147,7 +150,8 @@ def iterate_volumes(
 def _place_step(number: int, volumes: int, depth: int, step: VolumeStep) -> VolumeStep:
     """Tell a step of one volume as one of all of them."""
     done = number * step.total + step.done
-    return VolumeStep(done, step.total * volumes, number * depth + step.finished, step.fresh)
+    finished = number * depth + step.finished
+    return VolumeStep(done, step.total * volumes, finished, step.fresh, step.draft)
 
 
 def automask_stack(

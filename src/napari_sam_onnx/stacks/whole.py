@@ -7,11 +7,14 @@ tracks) comes last and renumbers them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.automatic.declare import ParameterError
+from napari_sam_onnx.automatic.modes import make_parameters, split_limits
+from napari_sam_onnx.automatic.selection import Selection
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.stacks.automask import iterate_volumes, sees_volumes
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 LINKING, RECOVERING = "linking objects", "looking for lost objects"
 DRAWING = "drawing them"
+
+WHOLE_METHODS = ("volume", "planes", "stitched", "tracks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,43 @@ class WholeRequest:
     tracks: TrackParameters = field(default_factory=TrackParameters)
     thickness: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as values that JSON knows."""
+        return {**asdict(self), "settings": dict(self.settings)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WholeRequest:
+        """Read what `to_dict` gives.
+
+        Raises
+        ------
+        ParameterError
+            If something is missing, unknown or out of range.
+        """
+        given = dict(values)
+        try:
+            for name, kind in _PARTS.items():
+                given[name] = kind(**given.get(name, {}))
+            made = cls(**given)
+            settings, limits = split_limits(made.mode, dict(made.settings))
+        except TypeError as error:
+            raise ParameterError(
+                "How the whole stack was looked at is not said in full, or has something unknown."
+            ) from error
+        if made.method not in WHOLE_METHODS:
+            raise ParameterError(f"A stack cannot be looked at as {made.method!r} here.")
+        if made.mode is not None:
+            make_parameters(made.mode, **settings)
+        Selection().change(**limits)
+        return made
+
+
+_PARTS: dict[str, Any] = {
+    "volume": VolumeParameters,
+    "stitch": StitchParameters,
+    "tracks": TrackParameters,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class WholeStep:
@@ -94,6 +136,8 @@ class WholeStep:
         Whether labels were written since the step before.
     what : {"", "linking objects", "looking for lost objects", "drawing them"}
         What is being done, where it is not planes.
+    draft : bool
+        Whether the fresh labels are a first partition of a volume, that others will replace.
     """
 
     done: float
@@ -102,6 +146,7 @@ class WholeStep:
     of: int
     fresh: bool = False
     what: str = ""
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +179,11 @@ def check_whole(source: PlaneSource, request: WholeRequest) -> None:
 
 
 def iterate_whole(
-    source: PlaneSource, sink: PlaneSink, model: Model, request: WholeRequest
+    source: PlaneSource,
+    sink: PlaneSink,
+    model: Model,
+    request: WholeRequest,
+    draft: bool = False,
 ) -> Generator[WholeStep, None, WholeResult]:
     """Label a whole stack.
 
@@ -147,6 +196,9 @@ def iterate_whole(
         Labels of the same planes, all 0.
     model : Model
     request : WholeRequest
+    draft : bool
+        Whether a first partition of volumes is written before they are done, see
+        `napari_sam_onnx.stacks.volumes.run.iterate_volume`.
 
     Yields
     ------
@@ -163,7 +215,7 @@ def iterate_whole(
         return WholeResult(count)
     volume = request.method in ("volume", "stitched")
     if volume or _is_deep(source):
-        count = yield from _label_volumes(source, sink, model, request)
+        count = yield from _label_volumes(source, sink, model, request, draft)
         if volume:
             return WholeResult(count)
     else:
@@ -260,7 +312,7 @@ def _label_planes(
 
 
 def _label_volumes(
-    source: PlaneSource, sink: PlaneSink, model: Model, request: WholeRequest
+    source: PlaneSource, sink: PlaneSink, model: Model, request: WholeRequest, draft: bool
 ) -> Generator[WholeStep, None, int]:
     """Label volumes as a whole, or, by a model that cannot, plane by plane and stitched."""
     if request.method == "stitched" or not sees_volumes(model):
@@ -270,7 +322,7 @@ def _label_volumes(
     planes = int(np.prod(sink.shape))
 
     def tell(step: VolumeStep) -> WholeStep:
-        return WholeStep(step.done, step.total, step.finished, planes, step.fresh)
+        return WholeStep(step.done, step.total, step.finished, planes, step.fresh, draft=step.draft)
 
-    steps = iterate_volumes(source, sink, model, request.volume, request.thickness)
+    steps = iterate_volumes(source, sink, model, request.volume, request.thickness, draft=draft)
     return (yield from relay(steps, tell))

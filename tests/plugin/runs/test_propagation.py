@@ -57,6 +57,26 @@ def test_from_an_open_prompt_both_ways(bench: Bench, carry: Propagation) -> None
     assert bench.commits.labels.next_label == 2
 
 
+@pytest.mark.parametrize(
+    ("span", "planes"), [((1, 3), "1 to 3"), ((2, None), "2 to 4"), ((3, 1), "1 to 3")]
+)
+def test_stop_planes(
+    bench: Bench, carry: Propagation, span: tuple[int, int | None], planes: str
+) -> None:
+    carry.span = span
+    bench.viewer.dims.set_current_step(0, 2)
+    bench.click(2, 30, 24)
+    finish(carry)
+    assert f"Object 1: planes {planes}" in bench.said
+
+
+def test_what_is_known_beyond_a_stop_plane_is_said(bench: Bench, carry: Propagation) -> None:
+    carry.span = (3, None)
+    bench.click(0, 30, 20)
+    finish(carry)
+    assert "known on planes beyond 3 to 5" in bench.said and not bench.labels.any()
+
+
 def test_prompts_on_several_planes_are_kept(bench: Bench, carry: Propagation) -> None:
     bench.click(0, 30, 20)
     bench.viewer.dims.set_current_step(0, 4)

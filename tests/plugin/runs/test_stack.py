@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_sam_onnx.follow import follow
+from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.layers.tracks import find_tracks_layer
 from napari_sam_onnx.plugin.runs.stack import StackRun, StackRuns
 from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.plugin.session.recording import describe_layer
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
-from napari_sam_onnx.stacks import WholeRequest
+from napari_sam_onnx.recipes import Recipe, open_planes, replay_whole
+from napari_sam_onnx.stacks import StitchParameters, WholeRequest
 from napari_sam_onnx.stacks.tracks import TrackParameters
-from tests.fakes import draw_discs
+from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.runs.test_automatic import StepStream
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+
     from tests.plugin.conftest import Bench
 
 STACK = np.stack([draw_discs((40, 60), [(12 + z, 12), (25, 45)], 6) for z in range(5)])
@@ -134,3 +141,51 @@ def test_labels_of_channels_and_of_single_planes(bench: Bench, runs: StackRuns) 
     runs.work._running.run()
     assert np.unique(layer.data).tolist() == [0, 1, 2]
     assert find_tracks_layer(bench.viewer.layers, layer) is None  # time does not come first
+
+
+def again(bench: Bench, layer: Labels) -> np.ndarray:
+    """Make the labels of a layer again as its recipe says, through JSON."""
+    recipe = Recipe.from_json(describe_layer(layer).to_json())
+    picture = np.asarray(bench.session.picture.main.data)
+    made = np.zeros(layer.data.shape, np.uint32)
+    planes = open_planes(recipe, picture)
+    for _ in replay_whole(recipe, planes, ArrayLabels(made, planes.label_axes), ComponentModel()):
+        pass
+    for _ in follow(recipe.acts, picture, made, lambda source: ComponentModel(id=str(source))):
+        pass
+    return made
+
+
+@pytest.mark.parametrize("method", ["volume", "tracks"])
+def test_the_recipe_of_a_whole_stack_makes_the_same_labels(
+    bench: Bench, runs: StackRuns, method: str
+) -> None:
+    time = method == "tracks"
+    bench.open(STACK, axis_labels=("t" if time else "z", "y", "x"), scale=(3, 1, 1))
+    bench.models["pebble"].id = "component"
+    request = WholeRequest(method, mode="objects", stitch=StitchParameters(min_planes=3))
+    runs.start(StackRun(request))
+    layer = runs.layer
+    runs.work._running.run()
+    recipe = describe_layer(layer)
+    assert recipe.whole["method"] == method and recipe.whole["stitch"]["min_planes"] == 3
+    assert recipe.axes == ("TYX" if time else "ZYX") and recipe.fingerprint == "component"
+    np.testing.assert_array_equal(again(bench, layer), layer.data)
+    assert layer.data.any()
+
+
+def test_what_a_recipe_cannot_make_again_is_said(bench: Bench, runs: StackRuns) -> None:
+    bench.open(STACK, axis_labels=("t", "y", "x"))
+    runs.start(tracks())
+    layer, stream = runs.layer, runs.work._running
+    while not layer.data[1].any():
+        stream.run(steps=1)
+    runs.work.cancel()
+    stream.run()
+    with pytest.raises(TargetError, match="a run that was ended early"):
+        describe_layer(layer)
+    runs.start(StackRun(WholeRequest("tracks"), bench.viewer.add_labels(STACK // 255)))
+    layer = runs.layer
+    runs.work._running.run()
+    with pytest.raises(TargetError, match="a run on other labels"):
+        describe_layer(layer)

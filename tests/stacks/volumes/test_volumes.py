@@ -134,6 +134,36 @@ def test_a_run_can_be_closed_and_tells_how_far_it_is():
     assert not labels.any()
 
 
+def test_a_first_partition_is_shown_and_replaced():
+    stack, truth = draw_balls((40, 48, 44), TOUCHING, 8.5)
+    whole = automask_stack(stack, SectionModel(), "ZYX", method="volume")
+    labels = np.zeros(stack.shape, np.uint32)
+    labels[0, 0, 0] = 99  # of a neighbouring chunk: stays
+    planes, sink = ArrayPlanes(stack, "ZYX"), ArrayLabels(labels, "ZYX")
+    drafts = []
+    for step in iterate_volumes(planes, sink, SectionModel(), draft=True):
+        if step.draft:
+            drafts.append(labels.copy())
+            assert step.fresh and 0.2 < step.done / step.total < 0.7
+    (first,) = drafts
+    assert first[0, 0, 0] == labels[0, 0, 0] == 99
+    first[0, 0, 0] = labels[0, 0, 0] = 0
+    assert score(first, truth, 0.3).f1 >= 0.6 and (first != labels).any()
+    np.testing.assert_array_equal(labels > 0, whole > 0)
+    assert score(labels, whole, 0.99).f1 == 1
+
+
+def test_a_run_that_is_closed_keeps_the_first_partition():
+    stack, truth = draw_balls((40, 48, 44), APART, 8.5)
+    labels = np.zeros(stack.shape, np.uint32)
+    planes, sink = ArrayPlanes(stack, "ZYX"), ArrayLabels(labels, "ZYX")
+    steps = iterate_volumes(planes, sink, SectionModel(), draft=True)
+    while not next(steps).draft:
+        pass
+    steps.close()
+    assert score(labels, truth, 0.3).recall >= 0.7
+
+
 def test_nothing_there_gives_no_labels():
     flat = np.full((6, 30, 30), 7, np.uint8)
     assert not automask_stack(

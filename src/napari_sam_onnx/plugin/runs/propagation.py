@@ -96,10 +96,16 @@ class Propagation:
     axes : StackAxes
     work : Work
         Which may run something else now, and is then busy.
+
+    Attributes
+    ----------
+    span : (first, last)
+        Planes beyond which no object is carried; a last of None: to the end of the stack.
     """
 
     def __init__(self, session: Session, commits: Commits, axes: StackAxes, work: Work) -> None:
         self.session, self.commits, self.axes, self.work = session, commits, axes, work
+        self.span: tuple[int, int | None] = (0, None)
         self._task: Task | None = None
         self._layer: Labels | None = None
         self._paints: list[Paint] = []
@@ -191,8 +197,11 @@ class Propagation:
     ) -> Generator[Carried, None, None]:
         """Run in the worker; nothing is written here."""
         count = reader.shape[task.axis]
+        first, last = self.span
+        last = count - 1 if last is None else min(last, count - 1)
+        span = (min(first, last), max(first, last))
         known: dict[int, Mask] = {}
-        for position in range(count) if task.labels is not None else ():
+        for position in range(span[0], span[1] + 1) if task.labels is not None else ():
             there = np.asarray(take_plane(data, task.plane_at(position))) == task.label
             if there.any():
                 known[position] = Mask.from_array(there)
@@ -203,7 +212,9 @@ class Propagation:
         with engine.use(source) as model:
             if isinstance(model, MemorisingModel):
                 told = task.asked or known
-                yield from iterate_remembered(read, count, model, told, cache=engine.cache)
+                yield from iterate_remembered(
+                    read, count, model, told, span=span, cache=engine.cache
+                )
                 return
             for position, prompts in task.asked.items():
                 request = self.session.dialogue.make_request(task.plane_at(position), (prompts,))
@@ -211,7 +222,9 @@ class Propagation:
                 yield Carried(position, known[position])
             # in time cells may shrink and grow
             settings = CarryParameters(neck=0.0) if task.time else CarryParameters()
-            yield from iterate_carry(read, count, model, known, settings, cache=engine.cache)
+            yield from iterate_carry(
+                read, count, model, known, settings, span=span, cache=engine.cache
+            )
 
     def _on_step(self, step: Carried) -> None:
         """Paint a plane that is done."""

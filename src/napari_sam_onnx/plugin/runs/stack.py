@@ -6,13 +6,14 @@ layer whose graph holds the divisions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
+from napari_sam_onnx.acts import Act
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.label_store import remove_labels
@@ -22,6 +23,7 @@ from napari_sam_onnx.plugin.layers.labels import make_target, place_of
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.layers.tracks import show_tracks
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
+from napari_sam_onnx.recipes import Recipe
 from napari_sam_onnx.stacks import iterate_stitched, iterate_tracks, iterate_whole
 from napari_sam_onnx.stacks.whole import DRAWING, check_whole
 
@@ -82,9 +84,12 @@ class StackRuns:
         self._request: WholeRequest | None = None
         self._result: WholeResult | None = None
         self._letters = ""
+        self._recipe: Recipe | None = None
+        self._fingerprint = ""
         self._pace: Pace | None = None
         self._started = self._refreshed = 0.0
         self._planes = 0
+        self._draft = False
         session.removed.connect(self._on_removed)
 
     def start(self, run: StackRun) -> None:
@@ -108,7 +113,9 @@ class StackRuns:
             session.fail(error)
             return
         self.layer, self._request, self._letters = layer, run.request, letters
-        self._result, self._planes = None, 0
+        self._result, self._planes, self._fingerprint = None, 0, ""
+        self._draft = False
+        self._recipe = None if run.labels is not None else _begin_recipe(session, source, run)
         insert_under_prompts(session.viewer, session.layers, layer)
         self._started = self._refreshed = monotonic()
         self._pace = Pace()
@@ -153,7 +160,8 @@ class StackRuns:
             )
             return
         with engine.use(model_source) as model:
-            steps = iterate_whole(source, guarded, model, request)
+            self._fingerprint = model.id
+            steps = iterate_whole(source, guarded, model, request, draft=True)
             self._result = yield from guarded.watch(steps)
 
     def _on_step(self, step: WholeStep) -> None:
@@ -161,12 +169,13 @@ class StackRuns:
             return
         self._planes = max(self._planes, step.planes)
         if step.fresh:
+            self._draft = step.draft
             self._planes = max(self._planes, 1)
             self._refresh()
         assert self._pace is not None
         fraction = min(1.0, step.done / max(1, step.total))
         left = self._pace.guess(fraction, monotonic())
-        self.work.tell(_describe(step, fraction, left, self._letters), fraction)
+        self.work.tell(_describe(step, fraction, left, self._letters, self._draft), fraction)
 
     def _refresh(self) -> None:
         """Draw what has got labels, now and then: a tenth of the time goes there at most."""
@@ -189,8 +198,18 @@ class StackRuns:
             if result is not None and result.tracks is not None:
                 show_tracks(viewer, self.session.layers, layer, result.tracks, self._letters)
             layer.metadata[MARK]["letters"] = self._letters
+            self._keep_recipe(layer)
             self.made.emit(layer)
         self._report(layer, error)
+
+    def _keep_recipe(self, layer: Labels) -> None:
+        """Keep with the layer how it was made, or that this cannot be said."""
+        mark = layer.metadata[MARK]
+        if self._result is not None and self._recipe is not None:
+            mark["recipe"] = replace(self._recipe, fingerprint=self._fingerprint).to_dict()
+            return
+        what = "a run that was ended early" if self._result is None else "a run on other labels"
+        mark.setdefault("acts", []).insert(0, Act(what))
 
     def _report(self, layer: Labels, error: Exception | None) -> None:
         session, result, request = self.session, self._result, self._request
@@ -200,6 +219,8 @@ class StackRuns:
             session.say(explain(error), "error")
         elif result is None:
             done = f"; what is done is kept in “{layer.name}”" if self._planes else ""
+            if self._draft:
+                done += ", the last of it as it looked at first, in one view of three"
             session.say(f"Cancelled{done}.")
         else:
             tracks, count, place = result.tracks, result.count, place_of(layer)
@@ -220,6 +241,19 @@ class StackRuns:
         if layer is self.layer:
             self.layer = None
             self.work.cancel()
+
+
+def _begin_recipe(session: Session, source: ArrayPlanes, run: StackRun) -> Recipe:
+    """Say what a run does; the model's content is told later."""
+    named = session.source
+    return Recipe(
+        named if isinstance(named, str) else [str(part) for part in named],
+        "",
+        source.array_axes,
+        source.channels,
+        "",
+        whole={**run.request.to_dict(), "pixel_size": dict(source.pixel_size)},
+    )
 
 
 class _Guarded:
@@ -251,7 +285,9 @@ class _Guarded:
         return (yield from relay(steps, look))
 
 
-def _describe(step: WholeStep, fraction: float, left: float | None, letters: str) -> str:
+def _describe(
+    step: WholeStep, fraction: float, left: float | None, letters: str, draft: bool
+) -> str:
     """Say how far a run has come and how long it will take."""
     if step.what:
         return f"{step.what.capitalize()} …"
@@ -263,6 +299,8 @@ def _describe(step: WholeStep, fraction: float, left: float | None, letters: str
         parts.append(f"{fraction:.0%}")
         if step.planes:
             parts.append(f"{step.planes} of {step.of} planes done")
+        if draft:
+            parts.append("a first look is shown")
     if left is not None and left > 0:
         parts.append(f"{format_seconds(left)} left")
     return ", ".join(parts)

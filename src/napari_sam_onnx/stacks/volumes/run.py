@@ -14,11 +14,11 @@ from napari_sam_onnx.generators import relay
 from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.stacks.volumes.chunks import join_chunk, lay_chunks
 from napari_sam_onnx.stacks.volumes.flows import iterate_flow_volume
-from napari_sam_onnx.stacks.volumes.grid import resize
+from napari_sam_onnx.stacks.volumes.grid import resize, resize_labels
 from napari_sam_onnx.stacks.volumes.parameters import VolumeParameters
-from napari_sam_onnx.stacks.volumes.partition import draw_objects, find_basins
+from napari_sam_onnx.stacks.volumes.partition import FOREGROUND, draw_objects, find_basins
 from napari_sam_onnx.stacks.volumes.survey import choose_sample, survey_volume
-from napari_sam_onnx.stacks.volumes.views import CELL, iterate_views
+from napari_sam_onnx.stacks.volumes.views import CELL, iterate_views, map_shape
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.pieces import Parts, Workshop
     from napari_sam_onnx.stacks.volumes.chunks import Chunk
     from napari_sam_onnx.stacks.volumes.survey import Survey
+    from napari_sam_onnx.stacks.volumes.views import Maps
     from napari_sam_onnx.stacks.volumes.volume import Volume
 
 CHUNK_VOXELS = 32_000_000
@@ -51,12 +52,32 @@ class VolumeStep:
         Planes from the first on whose labels are final.
     fresh : bool
         Whether labels were written since the step before.
+    draft : bool
+        Whether these are a first partition, of one view of three, that others will replace.
     """
 
     done: int
     total: int
     finished: int
     fresh: bool = False
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkStep:
+    """How far a chunk has come.
+
+    Parameters
+    ----------
+    done, total : int
+        Planes that the model has looked at.
+    draft : (z, y, x) int32 or None
+        A first partition, as soon as one view is seen.
+    """
+
+    done: int
+    total: int
+    draft: NDArray[np.int32] | None = None
 
 
 def iterate_volume(
@@ -66,6 +87,7 @@ def iterate_volume(
     thickness: float | None = None,
     first_label: int = 1,
     workshop: Workshop | None = None,
+    draft: bool = False,
 ) -> Generator[VolumeStep, None, int]:
     """Label the objects of a volume, step by step.
 
@@ -85,6 +107,9 @@ def iterate_volume(
         Number of the first object.
     workshop : Workshop, optional
         Who does the chunks, and where finished ones are kept; a network of flows has none.
+    draft : bool
+        Whether a first partition of each chunk is written as soon as one of three views is seen,
+        and replaced when the chunk is done; where the run is closed before, it stays.
 
     Yields
     ------
@@ -110,21 +135,30 @@ def iterate_volume(
     views = "ZYX" if settings.sections == "three" and depth > 1 else "Z"
 
     def prepare(chunk: Chunk) -> Task:
-        return Task(_label_chunk, (volume.read(chunk.slices), survey, settings, views))
+        return Task(_label_chunk, (volume.read(chunk.slices), survey, settings, views, draft))
 
     name = "-".join(["volume", *map(str, volume.place)])
     pieces = [
         Piece(f"{name}-chunk-{number}", partial(prepare, chunk), _pack_chunk, _unpack_chunk)
         for number, chunk in enumerate(chunks)
     ]
+    before: NDArray[np.uint32] | None = None
     with closing((Here() if workshop is None else workshop).do(pieces, model, None)) as moments:
         for moment in moments:
             number, chunk = moment.number, chunks[moment.number]
             if not moment.done:
                 final = min(c.box[0][0] for c in chunks[number:])
-                yield _tell_step(number, len(chunks), final, moment.step or (0, 1))
+                step: ChunkStep = moment.step or ChunkStep(0, 1)
+                if step.draft is not None:
+                    before = volume.read_labels(chunk.slices)
+                    first = np.where(step.draft > 0, step.draft.astype(np.uint32) + first_label, 0)
+                    volume.write_labels(chunk.slices, np.where(before > 0, before, first))
+                yield _tell_step(number, len(chunks), final, step)
                 continue
             labels, peaks = moment.value
+            if before is not None:
+                volume.write_labels(chunk.slices, before)
+                before = None
             if labels.any():
                 written = volume.read_labels(chunk.slices)
                 joined, first_label = join_chunk(written, labels, peaks, chunk, first_label)
@@ -148,10 +182,10 @@ def _tell_flows(depth: int, step: tuple[int, int, bool]) -> VolumeStep:
     return VolumeStep(done, total, depth if done == total else 0, fresh)
 
 
-def _tell_step(number: int, chunks: int, final: int, step: tuple[int, int]) -> VolumeStep:
+def _tell_step(number: int, chunks: int, final: int, step: ChunkStep) -> VolumeStep:
     """Tell a step of one chunk as one of all of them."""
-    done, total = step
-    return VolumeStep(100 * number + (100 * done) // total, 100 * chunks, final)
+    done, drafted = 100 * number + (100 * step.done) // step.total, step.draft is not None
+    return VolumeStep(done, 100 * chunks, final, drafted, drafted)
 
 
 def _label_chunk(
@@ -161,7 +195,8 @@ def _label_chunk(
     survey: Survey,
     parameters: VolumeParameters,
     views: str,
-) -> Generator[tuple[int, int], None, tuple[NDArray[np.int32], NDArray[np.float64]]]:
+    draft: bool,
+) -> Generator[ChunkStep, None, tuple[NDArray[np.int32], NDArray[np.float64]]]:
     """Label what lies in a chunk; also say where each object's centre is, in its voxels."""
     from scipy import ndimage
 
@@ -177,10 +212,20 @@ def _label_chunk(
         for n, f in zip(shape, (survey.thickness * scale, scale, scale), strict=True)
     ]
     shown = resize(shown, seen)
-    centers, foreground = yield from iterate_views(shown, model, views)
-    gray = resize(shown.mean(axis=0), centers.shape)
-    del shown
+    gray = resize(shown.mean(axis=0), map_shape(shown.shape[1:]))
     cells = survey.diameter * scale / CELL
+    early: list[Maps] = []
+
+    def tell(step: tuple[int, int]) -> ChunkStep:
+        if not early:
+            return ChunkStep(*step)
+        first = find_basins(*early.pop(), gray, cells, survey.contrast, parameters)
+        sure = np.where(first.foreground > FOREGROUND, first.basins, 0)
+        return ChunkStep(*step, resize_labels(sure, shape))
+
+    steps = iterate_views(shown, model, views, early if draft else None)
+    centers, foreground = yield from relay(steps, tell)
+    del shown, steps
     partition = find_basins(centers, foreground, gray, cells, survey.contrast, parameters)
     labels = draw_objects(
         partition,

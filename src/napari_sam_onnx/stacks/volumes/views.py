@@ -38,7 +38,10 @@ def map_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def iterate_views(
-    volume: NDArray[np.float32], model: Model, views: str = "ZYX"
+    volume: NDArray[np.float32],
+    model: Model,
+    views: str = "ZYX",
+    early: list[Maps] | None = None,
 ) -> Generator[tuple[int, int], None, Maps]:
     """Let a model look at a volume, plane by plane in each view.
 
@@ -50,6 +53,8 @@ def iterate_views(
         One that proposes objects with `Proposals.maps`.
     views : str
         Axes across which planes are taken.
+    early : list, optional
+        Takes the maps of the first view alone, as soon as there are others to come.
 
     Yields
     ------
@@ -79,6 +84,8 @@ def iterate_views(
         whole = np.moveaxis(resize(maps, (shape[axis], *flat)), 1, axis + 1)
         logs += np.log(np.maximum(whole[0], _LEAST))
         foreground += whole[1]
+        if early is not None and view == views[0] != views[-1]:
+            early.append((np.exp(logs), foreground.copy()))
     share = np.float32(1 / len(views))
     return np.exp(logs * share), foreground * share
 
