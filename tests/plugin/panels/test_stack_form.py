@@ -102,3 +102,17 @@ def test_results_are_seen_in_3d(drive: Callable[..., Driver], qtbot: Any) -> Non
     assert (view != empty).any(axis=-1).mean() > 0.01
     d.viewer.dims.ndisplay = 2
     assert d.session.plane is not None
+
+
+def test_stop_planes_are_those_of_the_stack(drive: Callable[..., Driver]) -> None:
+    d = drive(np.zeros((6, 40, 50), np.uint8), axis_labels=("t", "y", "x"))
+    panel, carried = d.dock.stack_panel, d.dock.propagation
+    assert (panel.first.text(), panel.last.text()) == ("first", "last")
+    assert carried.span == (0, None)
+    panel.first.setValue(2)
+    panel.last.setValue(9)  # there are but six
+    assert carried.span == (2, 5)
+    d.viewer.layers.clear()
+    d.viewer.add_image(np.zeros((3, 40, 50), np.uint8))
+    d.settle()
+    assert carried.span == (0, None) and panel.last.maximum() == 2

@@ -74,7 +74,8 @@ def test_what_is_known_beyond_a_stop_plane_is_said(bench: Bench, carry: Propagat
     carry.span = (3, None)
     bench.click(0, 30, 20)
     finish(carry)
-    assert "known on planes beyond 3 to 5" in bench.said and not bench.labels.any()
+    assert "on plane 0, beyond the stop planes 3 and 5" in bench.said
+    assert len(bench.session.prompts.points) == 1 and bench.commits.labels.layer is None
 
 
 def test_prompts_on_several_planes_are_kept(bench: Bench, carry: Propagation) -> None:

@@ -161,6 +161,13 @@ class Propagation:
                 asked[position] = objects[0]
                 after = without_plane(after, there)
         correction = prompts.correction_on(plane)
+        low, high = self._span(picture.shape[axis])
+        beyond = [position for position in asked if not low <= position <= high]
+        if beyond:
+            raise PromptError(
+                f"The object is pointed at on plane {beyond[0]}, beyond the stop planes {low} and "
+                f"{high}."
+            )
         if asked:
             label = 0 if correction is None else correction.label
             return Task(home, label, asked, None, axis, time, plane, prompts, after)
@@ -171,6 +178,12 @@ class Propagation:
             layer, label, _ = pick(session, [layer], world)
         check_writable(layer)
         return Task(home, label, {}, layer, axis, time, plane, prompts, prompts)
+
+    def _span(self, count: int) -> tuple[int, int]:
+        """Return the first and the last plane of so many that an object is carried to."""
+        first, last = self.span
+        last = count - 1 if last is None else min(last, count - 1)
+        return min(first, last), max(first, last)
 
     def _begin(self, task: Task) -> None:
         session, reader = self.session, self.session.reader
@@ -197,9 +210,7 @@ class Propagation:
     ) -> Generator[Carried, None, None]:
         """Run in the worker; nothing is written here."""
         count = reader.shape[task.axis]
-        first, last = self.span
-        last = count - 1 if last is None else min(last, count - 1)
-        span = (min(first, last), max(first, last))
+        span = self._span(count)
         known: dict[int, Mask] = {}
         for position in range(span[0], span[1] + 1) if task.labels is not None else ():
             there = np.asarray(take_plane(data, task.plane_at(position))) == task.label
