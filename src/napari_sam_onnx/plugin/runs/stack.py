@@ -252,6 +252,7 @@ def _begin_recipe(session: Session, source: ArrayPlanes, run: StackRun) -> Recip
         source.array_axes,
         source.channels,
         "",
+        view=source.view,
         whole={**run.request.to_dict(), "pixel_size": dict(source.pixel_size)},
     )
 
