@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_sam_onnx import find_similar
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.automatic.similar import compare_features, describe_masks
+from napari_sam_onnx.automatic.similar import ALIKE, _find_least, compare_features, describe_masks
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.masks import Mask
 from tests.fakes import ComponentModel, draw_discs
@@ -108,3 +108,16 @@ def test_examples_that_do_not_fit_are_refused():
         find_similar(PICTURE, Seeing(), LABELS[:50])
     with pytest.raises(ParameterError, match="no map of features"):
         find_similar(PICTURE, ComponentModel(), LABELS, [1], mode="objects")
+
+
+def test_examples_that_differ_much_let_others_differ_as_much():
+    alike = np.array([[1.0, 0.1, 0], [1.0, -0.1, 0], [1.0, 0, 0.1]])
+    apart = np.array([[1.0, 1.5, 0], [1.0, -1.5, 0], [1.0, 0, 1.5]])
+    other = np.array([[1.0, 0, -1.5]])  # as far from the mean as the examples that differ
+    none = np.zeros((0, 3))
+    assert compare_features(other, alike, none)[0] < 0.5 < compare_features(other, apart, none)[0]
+    # what is exactly as alike as the least example is rated 0.5; two examples say nothing
+    far = np.array([[1.0, 0, 0], [1.0, 0, 0], [0.2, 1.0, 0]])
+    least = (far[2] @ far[0]) / np.linalg.norm(far[2])
+    assert _find_least(far) == pytest.approx(least)
+    assert _find_least(alike) == ALIKE and _find_least(far[1:]) == 0.5

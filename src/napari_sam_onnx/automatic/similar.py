@@ -40,6 +40,13 @@ FLAT = 0.02
 """Part of the range of brightness below which differences of colour are noise."""
 
 
+ALIKE = 0.6
+"""Cosine between an example and the others at which they are as alike as is ever asked."""
+
+FEW = 3
+"""Examples below which they say nothing of how alike they are."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Similar:
     """Candidates and how much they look like the examples.
@@ -217,7 +224,9 @@ def compare_features(
     -------
     (N,) float64
         Cosine similarity to the mean of the examples; where an object is nearer to something
-        that it is to be unlike than to every example, the difference is taken off.
+        that it is to be unlike than to every example, the difference is taken off. It is stretched
+        so that 0.5 is where the example is that is least like the others, or `ALIKE`: examples
+        that differ much let others differ as much.
     """
     units = _normalize(features)
     similarity: NDArray[np.float64] = units @ _normalize(examples.mean(axis=0, keepdims=True))[0]
@@ -225,7 +234,16 @@ def compare_features(
         nearest = (units @ _normalize(examples).T).max(axis=1)
         worst = (units @ _normalize(unlike).T).max(axis=1)
         similarity = np.where(worst > nearest, np.minimum(similarity, nearest) - worst, similarity)
-    return similarity
+    return 1 - (1 - similarity) * 0.5 / (1 - _find_least(examples))
+
+
+def _find_least(examples: NDArray[np.float64]) -> float:
+    """Find how much an example is like the others that is least like them; at most `ALIKE`."""
+    if len(examples) < FEW:
+        return 0.5
+    others = (examples.sum(axis=0) - examples) / (len(examples) - 1)
+    alike = (_normalize(examples) * _normalize(others)).sum(axis=1)
+    return min(ALIKE, float(alike.min()))
 
 
 def _normalize(rows: NDArray[np.float64]) -> NDArray[np.float64]:
