@@ -388,3 +388,22 @@ def test_the_stronger_of_two_blobs_that_hold_each_other_stays():
     np.testing.assert_array_equal(_keep_stronger(blobs, strength), blobs[expected])
     for count in (0, 1):
         assert len(_keep_stronger(blobs[:count], strength[:count])) == count
+
+
+def test_blobs_are_boxed_for_a_model_that_does_not_see_objects_by_itself():
+    class Plain(ComponentModel):
+        def propose(self, embedding):
+            return None
+
+    rgb = as_rgb(soft_discs(DISCS))
+    for model, boxed in ((ComponentModel(), False), (Plain(), True)):
+        asked = []
+        decode = model.decode
+
+        def note(embedding, prompts, asked=asked, decode=decode):
+            asked.extend(prompts)
+            return decode(embedding, prompts)
+
+        model.decode = note
+        automask(rgb, model, "blobs")
+        assert asked and all((prompt.box is not None) == boxed for prompt in asked)

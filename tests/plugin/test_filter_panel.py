@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QInputDialog, QMessageBox
 
+from napari_sam_onnx.plugin.panels.filter_panel import TITLE
 from napari_sam_onnx.presets import find_preset, list_presets, presets_file
 from tests.fakes import draw_discs
 
@@ -58,7 +59,9 @@ def test_sliders_filter_what_is_shown_in_micrometres(drive: Callable[..., Driver
     panel = run(d)
     limits, shown = panel.filter.limits, panel.filter.count
     assert shown.text() == "4 of 4 objects shown"
-    assert limits["min_diameter"].title.text().startswith("Smallest diameter (µm)")
+    assert limits["min_diameter"].title.text().startswith("Least diameter (µm)")
+    for limit in limits.values():  # none is cut
+        assert limit.title.fontMetrics().horizontalAdvance(limit.title.text()) <= TITLE - 8
     slider = limits["min_diameter"].slider
     press(slider, Qt.Key.Key_End)
     number = limits["min_diameter"].number

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam_onnx.automatic.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.shared_fields import SUITS
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.nms import keep_first
 from napari_sam_onnx.prompts import make_prompts
@@ -150,9 +151,12 @@ def iterate_blobs(
     if wanted is not None:
         reach = blobs[:, 2:] * BOX_MARGIN
         blobs = blobs[wanted(np.concatenate([blobs[:, :2] - reach, blobs[:, :2] + reach], axis=1))]
-    prompts = [_point_at(blob, shape, parameters.prompt == "point+box") for blob in blobs]
-    yield Progress(0, len(prompts), "objects")
+    yield Progress(0, len(blobs), "objects")
     embedding = encode_through(rgb, model, cache)
+    boxed = parameters.prompt == "point+box"
+    if parameters.prompt == SUITS:
+        boxed = model.propose(embedding) is None
+    prompts = [_point_at(blob, shape, boxed) for blob in blobs]
     least = parameters.pred_iou_thresh
     return (
         yield from iterate_seeds(

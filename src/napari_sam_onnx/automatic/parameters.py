@@ -14,6 +14,7 @@ from napari_sam_onnx.automatic.declare import (
 )
 from napari_sam_onnx.automatic.shared_fields import (
     batch_field,
+    blob_prompt_field,
     diameter_field,
     iou_field,
     max_area_field,
@@ -94,7 +95,7 @@ class BlobsParameters:
         max=1.0,
         step=0.01,
     )
-    prompt: str = prompt_field("point")
+    prompt: str = blob_prompt_field()
     pred_iou_thresh: float = iou_field(0.6)
     stability_score_thresh: float = stability_field(0.0)
     max_overlap: float = overlap_field()

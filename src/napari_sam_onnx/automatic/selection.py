@@ -52,7 +52,7 @@ class Selection:
         unit="px²",
     )
     min_diameter: float = _length(
-        "Objects are left out whose area is that of a smaller disc.", "Smallest diameter"
+        "Objects are left out whose area is that of a smaller disc.", "Least diameter"
     )
     max_diameter: float = _length(
         "Objects are left out whose area is that of a larger disc; 0 sets no limit.",
@@ -75,7 +75,7 @@ class Selection:
     min_border_distance: float = _length(
         "Objects that come nearer than this to the picture's edge are left out; those that "
         "touch it have the distance 0.",
-        "Distance to the border",
+        "From the border",
     )
     max_overlap: float = declare(
         1.0,

@@ -4,6 +4,8 @@ from typing import Any
 
 from napari_sam_onnx.automatic.declare import declare
 
+SUITS = "what suits"
+
 
 def batch_field() -> Any:
     """Declare how many prompts are decoded at once."""
@@ -64,6 +66,19 @@ def prompt_field(default: str) -> Any:
         "by itself, or also a box of the size that was found.",
         label="Prompt with",
         choices=("point", "point+box"),
+        advanced=True,
+    )
+
+
+def blob_prompt_field() -> Any:
+    """Declare what the model is asked with where blobs say where and how large objects are."""
+    return declare(
+        SUITS,
+        "What the model is asked with: the centre of each blob alone, or also a box of its size. "
+        "What suits: the box too for a model that does not propose objects by itself, to which one "
+        "click is ambiguous.",
+        label="Prompt with",
+        choices=(SUITS, "point", "point+box"),
         advanced=True,
     )
 

@@ -37,7 +37,7 @@ class DoubtPanel(QWidget):
         self.delete.setToolTip("Delete the object that is looked at from its plane (Shift+Y)")
         self.lassos: dict[str, QPushButton] = {}
         grid = QGridLayout(self)
-        grid.setContentsMargins(8, 0, 2, 2)
+        grid.setContentsMargins(0, 0, 0, 2)  # inside another panel
         grid.setSpacing(4)
         grid.addWidget(self.begin, 0, 0, 1, 4)
         grid.addWidget(self.keep, 1, 0, 1, 2)

@@ -42,7 +42,7 @@ FIRST = (
 
 STEPS = 200
 NUMBER = 48  # pixels
-TITLE = 158  # pixels that the longest titles need in napari's font
+TITLE = 162  # pixels that the longest titles need in napari's font
 
 _TOP_OF = {"min_area": "area", "max_area": "area", "min_border_distance": "border_distance"}
 _TOP_OF |= {"min_diameter": "diameter", "max_diameter": "diameter"}

@@ -85,6 +85,7 @@ class MeasurePanel(QWidget):
         measuring.changed.connect(self._show)
         measuring.labels.changed.connect(self.refresh)
         measuring.session.layers_changed.connect(self.refresh)
+        self.figures.hide()
         self.refresh()
 
     def refresh(self) -> None:
@@ -106,6 +107,7 @@ class MeasurePanel(QWidget):
         self.table.resizeColumnsToContents()
         scores = self.measuring.scores
         self.figures.say("" if scores is None else describe_scores(scores))
+        self.figures.setVisible(scores is not None)
         self.refresh()
 
     def _go_to(self, index: QModelIndex) -> None:

@@ -89,6 +89,7 @@ class ReviewPanel(QWidget):
         some = bool(places)
         for widget in (self.list, self.previous, self.next):
             widget.setEnabled(some)
+        self.list.setVisible(some)
         total, left = len(queue.places), queue.left
         text = f"{total} place{'s' * (total != 1)}, {left} not seen yet"
         set_line(self.count, text if some else "Nothing to review.")
