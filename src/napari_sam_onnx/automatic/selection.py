@@ -90,7 +90,7 @@ class Selection:
         1.0,
         "Objects that cover more than this part of the picture are its background and are left "
         "out.",
-        label="Largest part of the picture",
+        label="Most of the picture",
         min=0.0,
         max=1.0,
         step=0.05,
