@@ -221,6 +221,32 @@ def test_axes_have_letters() -> None:
     assert name_axes(6, (4, 5)) == "RSTZYX"
 
 
+def test_what_is_looked_at_smaller_is_read_from_a_smaller_copy() -> None:
+    full = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96) % 200
+    half = full.reshape(32, 2, 48, 2).mean(axis=(1, 3)).astype(np.uint16)
+    quarter = half.reshape(16, 2, 24, 2).mean(axis=(1, 3)).astype(np.uint16)
+    marked = quarter + 20  # so that it is seen which one was read
+    layer = Image([full, half, marked], multiscale=True, contrast_limits=(0, 255))
+    reader = Picture((layer,)).snapshot()
+    plain = Picture((Image(full, contrast_limits=(0, 255)),)).snapshot()
+    for box in ((0, 0, 64, 96), (8, 16, 40, 64), (5, 7, 37, 71)):
+        region = Region(box, 0.5)
+        seen = reader.read(FLAT, region).astype(int)
+        assert seen.shape == (*region.seen_shape, 3)
+        if box[0] % 2 == 0:
+            np.testing.assert_allclose(seen, plain.read(FLAT, region), atol=2)
+    small = reader.read(FLAT, Region((8, 16, 40, 64), 0.25)).astype(int)
+    expected = plain.read(FLAT, Region((8, 16, 40, 64), 0.25)).astype(int)
+    np.testing.assert_allclose(small, expected + 20, atol=2)
+    np.testing.assert_array_equal(
+        reader.read(FLAT, Region((8, 16, 40, 64))), plain.read(FLAT, Region((8, 16, 40, 64)))
+    )
+    stack = Image([np.stack([full] * 4), np.stack([half, half + 50])], multiscale=True)
+    there = Picture((stack,)).snapshot().read(Plane((1, 2), (3, 0, 0)), Region((0, 0, 64, 96), 0.5))
+    first = Picture((stack,)).snapshot().read(Plane((1, 2), (0, 0, 0)), Region((0, 0, 64, 96), 0.5))
+    assert there.mean() > first.mean() + 20
+
+
 def test_multiscale_pictures_are_read_at_full_resolution() -> None:
     layer = Image([ramp((40, 60)), ramp((20, 30))], multiscale=True, contrast_limits=(0, 1000))
     picture = Picture((layer,))

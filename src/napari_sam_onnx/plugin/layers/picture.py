@@ -19,7 +19,7 @@ from napari_sam_onnx.image import CHANNEL_COLORS, WHITE, Channel, ImageError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.slab import project
-from napari_sam_onnx.regions import shrink, whole_region
+from napari_sam_onnx.regions import Region, shrink, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.regions import Region
 
 RGB = tuple(Channel(i, CHANNEL_COLORS[i]) for i in range(3))
 
@@ -123,18 +122,32 @@ class Picture:
         """
         arrays = tuple(layer_array(layer) for layer in self.layers)
         modes = tuple(str(layer.projection_mode) for layer in self.layers)
+        pyramid = self.main.multiscale and len(self.layers) == 1
+        levels = tuple(self.main.data[1:]) if pyramid else ()
         if self.main.rgb:
             top = _full_scale(arrays[0].dtype)
             channels = tuple(replace(c, limits=(0.0, top)) for c in RGB)
-            return Reader(arrays, self.shape, channels, rgb=True, modes=modes, view=self.view)
+            return Reader(
+                arrays, self.shape, channels, rgb=True, modes=modes, view=self.view, levels=levels
+            )
         if not self.channels:
             channel = _as_shown(Channel(0), self.main) if self.as_shown else Channel(0)
-            return Reader(arrays, self.shape, (channel,), modes=modes, view=self.view)
+            return Reader(
+                arrays, self.shape, (channel,), modes=modes, view=self.view, levels=levels
+            )
         mixed = (self._mix(i, choice) for i, choice in enumerate(self.channels) if choice.on)
         channels = tuple(channel for channel in mixed if channel.weight > 0)
         if not channels:
             raise ImageError("No channel is ticked; tick at least one for the model to see.")
-        return Reader(arrays, self.shape, channels, self.channel_axis, modes=modes, view=self.view)
+        return Reader(
+            arrays,
+            self.shape,
+            channels,
+            self.channel_axis,
+            modes=modes,
+            view=self.view,
+            levels=levels,
+        )
 
     def _mix(self, index: int, choice: ChannelChoice) -> Channel:
         """Say how a channel is shown: as the layer is, where that is followed."""
@@ -175,6 +188,8 @@ class Reader:
         How each layer shows several planes as one, see `napari_sam_onnx.plugin.layers.slab`.
     view : str
         See `Picture`.
+    levels : tuple of arrays
+        Smaller copies of a single layer's data, each smaller than the one before it.
     """
 
     arrays: tuple[Any, ...]
@@ -184,6 +199,7 @@ class Reader:
     rgb: bool = False
     modes: tuple[str, ...] = ("none",)
     view: str = ""
+    levels: tuple[Any, ...] = ()
     version: int = field(default_factory=lambda: next(_versions))
     _sources: dict[tuple[int, int], ArrayPlanes] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock)
@@ -210,10 +226,42 @@ class Reader:
         source = self.planes(plane.axes)
         self.channels = source.channels  # the same limits from every side
         if not plane.slab:
-            return source.read(self.index_of(plane), region)
+            small = None if region is None else self._read_small(plane, region)
+            return source.read(self.index_of(plane), region) if small is None else small
         where = whole_region(source.plane_shape) if region is None else region
         rows = [self._project(source, plane, number, where) for number in range(len(self.channels))]
         return shrink(source.show(np.stack(rows)), where.seen_shape)
+
+    def _read_small(self, plane: Plane, region: Region) -> NDArray[np.uint8] | None:
+        """Read a region that is looked at smaller from the smallest copy that shows as much.
+
+        None where there is none but the full resolution.
+        """
+        from PIL import Image
+
+        sides = np.array([self.shape[axis] for axis in plane.axes], float)
+        for level in reversed(self.levels):
+            ratio = sides / [int(level.shape[axis]) for axis in plane.axes]
+            if ratio.min() <= 1 or ratio.max() * region.scale > 1 + 1e-6:
+                continue
+            place = np.reshape(region.box, (2, 2)) / ratio
+            first = np.floor(place[0] + 1e-9).astype(int)
+            last = np.minimum(np.ceil(place[1] - 1e-9), sides / ratio).astype(int)
+            named = name_axes(len(self.shape), plane.axes, self.channel_axis)
+            planes = ArrayPlanes(level, named + "C" * self.rgb, self.channels, view=self.view)
+            outer = self.outer_axes(plane.axes)
+            index = tuple(
+                min(int(at * level.shape[axis] / self.shape[axis]), int(level.shape[axis]) - 1)
+                for at, axis in zip(self.index_of(plane), outer, strict=True)
+            )
+            y0, x0, y1, x1 = (int(edge) for edge in (*first, *last))
+            rgb = planes.read(index, Region((y0, x0, y1, x1)))
+            (top, left), (bottom, right) = place - first
+            height, width = region.seen_shape
+            box = left, top, min(right, float(rgb.shape[1])), min(bottom, float(rgb.shape[0]))
+            shown = Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX, box)
+            return np.asarray(shown)
+        return None
 
     def _project(
         self, source: ArrayPlanes, plane: Plane, number: int, region: Region
@@ -244,7 +292,14 @@ class Reader:
                 for c in channels
             )
         return Reader(
-            self.arrays, self.shape, chosen, self.channel_axis, self.rgb, self.modes, view
+            self.arrays,
+            self.shape,
+            chosen,
+            self.channel_axis,
+            self.rgb,
+            self.modes,
+            view,
+            self.levels,
         )
 
     def as_shown(self, plane: Plane) -> PlaneSource:

@@ -1,7 +1,7 @@
 """The score of the mask that is shown, beside the pointer.
 
 It follows no movement: it stands where the pointer was when the answer came, and goes when the
-pointer leaves that place.
+pointer leaves that place. Where the pointer is elsewhere than on the canvas, none is shown.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ScoreTip(QObject):
         self._on = on
         self._canvas: QWidget | None = None
         self.label: QLabel | None = None
-        self._pointer = QPointF(0, 0)
+        self._pointer: QPointF | None = None
         session.answer_changed.connect(self.refresh)
 
     @property
@@ -78,7 +78,7 @@ class ScoreTip(QObject):
         label, answer = self.label, self.session.answer
         if label is None or self._canvas is None:
             return
-        if answer is None or not self._on:
+        if answer is None or not self._on or self._pointer is None:
             label.hide()
             return
         doubtful = is_doubtful(answer.mask)
@@ -98,14 +98,16 @@ class ScoreTip(QObject):
         """Remember where the pointer is."""
         if event.type() in _MOVES:
             place: Any = event
-            self._pointer = place.position()
+            pointer = self._pointer = QPointF(place.position())
             label = self.label
             if label is not None and label.isVisible():
-                away = self._pointer - QPointF(label.pos())
+                away = pointer - QPointF(label.pos())
                 if max(abs(away.x()), abs(away.y())) > AWAY:
                     label.hide()
-        elif event.type() == QEvent.Type.Leave and self.label is not None:
-            self.label.hide()
+        elif event.type() == QEvent.Type.Leave:
+            self._pointer = None
+            if self.label is not None:
+                self.label.hide()
         return False
 
     def shut(self) -> None:

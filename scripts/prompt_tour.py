@@ -1,0 +1,247 @@
+"""The pictures of docs/prompting.md: a tour of prompting, from the real window.
+
+    xvfb-run -s "-screen 0 1366x768x24" python scripts/prompt_tour.py [first correct batch …]
+
+Each step works on a sample picture, by the dock's own clicks and keys.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+COLORS = 128
+"""Of a picture's palette: screens have few, and the file is a third as large."""
+
+
+class Tour:
+    """A window with the dock, and hands."""
+
+    def __init__(self, sample: str) -> None:
+        import napari
+
+        from napari_sam_onnx.plugin.dock import SamDock
+
+        self.viewer = napari.Viewer()
+        self.viewer.window._qt_window.resize(1366, 768)
+        self.dock = SamDock(self.viewer)
+        self.viewer.window.add_dock_widget(self.dock, name="Segment Anything")
+        self.viewer.open_sample("napari-sam-onnx", sample)
+        self.session, self.commits = self.dock.session, self.dock.commits
+        self.ready()
+
+    def unfold(self, *panels: Any) -> None:
+        """Show some sections alone."""
+        for section in self.dock.sections:
+            section.header.setChecked(section.body in panels)
+
+    def wait(self, done: Any, most: float = 300) -> None:
+        """Let events run until something holds."""
+        from qtpy.QtWidgets import QApplication
+
+        begun = time.monotonic()
+        while not done() and time.monotonic() - begun < most:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    def ready(self) -> None:
+        """Wait until nothing is computed."""
+        self.wait(lambda: False, 0.2)
+        self.wait(lambda: not self.session.lane.busy and self.session.status.kind != "busy")
+
+    def pixel(self, *at: float) -> Any:
+        """Where a place of the picture lies on the canvas."""
+        from qtpy.QtCore import QPoint
+
+        canvas = self.viewer.window._qt_viewer.canvas
+        world = np.array(self.session.picture.main.data_to_world(at))
+        row, column = (world[axis] for axis in self.viewer.dims.displayed)
+        x, y = (canvas.view.transform * canvas.view.scene.transform).map([column, row])[:2]
+        return QPoint(round(x), round(y))
+
+    def click(self, *at: float, right: bool = False) -> None:
+        """Click on the canvas."""
+        from qtpy.QtCore import QEvent, QPointF, Qt
+        from qtpy.QtGui import QMouseEvent
+        from qtpy.QtTest import QTest
+        from qtpy.QtWidgets import QApplication
+
+        native, spot = self.viewer.window._qt_viewer.canvas.native, self.pixel(*at)
+        none = Qt.MouseButton.NoButton
+        where = QPointF(spot)
+        move = QMouseEvent(
+            QEvent.Type.MouseMove,
+            where,
+            native.mapToGlobal(where),
+            none,
+            none,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(native, move)
+        QTest.qWait(30)
+        button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+        QTest.mouseClick(native, button, Qt.KeyboardModifier.NoModifier, spot)
+        self.ready()
+
+    def press(self, key: str, control: bool = False) -> None:
+        """Press a key on the canvas."""
+        from qtpy.QtCore import Qt
+        from qtpy.QtTest import QTest
+
+        native = self.viewer.window._qt_viewer.canvas.native
+        native.setFocus()
+        modifier = (
+            Qt.KeyboardModifier.ControlModifier if control else Qt.KeyboardModifier.NoModifier
+        )
+        QTest.keyClick(native, getattr(Qt.Key, f"Key_{key}"), modifier)
+        self.ready()
+
+    def save(self, name: str) -> None:
+        """Save the window and close it."""
+        self.wait(lambda: False, 1)
+        shot = self.viewer.screenshot(canvas_only=False, flash=False)
+        image = Image.fromarray(shot[..., :3]).quantize(COLORS)
+        image.save(IMAGES / f"prompt-{name}.png", optimize=True)
+        self.dock.shut()
+        self.viewer.close()
+
+
+def find_nuclei(tour: Tour, most: int) -> list[tuple[float, float]]:
+    """Find bright spots to click, away from the border."""
+    from scipy import ndimage
+
+    picture = np.asarray(tour.session.picture.main.data, float)
+    smooth = ndimage.gaussian_filter(picture, 2)
+    found, count = ndimage.label(smooth > 2 * np.median(smooth))
+    sizes = ndimage.sum_labels(found > 0, found, range(1, count + 1))
+    middles = ndimage.center_of_mass(found > 0, found, range(1, count + 1))
+    inside = [
+        (y, x)
+        for (y, x), size in zip(middles, sizes, strict=True)
+        if 60 < size < 900 and 40 < y < picture.shape[0] - 40 and 40 < x < picture.shape[1] - 40
+    ]
+    return inside[:most]
+
+
+def show_first() -> None:
+    """Show the first click: its preview, its score, how things stand."""
+    tour = Tour("nuclei")
+    tour.unfold(tour.dock.image_panel, tour.dock.prompt_panel, tour.dock.automatic_panel)
+    tour.click(*find_nuclei(tour, 1)[0])
+    tour.save("first")
+
+
+def show_correct() -> None:
+    """Show an object that another tool labelled, open to be corrected."""
+    from napari_sam_onnx.automatic.generate import automask
+
+    tour = Tour("nuclei")
+    tour.unfold(tour.dock.prompt_panel, tour.dock.edit_panel)
+    labels = automask(tour.session.picture.main.data, "pebble")
+    spoilt = np.roll(labels, (3, -4), axis=(0, 1))
+    picture = tour.session.picture.main
+    layer = tour.viewer.add_labels(
+        spoilt, name="of another tool", scale=picture.scale, units=picture.units
+    )
+    tour.commits.labels.choose(layer)
+    tour.session.layers.activate()
+    tour.ready()
+    spot = max(find_nuclei(tour, 40), key=lambda at: spoilt[round(at[0]), round(at[1])] > 0)
+    tour.commits.correct_at(layer.data_to_world(spot))
+    tour.ready()
+    tour.click(*spot)
+    tour.save("correct")
+
+
+def show_batch() -> None:
+    """Show all objects inside an outline, before N."""
+    tour = Tour("nuclei")
+    tour.unfold(tour.dock.prompt_panel, tour.dock.outline_panel)
+    height, width = tour.session.picture.shape[-2:]
+    tour.session.add_box((height * 0.3, width * 0.3, height * 0.62, width * 0.7))
+    tour.ready()
+    tour.dock.inside.ask()
+    tour.wait(lambda: not tour.dock.automatic.work.busy)
+    tour.ready()
+    tour.save("batch")
+
+
+def show_classes() -> None:
+    """Show classes, in colours, with their counts."""
+    tour = Tour("nuclei")
+    tour.unfold(tour.dock.prompt_panel, tour.dock.class_panel)
+    for name in ("nucleus", "nucleus/bright", "debris"):
+        tour.dock.classes.add(name)
+    for number, spot in enumerate(find_nuclei(tour, 18)):
+        tour.click(*spot)
+        tour.press(str(1 + number % 3), control=True)
+        tour.press("Escape")
+    tour.save("classes")
+
+
+def show_propagate() -> None:
+    """Show an object that was clicked on one plane and taken through the stack."""
+    tour = Tour("stack")
+    tour.unfold(tour.dock.prompt_panel, tour.dock.stack_panel)
+    stack = np.asarray(tour.session.picture.main.data)
+    plane = int(tour.viewer.dims.current_step[0])
+    y, x = np.unravel_index(int(np.argmax(stack[plane])), stack.shape[1:])
+    tour.click(plane, float(y), float(x))
+    tour.dock.propagation.start(tour.session.picture.main.data_to_world((plane, y, x)))
+    tour.wait(lambda: not tour.dock.automatic.work.busy)
+    tour.ready()
+    tour.save("propagate")
+
+
+def show_stains() -> None:
+    """Show one stain of a slide as the model sees it."""
+    tour = Tour("immunohistochemistry")
+    tour.unfold(tour.dock.image_panel, tour.dock.prompt_panel)
+    tour.dock.image_panel.look.setChecked(True)
+    panel = tour.dock.image_panel.sight
+    panel.stain.setCurrentIndex(1)
+    panel.stain.activated.emit(1)
+    tour.ready()
+    tour.save("stains")
+
+
+def show_journal() -> None:
+    """Show the work that a crash left, offered again."""
+    tour = Tour("nuclei")
+    for spot in find_nuclei(tour, 4):
+        tour.click(*spot)
+        tour.press("N")
+    saving = tour.dock.autosave
+    tour.wait(lambda: saving._journal is not None and saving._journal.nbytes > 0, 20)
+    tour.wait(lambda: False, 1)
+    saving._journal.close(keep=True)  # as a killed process leaves it
+    saving._journal = None
+    tour.dock.shut()
+    tour.viewer.close()
+    again = Tour("nuclei")
+    again.wait(lambda: again.dock.autosave.found is not None, 20)
+    again.save("journal")
+
+
+STEPS = {
+    "first": show_first,
+    "correct": show_correct,
+    "batch": show_batch,
+    "classes": show_classes,
+    "propagate": show_propagate,
+    "stains": show_stains,
+    "journal": show_journal,
+}
+
+if __name__ == "__main__":
+    os.environ["NAPARI_SAM_ONNX_HOME"] = tempfile.mkdtemp()  # nobody's own settings
+    for step in sys.argv[1:] or STEPS:
+        STEPS[step]()
