@@ -201,16 +201,19 @@ def show_propagate() -> None:
     tour.save("propagate")
 
 
-def show_stains() -> None:
-    """Show one stain of a slide as the model sees it."""
-    tour = Tour("immunohistochemistry")
+def show_channels() -> None:
+    """Show two layers mixed, and what the model sees of them."""
+    tour = Tour("blobs")
     tour.unfold(tour.dock.image_panel, tour.dock.prompt_panel)
-    tour.dock.image_panel.look.setChecked(True)
-    panel = tour.dock.image_panel.sight
-    panel.stain.setCurrentIndex(1)
-    panel.stain.activated.emit(1)
+    panel = tour.dock.image_panel
+    index = panel.layer.findText("Several layers, mixed")
+    panel.layer.setCurrentIndex(index)
+    panel.layer.activated.emit(index)
+    panel.look.setChecked(True)
     tour.ready()
-    tour.save("stains")
+    tour.session.layers.activate()
+    tour.ready()
+    tour.save("channels")
 
 
 def show_journal() -> None:
@@ -237,7 +240,7 @@ STEPS = {
     "batch": show_batch,
     "classes": show_classes,
     "propagate": show_propagate,
-    "stains": show_stains,
+    "channels": show_channels,
     "journal": show_journal,
 }
 

@@ -37,8 +37,11 @@ THRESHOLDS = np.round(np.arange(-4.0, 4.01, 0.25), 2)
 LEAST_OBJECTS = 6
 """So many objects have to be accepted before anything is learnt from them."""
 
-LEAST_GAIN = 0.005
-"""Mean IoU that a style has to gain to be taken, beyond 1 + 4/n standard errors."""
+LEAST_GAIN = 0.008
+"""Mean IoU that a style has to gain to be taken, beyond 1 + `DOUBT` / n standard errors."""
+
+DOUBT = 7
+"""How little few objects say; see `choose`."""
 
 MOST_GAIN = 0.7
 """Share of the objects that have to gain by it."""
@@ -211,7 +214,7 @@ def choose(agreements: list[Agreement]) -> Choice:
     gains = tables - tables[:, :1, zero : zero + 1]
     count = len(agreements)
     error = gains.std(axis=0, ddof=1) / np.sqrt(count)
-    trusted = gains.mean(axis=0) - (1 + 4 / count) * error
+    trusted = gains.mean(axis=0) - (1 + DOUBT / count) * error
     trusted[(gains > 0).mean(axis=0) < MOST_GAIN] = -1
     candidate, threshold = np.unravel_index(int(np.argmax(trusted)), trusted.shape)
     if trusted[candidate, threshold] < LEAST_GAIN:
