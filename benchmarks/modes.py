@@ -79,7 +79,7 @@ def refine_boxes(model: Any, detector: Any, image: Any, truth: Any) -> Any:
     if detector is None:
         boxes: Any = truth
     else:
-        masks = sorted(nso.generate_masks(image, detector), key=lambda mask: -mask.rating)
+        masks = sorted(nso.find_masks(image, detector).choose(), key=lambda mask: -mask.rating)
         boxes = np.array([np.subtract(mask.bbox, 0.5) for mask in masks[:MOST_BOXES]])
     return find(model, "boxes", image, truth, boxes=boxes.reshape(-1, 4) if detector else boxes)
 

@@ -90,6 +90,8 @@ class _Card(QWidget):
         self.picture.setStyleSheet("padding: 0px; margin: 0px;")
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.facts = one_line(Qt.TextElideMode.ElideRight)
+        for line in (self.title, self.facts):
+            line.setMinimumHeight(line.fontMetrics().lineSpacing() + 6)
         self.take = QPushButton("Use")
         self.take.setToolTip("Show the picture to the model like this from now on")
         self.take.clicked.connect(take)
