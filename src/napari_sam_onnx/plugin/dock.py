@@ -30,6 +30,7 @@ from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
 from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
 from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel
 from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
+from napari_sam_onnx.plugin.panels.scale_bar import ScaleBar
 from napari_sam_onnx.plugin.panels.score_tip import ScoreTip
 from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
 from napari_sam_onnx.plugin.panels.suggest_window import SuggestWindow
@@ -58,6 +59,7 @@ from napari_sam_onnx.plugin.session.gestures import Gestures
 from napari_sam_onnx.plugin.session.hover import Hover
 from napari_sam_onnx.plugin.session.key_map import KeyMap
 from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
+from napari_sam_onnx.plugin.session.scale_advice import ScaleAdviser
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.sight import Sight
@@ -105,6 +107,7 @@ class SamDock(QWidget):
         self.editor = Editor(self.commits, self.gestures)
         self.classes = Classes(self.commits, self.gestures, Calm)
         self.styles = Styles(self.commits)
+        self.adviser = ScaleAdviser(self.commits, self.styles)
         self.hover = Hover(self.session, Rest)
         ours = [key for binding in BINDINGS for key in binding.keys]
         self.keys = KeyMap(self.settings, ours, viewer)
@@ -200,6 +203,8 @@ class SamDock(QWidget):
         self.left_work = LeftWork(self.autosave)
         layout.addWidget(self.status)
         layout.addWidget(self.left_work)
+        self.scale_bar = ScaleBar(self.adviser, self.automatic_panel.use_diameter)
+        layout.addWidget(self.scale_bar)
         layout.addWidget(scroll, 1)
         self._column, self.scroll = column, scroll
         column.installEventFilter(self)

@@ -212,6 +212,12 @@ class AutomaticPanel(QWidget):
         value = self.form.values.get("diameter", 0.0)
         return round(float(value) / (self.form.side or 1.0), 3)
 
+    def use_diameter(self, diameter: float) -> None:
+        """Set the diameter of objects, in pixels, and answer clicks for it as well."""
+        self._take_diameter(diameter)
+        self.sizes.clicks.setChecked(True)
+        self._tell_size()
+
     def _take_diameter(self, diameter: float) -> None:
         """Set the form to a diameter in pixels."""
         if "diameter" in self.form.fields:

@@ -219,6 +219,13 @@ class Engine:
             self._near[1].answer(prompts, request.style.diameter), prompts, request.style
         )
 
+    def scale_of(self, request: Request) -> float | None:
+        """Return how many pixels the encoder sees per pixel of a plane; None where not known."""
+        embedding = self._find_embedding(request)
+        if embedding is None:
+            return None
+        return max(embedding.input_shape) / max(embedding.plane_shape)
+
     def is_encoded(self, request: Request) -> bool:
         """Whether a request's plane need not be encoded any more; never waits."""
         large = is_large(plane_shape(request.reader.shape, request.plane))
