@@ -64,6 +64,7 @@ def test_tiles_have_the_same_labels(client, model, stack):
     found = automask_stack(plane, model, **settings, workshop=Cluster(client, "pebble"))
     np.testing.assert_array_equal(found, wanted)
     assert wanted.max() >= 36
+    assert max(client.run(lambda: len(cluster._models)).values()) == 1  # loaded once
 
 
 def test_volumes_have_the_same_labels(client, model, stack):
