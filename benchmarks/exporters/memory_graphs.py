@@ -217,13 +217,14 @@ class PointerTimes(torch.nn.Module):
         return self.model.obj_ptr_tpos_proj(get_1d_sine_pe(ages, dim=self.model.hidden_dim))
 
 
-def _save(
+def save_graph(
     module: torch.nn.Module,
     path: Path,
     inputs: Mapping[str, torch.Tensor],
     outputs: Sequence[str],
     axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> None:
+    """Write a module as a graph, with the names that a layout gives."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -259,7 +260,7 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
     fine = torch.randn(1, 32, 4 * grid, 4 * grid)
     middle, coarse = torch.randn(1, 64, 2 * grid, 2 * grid), torch.randn(1, 256, grid, grid)
     extra = ["feats2_no_mem", "vision_pos_embed"] if five else ["pos0", "pos1", "pos2"]
-    _save(
+    save_graph(
         VisionEncoder(model, five),
         folder / "vision_encoder.onnx",
         {"pixel_values": torch.randn(1, 3, side, side)},
@@ -271,7 +272,7 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
         if five
         else ["pred_masks", "high_res_masks", "iou_scores", "object_score_logits", "object_pointer"]
     )
-    _save(
+    save_graph(
         MaskDecoder(model),
         folder / "mask_decoder.onnx",
         {
@@ -284,7 +285,7 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
         answers,
         open_points,
     )
-    _save(
+    save_graph(
         MemoryEncoder(model),
         folder / "memory_encoder.onnx",
         {
@@ -306,13 +307,13 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
     pointer_tokens = POINTERS * 256 // model.mem_dim
     if five:
         rows = torch.randn(model.num_maskmem * cells + pointer_tokens, 1, model.mem_dim)
-        _save(
+        save_graph(
             FixedMemoryAttention(model, pointer_tokens),
             folder / "memory_attention.onnx",
             {**now, "memory": rows, "memory_pos": rows},
             ["conditioned_feats"],
         )
-        _save(
+        save_graph(
             PointerTimes(model),
             folder / "pointer_tpos.onnx",
             {"normalized_diffs": torch.rand(POINTERS)},
@@ -327,7 +328,7 @@ def export(model: SAM2Base, folder: Path, layout: str) -> list[Path]:
             names[1]: free,
             f"{names[1]}_position_embeddings": free,
         }
-        _save(
+        save_graph(
             MemoryAttention(model),
             folder / "memory_attention.onnx",
             {**now, **memory},

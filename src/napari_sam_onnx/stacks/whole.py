@@ -15,6 +15,7 @@ import numpy as np
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.modes import make_parameters, split_limits
 from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.linking import measure_areas
 from napari_sam_onnx.stacks.automask import iterate_volumes, sees_volumes
@@ -23,11 +24,12 @@ from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
 from napari_sam_onnx.stacks.tracks.follow import (
     Frames,
     check_frames,
-    find_tracks,
+    measure_frames,
     measure_tracks,
     write_tracks,
 )
-from napari_sam_onnx.stacks.tracks.link import check_library
+from napari_sam_onnx.stacks.tracks.link import check_library, link_tracks
+from napari_sam_onnx.stacks.tracks.looks import describe_objects
 from napari_sam_onnx.stacks.tracks.parameters import TrackParameters
 from napari_sam_onnx.stacks.tracks.recover import recover_lost
 from napari_sam_onnx.stacks.volumes import VolumeParameters, measure_thickness
@@ -242,16 +244,26 @@ def iterate_tracks(
     planes = int(np.prod(sink.shape))
     yield WholeStep(0, 1, planes, planes, what=LINKING)
     thickness = request.thickness or measure_thickness(source) or 1.0
-    linked = find_tracks(sink, request.tracks, thickness)
+    frames, cache = Frames(sink), EmbeddingCache()
+
+    def read_picture(frame: int) -> NDArray[np.uint8]:
+        return source.read(frames.index(frame))
+
+    def tell(step: tuple[int, int]) -> WholeStep:
+        return WholeStep(step[0], step[1], planes, planes, fresh=True, what=RECOVERING)
+
+    def tell_looks(step: tuple[int, int]) -> WholeStep:
+        return WholeStep(step[0], step[1], planes, planes, what=LINKING)
+
+    def find() -> Generator[WholeStep, None, Tracks]:
+        objects = measure_frames(sink, request.tracks, thickness)
+        if model is not None and request.tracks.looks and not _is_deep(source):
+            steps = describe_objects(objects, frames.read, read_picture, model, cache)
+            objects = yield from relay(steps, tell_looks)
+        return link_tracks(objects, request.tracks)
+
+    linked = yield from find()
     if model is not None and request.tracks.recover and not _is_deep(source):
-        frames = Frames(sink)
-
-        def read_picture(frame: int) -> NDArray[np.uint8]:
-            return source.read(frames.index(frame))
-
-        def tell(step: tuple[int, int]) -> WholeStep:
-            return WholeStep(step[0], step[1], planes, planes, fresh=True, what=RECOVERING)
-
         steps = recover_lost(
             linked,
             frames.read,
@@ -260,9 +272,10 @@ def iterate_tracks(
             frames.count,
             model,
             request.tracks.recover,
+            cache,
         )
         if (yield from relay(steps, tell)):
-            linked = find_tracks(sink, request.tracks, thickness)
+            linked = yield from find()
     yield WholeStep(0, 1, planes, planes, what=DRAWING)
     write_tracks(sink, linked, thickness)
     tracks = measure_tracks(sink, linked.parents)

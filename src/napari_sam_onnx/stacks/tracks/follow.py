@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.planes import PlaneSink
+    from napari_sam_onnx.stacks.tracks.objects import FrameObjects
 
 
 def check_frames(axes: str, shape: Sequence[int]) -> None:
@@ -112,11 +113,15 @@ def find_tracks(
 ) -> Tracks:
     """Say which objects of a series belong to one track; see `follow_objects`."""
     settings = TrackParameters() if parameters is None else parameters
+    return link_tracks(measure_frames(sink, settings, thickness), settings)
+
+
+def measure_frames(
+    sink: PlaneSink, parameters: TrackParameters, thickness: float = 1.0
+) -> FrameObjects:
+    """Measure the objects of all frames, with overlaps across the gaps that are allowed."""
     frames = Frames(sink)
-    objects = measure_objects(
-        frames.read, frames.count, settings.max_gap, _spacing(sink, thickness)
-    )
-    return link_tracks(objects, settings)
+    return measure_objects(frames.read, frames.count, parameters.max_gap, _spacing(sink, thickness))
 
 
 def write_tracks(sink: PlaneSink, linked: Tracks, thickness: float = 1.0) -> None:

@@ -3,7 +3,7 @@
 Frame to frame first, then over gaps and to the parents of divisions (Jaqaman et al. 2008, Nature
 Methods 5, 695; Fukai and Kawaguchi 2023, Bioinformatics 39, btac799). What two objects cost to
 link: the part of the smaller that they do not share, and the squared distance of their centres in
-their diameters.
+their diameters; where a model says what it sees in them, also how unlike they look.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DAUGHTERS = (0.5, 1.5)
 """The size of both daughters together, as a part of their mother's; else nothing divided."""
+
+UNLIKE = 0.5
+"""What objects that look neither alike nor unlike cost, as a part of `TrackParameters.looks`."""
 
 ALIKE = 0.4
 """The smaller daughter's size as a part of the larger's, at least."""
@@ -91,8 +94,9 @@ def _assign(objects: FrameObjects, parameters: TrackParameters) -> list[tuple[in
     frames = objects.frames
     rows = np.arange(len(objects), dtype=float)
     coordinates = [rows[frames == t][:, None] for t in range(int(frames.max()) + 1)]
-    cost = _Cost(objects)
-    cutoff = 1 + parameters.max_move**2
+    looks = parameters.looks if objects.looks is not None else 0.0
+    cost = _Cost(objects, looks)
+    cutoff = 1 + parameters.max_move**2 + UNLIKE * looks
     alone = cutoff  # to end and to begin: every link that is allowed costs less
     tracker = LapTrack(
         metric=cost,
@@ -121,7 +125,7 @@ def _assign(objects: FrameObjects, parameters: TrackParameters) -> list[tuple[in
 class _Cost:
     """What it costs to link two rows of a table of objects."""
 
-    def __init__(self, objects: FrameObjects) -> None:
+    def __init__(self, objects: FrameObjects, looks: float) -> None:
         self._centers = objects.centers.tolist()
         power = 1 / objects.centers.shape[1]
         part = (objects.sizes / objects.usual_size) ** power
@@ -129,18 +133,21 @@ class _Cost:
         self._sizes = objects.sizes.tolist()
         self._frames = objects.frames.tolist()
         self._overlaps = objects.overlaps
+        self._weight, self._looks = looks, objects.looks
 
     def __call__(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         """Cost of one object being the other."""
         i, j = self._order(a, b)
         steps = self._frames[j] - self._frames[i]
-        return float(1 - self._share(i, j) + self._distance(i, j) / steps**2)
+        apart = self._distance(i, j) / steps**2
+        return float(1 - self._share(i, j) + apart + self._unlikeness(i, j))
 
     def of_division(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         """Cost of the later object being a daughter of the earlier: it is smaller, and near."""
         i, j = self._order(a, b)
         too_large = max(0.0, self._sizes[j] / self._sizes[i] - 0.75)
-        return float(1 - self._share(i, j) + self._distance(i, j) + 4 * too_large)
+        near = 1 - self._share(i, j) + self._distance(i, j)
+        return float(near + 4 * too_large + self._unlikeness(i, j))
 
     def _order(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[int, int]:
         i, j = int(a[0]), int(b[0])
@@ -149,6 +156,11 @@ class _Cost:
     def _share(self, i: int, j: int) -> float:
         shared = self._overlaps.get((i, j), 0)
         return float(shared / min(self._sizes[i], self._sizes[j]))
+
+    def _unlikeness(self, i: int, j: int) -> float:
+        if not self._weight or self._looks is None:
+            return 0.0
+        return float(self._weight * (1 - self._looks[i] @ self._looks[j]))
 
     def _distance(self, i: int, j: int) -> float:
         """Squared distance in diameters, of the mean of the two."""

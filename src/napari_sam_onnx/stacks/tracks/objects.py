@@ -29,6 +29,8 @@ class FrameObjects:
         Pixels or voxels.
     overlaps : mapping of (int, int) to int
         Pixels shared by two rows, the earlier first, of frames that are near enough.
+    looks : (N, C) float64, optional
+        What a model sees in each object, of length 1.
     """
 
     frames: NDArray[np.int64]
@@ -36,6 +38,7 @@ class FrameObjects:
     centers: NDArray[np.float64]
     sizes: NDArray[np.int64]
     overlaps: Mapping[tuple[int, int], int]
+    looks: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -65,5 +65,15 @@ class TrackParameters:
         unit="frames",
     )
 
+    looks: float = declare(
+        1.0,
+        "How much it counts, beside overlap and distance, how alike two objects look to the model; "
+        "0: not at all. Of planes alone.",
+        label="Appearance",
+        min=0.0,
+        max=10.0,
+        step=0.1,
+    )
+
     def __post_init__(self) -> None:
         check_fields(self)
