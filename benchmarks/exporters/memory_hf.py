@@ -30,9 +30,9 @@ from transformers import (
 )
 from transformers.models.edgetam.configuration_edgetam import EdgeTamVisionConfig
 from transformers.models.edgetam_video import modeling_edgetam_video
-from transformers.models.sam2.configuration_sam2 import Sam2VisionConfig
+from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig, Sam2VisionConfig
 from transformers.models.sam2_video import modeling_sam2_video
-from transformers.models.sam3.configuration_sam3 import Sam3VisionConfig
+from transformers.models.sam3.configuration_sam3 import Sam3VisionConfig, Sam3ViTConfig
 from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video
 
 from benchmarks.exporters.memory_cases import (
@@ -76,16 +76,16 @@ def build_model(name: str, seed: int) -> PreTrainedModel:
     sizes = [[32, 32], [16, 16], [8, 8]]
     prompts = {"image_size": 128}
     if name == "sam3-tracker":
-        backbone = {
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "window_size": 4,
-            "global_attn_indexes": [1],
-            "image_size": 112,
-            "pretrain_image_size": 56,
-        }
+        backbone = Sam3ViTConfig(
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            window_size=4,
+            global_attn_indexes=[1],
+            image_size=112,
+            pretrain_image_size=56,
+        )
         vision = Sam3VisionConfig(backbone_config=backbone)
         config = Sam3TrackerVideoConfig(vision_config=vision, image_size=112)
         model: PreTrainedModel = Sam3TrackerVideoModel(config)
@@ -106,7 +106,8 @@ def build_model(name: str, seed: int) -> PreTrainedModel:
         model = EdgeTamVideoModel(config)
     else:
         vision = Sam2VisionConfig(
-            backbone_config={"image_size": [128, 128]}, backbone_feature_sizes=sizes
+            backbone_config=Sam2HieraDetConfig(image_size=[128, 128]),
+            backbone_feature_sizes=sizes,
         )
         config = Sam2VideoConfig(
             vision_config=vision,

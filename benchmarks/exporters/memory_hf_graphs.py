@@ -179,7 +179,11 @@ class MemoryAttention(torch.nn.Module):
             keys = self.turn(cross.k_proj(placed), self.key_cosines, self.key_sines)
             keys = torch.cat([keys, cross.k_proj(free)])
             rows = rows + self.attend(cross, seen, keys, values)
-            rows = rows + layer.mlp(layer.layer_norm3(rows))
+            seen = layer.layer_norm3(rows)
+            if hasattr(layer, "mlp"):
+                rows = rows + layer.mlp(seen)
+            else:
+                rows = rows + layer.linear2(layer.activation(layer.linear1(seen)))
         return self.attention.layer_norm(rows)[None, None]
 
 

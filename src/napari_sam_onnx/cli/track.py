@@ -104,6 +104,15 @@ def track(
             "of planes, and not of --labels.",
         ),
     ] = TrackParameters().recover,
+    looks: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=10.0,
+            help="How much it counts how alike two objects look to the model; of planes, and not "
+            "of --labels.",
+        ),
+    ] = TrackParameters().looks,
     divide: Annotated[
         bool, typer.Option("--divide/--no-divide", help="Whether objects may divide.")
     ] = True,
@@ -115,7 +124,7 @@ def track(
 ) -> None:
     """Follow the objects of a time series and save labels whose numbers are tracks."""
     check_library()
-    settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size, recover)
+    settings = TrackParameters(max_move, max_gap, int(divide), min_frames, min_size, recover, looks)
     began = time.perf_counter()
     shown = None if channels is None else parse_channels(channels)
     request = SegmentOptions(

@@ -119,7 +119,7 @@ class SamDock(QWidget):
         self.sight = Sight(self.session, ThreadLane(), Calm)
         self.shelf = ModelShelf(self.session.engine)
         self.comparison = Comparison(self.session)
-        self.finder = Finder(self.session)
+        self.finder = Finder(self.session, self.axes)
         self.advising = Advising(self.session)
         queue = ReviewQueue()
         self.reviewer = Reviewer(self.session, queue)
@@ -161,7 +161,7 @@ class SamDock(QWidget):
             self.session, self.gestures, self.editor, self.refiner, self.axes
         )
         self.compare_panel = ComparePanel(self.session, self.shelf, self.comparison)
-        self.find_panel = FindPanel(self.session, self.shelf, self.finder)
+        self.find_panel = FindPanel(self.session, self.shelf, self.finder, self.stacks)
         self.stack_panel = StackPanel(self.edits, self.propagation)
         self.doubt_panel = DoubtPanel(self.doubts)
         self.measure_panel = MeasurePanel(self.measuring)

@@ -164,7 +164,7 @@ def iterate_stack(
         )
     made = load(model)
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache
-    order = _order_planes(source.shape, source.axes, link)
+    order = order_planes(source.shape, source.axes, link)
     if indices is not None:
         wanted = {tuple(index) for index in indices}
         order = [place for place in order if place[0] in wanted]
@@ -309,7 +309,7 @@ def _number_masks(
     return numbers
 
 
-def _order_planes(
+def order_planes(
     shape: tuple[int, ...], outer: str, link: str | None
 ) -> list[tuple[tuple[int, ...], bool]]:
     """Order the planes so that linked ones follow each other; tell where a new run starts."""

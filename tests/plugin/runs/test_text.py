@@ -14,8 +14,13 @@ from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.places import cards_dir
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.find_panel import NOTHING_HERE, FindPanel
+from napari_sam_onnx.plugin.runs import search
 from napari_sam_onnx.plugin.runs.finder import Finder
+from napari_sam_onnx.plugin.runs.stack import StackRuns
+from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
+from tests.automatic.test_look_up import ColourModel
 from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo
 from tests.models.flow_files import build_flows
 from tests.models.sam3_files import Sam3Plan, build_sam3
@@ -47,8 +52,10 @@ class Desk:
         bench.open(self.stack, rgb=True, scale=(2, 1, 1))
         bench.viewer.dims.set_current_step(0, 1)
         self.shelf = ModelShelf(bench.session.engine)
-        self.finder = Finder(bench.session)
-        self.panel = FindPanel(bench.session, self.shelf, self.finder)
+        axes = StackAxes(bench.session)
+        self.finder = Finder(bench.session, axes)
+        self.stacks = StackRuns(bench.session, axes, Work())
+        self.panel = FindPanel(bench.session, self.shelf, self.finder, self.stacks)
         qtbot.addWidget(self.panel)
         self.panel.show()
         assert self.panel.text.text() == "Looking for models …"
@@ -68,7 +75,13 @@ class Desk:
         made = set(self.bench.viewer.layers) - before
         return made.pop() if made else None
 
+    def choose(self, combo: Any, text: str) -> None:
+        """Choose an entry as with the mouse."""
+        combo.setCurrentIndex(combo.findText(text, Qt.MatchFlag.MatchContains))
+        combo.activated.emit(combo.currentIndex())
+
     def close(self) -> None:
+        self.stacks.close()
         self.finder.close()
         self.shelf.close()
 
@@ -187,6 +200,76 @@ def test_a_network_of_cells_needs_no_word(desk: Desk, tmp_path: Path) -> None:
     layer = desk.find("")
     expect(layer, (slice(10, 22), slice(20, 32)), (slice(60, 72), slice(90, 102)))
     assert "2 objects" in desk.bench.said and desk.bench.models["pebble"].decoded == 0
+
+
+def test_a_network_of_cells_makes_a_volume_of_a_stack(desk: Desk, tmp_path: Path) -> None:
+    desk.shelf.add([build_flows(tmp_path / "cells.onnx")])
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    stack = np.zeros((12, 48, 64), np.uint8)
+    for top, left in ((8, 10), (28, 40)):
+        stack[2:10, top : top + 10, left : left + 10] = 255
+    desk.bench.open(stack, name="deep", axis_labels=("z", "y", "x"), scale=(1, 1, 1))
+    assert not desk.panel.words.isEnabled() and desk.panel.kind.isHidden()
+    desk.choose(desk.panel.scope, "Whole stack: 12 planes")
+    assert not desk.panel.kind.isHidden() and desk.panel.tile.isHidden()
+    for kind, name in (("Volume", "deep volume"), ("Planes", "deep stitched")):
+        desk.choose(desk.panel.kind, kind)
+        desk.qtbot.mouseClick(desk.panel.run, LEFT)
+        assert desk.stacks.work.busy and desk.panel.cancel.isEnabled()
+        desk.wait(lambda: not desk.stacks.work.busy)
+        layer = desk.bench.viewer.layers[name]
+        assert np.unique(layer.data).tolist() == [0, 1, 2], kind
+        assert len(np.unique(layer.data[3:9, 12, 14])) == 1 and layer.data[5, 12, 14]
+        assert "2 objects" in desk.bench.said
+    assert desk.bench.session.source == "pebble"  # clicks are answered by what answered them
+
+
+def test_a_word_is_looked_for_on_every_plane(desk: Desk, tmp_path: Path) -> None:
+    add_sam3(desk, tmp_path, Sam3Plan())
+    desk.stack[(0, *RED, 0)] = 255
+    desk.choose(desk.panel.scope, "Whole stack: 2 planes")
+    layer = desk.find("red")
+    for plane in layer.data:
+        found = plane > 0
+        assert found[RED].sum() / found.sum() > 0.9
+    assert "objects in “cells red”" in desk.bench.said
+    assert desk.find("blue") is None and "on any plane" in desk.bench.said
+
+
+def test_a_box_on_one_cell_finds_the_rest(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_sam3(desk, tmp_path, Sam3Plan())
+    model = ColourModel()
+    monkeypatch.setattr(search.Searcher, "_open", lambda self, finder: model)
+    cells = np.full((2, 96, 128, 3), 90, np.uint8)
+    for plane, y, x, colour in (
+        (1, 10, 10, (220, 30, 30)),
+        (1, 60, 90, (220, 30, 30)),
+        (1, 40, 50, (220, 120, 120)),
+        (0, 30, 60, (220, 30, 30)),
+        (0, 70, 20, (220, 120, 120)),
+    ):
+        cells[plane, y : y + 12, x : x + 12] = colour
+    desk.bench.open(cells, name="both", rgb=True)
+    desk.bench.viewer.dims.set_current_step(0, 1)
+    desk.panel.like.click()
+    desk.bench.session.add_box((9, 9, 22, 22))
+    layer = desk.find("")
+    assert len(np.unique(layer.data[1])) == 4 and not layer.data[0].any()
+    assert model.asked[0] is None and model.asked[2] == [1]
+    # a box with a click in it that excludes shows what is not wanted
+    desk.bench.session.add_box((39, 49, 52, 62))
+    desk.bench.click(1, 46, 56, positive=False)
+    layer = desk.find("red")
+    assert len(np.unique(layer.data[1])) == 3 and not layer.data[1, 45, 55]
+    assert model.asked[0] == "red" and model.asked[2] == [1, 0]
+    # on all planes, in tiles
+    desk.choose(desk.panel.scope, "Whole stack")
+    desk.panel.tile.setValue(64)
+    layer = desk.find("")
+    assert layer.data[0, 35, 65] and not layer.data[0, 75, 25] and not layer.data[1, 45, 55]
+    assert len({layer.data[1, 15, 15], layer.data[1, 65, 95], 0}) == 3
 
 
 def test_a_search_is_cancelled(desk: Desk, tmp_path: Path) -> None:

@@ -51,7 +51,14 @@ class RunRow(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.line)
-        self.cancel.clicked.connect(work.cancel)
+        self.cancel.clicked.connect(self._cancel)
+
+    def follow(self, work: Work) -> None:
+        """Start, show and stop other work from now on."""
+        self._work = work
+
+    def _cancel(self) -> None:
+        self._work.cancel()
 
     def refresh(self, able: bool, idle: str = "") -> None:
         """Show the work.

@@ -1,75 +1,32 @@
-"""Find objects by a word on the plane that is shown, into a new label image.
+"""Find objects by a word on the plane that is shown, or on all, into a new label image.
 
-    SAM 3:       plane + word ─▶ masks
-    detectors:   plane (+ word) ─▶ boxes ─ the current model ─▶ masks
-    flows:       plane ─▶ masks (networks of the Cellpose family)
-
-No widget. The model that was used last stays open for the next word.
+No widget. What is looked for, and by what, is in `search`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.automatic import make_parameters
-from napari_sam_onnx.automatic.flows import FlowNetwork
-from napari_sam_onnx.automatic.generate import iterate_masks
-from napari_sam_onnx.cache import encode_through
-from napari_sam_onnx.generators import relay
-from napari_sam_onnx.labels import paint_masks
-from napari_sam_onnx.models import TextModel
-from napari_sam_onnx.models.store.catalog import find_card
+from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, take_plane
+from napari_sam_onnx.plugin.layers.plane import take_plane
+from napari_sam_onnx.plugin.runs.search import Search, Searcher, read_examples
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.prompts import PromptError
+from napari_sam_onnx.stacks.look_up import PlaneFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
-    from napari_sam_onnx.plugin.layers.picture import Picture, Reader
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
-
-    Steps = Generator["str | NDArray[np.uint32]", None, None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Search:
-    """What is looked for, and where.
-
-    Parameters
-    ----------
-    finder : str
-        The id of a model that reads text, or of a detector.
-    text : str
-        What to look for; detectors that read no text find all that they know.
-    picture : Picture
-    reader : Reader
-    plane : Plane
-    source : hashable
-        The model that turns boxes into masks.
-    examples : (K, 4) float64
-        Boxes ``(y0, x0, y1, x1)`` around objects that look like those wanted; often none.
-    """
-
-    finder: str
-    text: str
-    picture: Picture
-    reader: Reader
-    plane: Plane
-    source: Any
-    examples: NDArray[np.float64]
+    from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 
 class Finder:
@@ -78,6 +35,8 @@ class Finder:
     Parameters
     ----------
     session : Session
+    axes : StackAxes
+        What the picture's axes are.
     stream : callable, optional
         Runs a generator away from the interface; worker threads where omitted.
 
@@ -91,14 +50,25 @@ class Finder:
 
     made = Signal(object)
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
-        self.session = session
+    def __init__(
+        self, session: Session, axes: StackAxes, stream: Callable[..., Stream] | None = None
+    ) -> None:
+        self.session, self.axes = session, axes
         self.work = Work(stream)
         self._search: Search | None = None
-        self._opened: tuple[str, Any] | None = None
+        self._filling: tuple[Labels, ArrayLabels] | None = None
+        self._searcher = Searcher(session.engine, lambda: self.work.closed)
 
-    def start(self, finder: str, text: str, *, like_boxes: bool = False) -> None:
-        """Look for what a text names on the current plane.
+    def start(
+        self,
+        finder: str,
+        text: str,
+        *,
+        like_boxes: bool = False,
+        whole: bool = False,
+        tile_side: int = 0,
+    ) -> None:
+        """Look for what a text names on the current plane, or on all.
 
         Parameters
         ----------
@@ -107,7 +77,12 @@ class Finder:
         text : str
             May be empty where detectors find all that they know, or boxes say it all.
         like_boxes : bool
-            Whether the boxes that are drawn on the plane are examples of what is wanted.
+            Whether the boxes that are drawn on the plane are examples of what is wanted; one that
+            has a click in it that excludes shows what is not wanted.
+        whole : bool
+            Whether all planes of the picture are searched.
+        tile_side : int
+            Of a model that reads text: larger planes are looked at in tiles of this side; 0: whole.
         """
         session = self.session
         if self.work.busy:
@@ -115,10 +90,19 @@ class Finder:
         if session.picture is None or session.reader is None or session.plane is None:
             session.say("Open a picture and show one of its planes in 2D first.", "error")
             return
-        examples = _boxes_on(session.prompts, session.plane) if like_boxes else np.zeros((0, 4))
-        if like_boxes and not len(examples):
+        examples, wanted = np.zeros((0, 4)), np.zeros(0, bool)
+        if like_boxes:
+            examples, wanted = read_examples(session.prompts, session.plane)
+        if like_boxes and not wanted.any():
             session.say("Draw a box around an example on this plane first (Shift+drag).", "error")
             return
+        planes = None
+        if whole:
+            reader = session.reader
+            named = self.axes.letters() + "C" * reader.rgb
+            spacing = self.axes.spacing()
+            planes = ArrayPlanes(reader.arrays, named, reader.channels, spacing, reader.view)
+        self._filling = None
         self._search = Search(
             finder,
             text.strip(),
@@ -127,8 +111,11 @@ class Finder:
             session.plane,
             session.source,
             examples,
+            wanted,
+            tile_side,
+            planes,
         )
-        steps = self._iterate(self._search)
+        steps = self._searcher.iterate(self._search)
         self.work.start(
             steps, "Finding objects", "Opening the model …", self._on_step, self._on_ended
         )
@@ -138,92 +125,37 @@ class Finder:
         busy = self.work.busy
         self.work.close()
         if not busy:
-            self._let_go()
-
-    # In the worker
-
-    def _iterate(self, search: Search) -> Steps:
-        try:
-            yield from self._look(search)
-        finally:
-            if self.work.closed:
-                self._let_go()
-
-    def _look(self, search: Search) -> Steps:
-        model = self._open(search.finder)
-        rgb = search.reader.read(search.plane)
-        yield f"Looking for “{search.text}” …" if search.text else "Looking for objects …"
-        shape = (rgb.shape[0], rgb.shape[1])
-        if isinstance(model, FlowNetwork):
-            masks = yield from self._follow_flows(model, rgb)
-        elif isinstance(model, TextModel):
-            embedding = encode_through(rgb, model, self.session.engine.cache)
-            # without a word and without examples the model says what it needs
-            words = search.text if search.text or not len(search.examples) else None
-            boxes = search.examples if len(search.examples) else None
-            masks = model.find(embedding, words, boxes=boxes)
-        else:
-            if len(search.examples):
-                raise PromptError(
-                    f"{model.name} takes no examples; untick “Like the boxes”, or choose a model "
-                    "such as SAM 3."
-                )
-            found = model.propose_boxes(rgb, search.text if model.reads_text else None)
-            masks = yield from self._ask_boxes(search, rgb, found.boxes)
-        yield paint_masks(masks, shape, overlap="smaller")
-
-    def _follow_flows(self, model: Any, rgb: NDArray[np.uint8]) -> Any:
-        """Ask a network that sees all cells at once."""
-        cache = self.session.engine.cache
-        steps = iterate_masks(rgb, model, make_parameters("flows"), cache=cache)
-        return (yield from relay(steps, lambda step: f"{step.done} of {step.total} {step.unit} …"))
-
-    def _ask_boxes(self, search: Search, rgb: NDArray[np.uint8], boxes: Any) -> Any:
-        """Turn boxes into masks with the current model."""
-        masks: list[Mask] = []
-        if not len(boxes):
-            return masks
-        yield f"{len(boxes)} boxes; asking the model …"
-        engine = self.session.engine
-        with engine.borrow(search.source) as model:
-            steps = iterate_masks(
-                rgb, model, make_parameters("boxes"), cache=engine.cache, boxes=boxes
-            )
-            masks = yield from relay(steps, lambda step: f"{step.done} of {step.total} boxes …")
-        return masks
-
-    def _open(self, finder: str) -> Any:
-        if self._opened is not None and self._opened[0] == finder:
-            return self._opened[1]
-        self._let_go()
-        card = find_card(finder)
-        if any(file.role == "detector" for file in card.files):
-            from napari_sam_onnx.models import load_detector
-
-            model: Any = load_detector(card)
-        elif any(file.role == "flows" for file in card.files):
-            from napari_sam_onnx.models import load_model
-
-            model = load_model(card)
-        else:
-            from napari_sam_onnx.models import load_text_model
-
-            model = load_text_model(card)
-        self._opened = finder, model
-        return model
-
-    def _let_go(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened[1].close()
+            self._searcher.close()
 
     # In the interface
 
-    def _on_step(self, step: str | NDArray[np.uint32]) -> None:
+    def _on_step(self, step: str | NDArray[np.uint32] | PlaneFound) -> None:
         if isinstance(step, str):
             self.work.tell(step)
-        elif not self.work.stopped:
+        elif self.work.stopped:
+            return
+        elif isinstance(step, PlaneFound):
+            self._fill(step)
+        else:
             self._write(step)
+
+    def _fill(self, step: PlaneFound) -> None:
+        """Show what was found on a plane of many, in a layer that comes with the first object."""
+        fraction = step.done / step.total
+        self.work.tell(f"Plane {min(step.done + 1, step.total)} of {step.total}", fraction)
+        if step.labels is None or self._search is None:
+            return
+        if self._filling is None:
+            if not step.labels.any():
+                return
+            layer = self._make_layer(self._search)
+            if layer is None:
+                self.work.cancel()
+                return
+            self._filling = layer, ArrayLabels(layer.data, self.axes.letters())
+        layer, sink = self._filling
+        sink.write(step.index, step.labels)
+        layer.refresh()
 
     def _write(self, labels: NDArray[np.uint32]) -> None:
         """Show what was found as a layer of its own."""
@@ -234,27 +166,43 @@ class Finder:
         if not count:
             session.say(f"Found no {name} on this plane; try another word or contrast.")
             return
-        if search.picture.main not in session.viewer.layers:
-            session.say("The picture was removed before its objects were found.")
+        layer = self._make_layer(search)
+        if layer is None:
             return
-        recipe = {"finder": search.finder, "text": search.text, "model": str(search.source)}
-        title = f"{search.picture.main.name} {search.text or 'found'}"
-        layer = make_target(search.picture, title, recipe=recipe)
         take_plane(layer.data, search.plane)[...] = labels
-        insert_under_prompts(session.viewer, session.layers, layer)
+        layer.refresh()
         self.made.emit(layer)
         session.say(f"{count} object{'s' * (count != 1)} in “{layer.name}”.", "ready")
 
+    def _make_layer(self, search: Search) -> Labels | None:
+        session = self.session
+        if search.picture.main not in session.viewer.layers:
+            session.say("The picture was removed before its objects were found.")
+            return None
+        recipe = {"finder": search.finder, "text": search.text, "model": str(search.source)}
+        title = f"{search.picture.main.name} {search.text or 'found'}"
+        layer = make_target(search.picture, title, recipe=recipe)
+        insert_under_prompts(session.viewer, session.layers, layer)
+        return layer
+
     def _on_ended(self, error: Exception | None) -> None:
-        self._search = None
+        search, filling = self._search, self._filling
+        self._search = self._filling = None
+        if filling is not None:
+            self.made.emit(filling[0])
         if error is not None:
             self.session.fail(error)
         elif self.work.stopped:
-            self.session.say("Cancelled.")
+            kept = f"; what is done is kept in “{filling[0].name}”" if filling is not None else ""
+            self.session.say(f"Cancelled{kept}.")
+        elif search is not None and search.planes is not None:
+            self._tell_found(search, filling)
 
-
-def _boxes_on(prompts: Snapshot | None, plane: Plane) -> NDArray[np.float64]:
-    """Return the boxes that are drawn on a plane, (K, 4) ``(y0, x0, y1, x1)``."""
-    drawn = () if prompts is None else prompts.boxes
-    here = [box_corners(box, plane) for box in drawn if lie_on_plane(box, plane).all()]
-    return np.array(here, np.float64).reshape(-1, 4)
+    def _tell_found(self, search: Search, filling: tuple[Labels, ArrayLabels] | None) -> None:
+        if filling is None:
+            name = f"“{search.text}”" if search.text else "objects"
+            self.session.say(f"Found no {name} on any plane; try another word or contrast.")
+            return
+        layer = filling[0]
+        count = int(max(np.asarray(plane).max(initial=0) for plane in layer.data))
+        self.session.say(f"{count} object{'s' * (count != 1)} in “{layer.name}”.", "ready")

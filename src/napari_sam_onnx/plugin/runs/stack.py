@@ -53,10 +53,13 @@ class StackRun:
     request : WholeRequest
     labels : napari Labels layer or None
         Whose objects are put together; None: objects are found by the model.
+    source : hashable or None
+        The model that finds them; None: the one that answers clicks.
     """
 
     request: WholeRequest
     labels: Labels | None = None
+    source: Any = None
 
 
 class StackRuns:
@@ -123,7 +126,14 @@ class StackRuns:
         sink = ArrayLabels(layer.data, letters)
         over = self.work.renew()
         steps = self._iterate(
-            session.engine, session.source, source, sink, given, layer.data, run.request, over
+            session.engine,
+            session.source if run.source is None else run.source,
+            source,
+            sink,
+            given,
+            layer.data,
+            run.request,
+            over,
         )
         title = f"{run.request.method.capitalize()}: {picture.main.name}"
         session.say("The whole stack is being looked at …", "busy")
@@ -159,7 +169,8 @@ class StackRuns:
                 else iterate_stitched(source, guarded, request)
             )
             return
-        with engine.use(model_source) as model:
+        own = model_source == self.session.source
+        with engine.use(model_source) if own else engine.borrow(model_source) as model:
             self._fingerprint = model.id
             steps = iterate_whole(source, guarded, model, request, draft=True)
             self._result = yield from guarded.watch(steps)
