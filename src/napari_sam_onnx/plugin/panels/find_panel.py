@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.plugin.layers.picture import layer_shape
 from napari_sam_onnx.plugin.panels.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.hands import ignore_wheel
@@ -169,9 +168,9 @@ class FindPanel(QWidget):
     def _takes_no_prompts(self) -> bool:
         """Whether what is chosen finds all objects of a kind, and is asked nothing."""
         name = self.models.currentData()
-        if name is None:
-            return False
-        return any(file.role == "flows" for file in find_card(str(name)).files)
+        cards = (entry.card for entry in self.shelf.entries or ())
+        files = next((card.files for card in cards if card.id == name), ())
+        return any(file.role == "flows" for file in files)
 
     def _list_planes(self, flows: bool) -> None:
         """Offer the stack where there is one, and what can be made of it."""

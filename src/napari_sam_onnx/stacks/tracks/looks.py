@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.similar import describe_masks
@@ -78,6 +77,8 @@ def describe_objects(
 
 def _cut(labels: NDArray[np.uint32], wanted: NDArray[np.int64]) -> list[Mask]:
     """Cut the objects of some labels out of a plane, in their order."""
+    from scipy import ndimage
+
     compact = np.zeros(labels.shape, np.int32)
     inside = np.isin(labels, wanted)
     compact[inside] = np.searchsorted(wanted, labels[inside]) + 1
