@@ -89,7 +89,7 @@ def test_list_shows_all_and_what_is_here(run, card, home):
     assert rows["mobilesam"] == ["anything", "MobileSAM", "45 MB", licence, "yes", "-"]
     edge = ["anything", "EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no", "-"]
     assert rows["edgesam-3x"] == edge
-    assert rows["sam3"] == ["words", "SAM 3", "?", "SAM License", "see terms", "-"]
+    assert rows["sam3"] == ["words", "SAM 3", "about 3.4 GB", "SAM License", "see terms", "-"]
     assert rows["lab"] == ["anything", "SAM 1", "?", "Lab terms", "no", "-"]
     assert set(rows_of(run("models", "list", "--here")[1])) == {"pebble"}
     assert set(rows_of(run("models", "list", "--for", "tissue")[1])) == {"patho-sam-vit-b"}

@@ -11,7 +11,13 @@ import typer
 from napari_sam_onnx.cli import options
 from napari_sam_onnx.cli.contract_option import parse_contract
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.store.cards import PURPOSES, ModelCard, ModelFile, describe_measured
+from napari_sam_onnx.models.store.cards import (
+    PURPOSES,
+    ModelCard,
+    ModelFile,
+    describe_measured,
+    describe_size,
+)
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.models.store.files import bytes_on_disk, find_files, is_downloaded, remove
@@ -300,7 +306,7 @@ def _describe_size(card: ModelCard, present: bool) -> str:
     """Bytes on disk where it is here, else bytes to download where they are known."""
     if present:
         return format_bytes(bytes_on_disk(card))
-    return "?" if card.size is None else format_bytes(card.size)
+    return describe_size(card) or "?"
 
 
 def _describe_commercial(card: ModelCard) -> str:

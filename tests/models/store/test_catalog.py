@@ -15,7 +15,7 @@ from napari_sam_onnx.models.onnx.contracts import DECODERS, ENCODERS
 from napari_sam_onnx.models.onnx.detect import stated_fields
 from napari_sam_onnx.models.onnx.rows import MEMORY_CONTRACTS
 from napari_sam_onnx.models.store.card_toml import read_cards, write_card
-from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
+from napari_sam_onnx.models.store.cards import ModelCard, ModelFile, describe_size
 from napari_sam_onnx.models.store.catalog import find_card, list_models, read_catalogue
 from napari_sam_onnx.models.store.places import mirror_url
 
@@ -170,6 +170,12 @@ def test_a_users_card_is_read(home):
     assert (encoder.sha256, encoder.size) == (SHA, 12)
     assert decoder.name == "dec.onnx"
     assert list_models()[-1] == card
+    assert describe_size(card) == ""
+    (home / "cards" / "lab.toml").write_text(
+        GOOD.replace("files = [", "about = 45_000_000\nfiles = [")
+    )
+    assert describe_size(find_card("lab-sam")) == "about 45 MB"
+    assert describe_size(find_card("mobilesam")) == "45 MB"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
+from napari_sam_onnx.models.store.cards import describe_size
 from napari_sam_onnx.models.store.catalog import read_catalogue
-from napari_sam_onnx.models.store.disk import format_bytes
 
 PAGE = Path(__file__).parents[3] / "docs/models.md"
 BEGIN, END = "<!-- catalogue -->\n", "<!-- end of the catalogue -->\n"
@@ -29,7 +29,7 @@ def render() -> str:
                 hashes = "embedded"
             cells = [
                 f"`{card.id}`" if not card.source else f"[`{card.id}`]({card.source})",
-                "–" if card.size is None else format_bytes(card.size),
+                describe_size(card) or "–",
                 card.contract,
                 f"{card.input_size}" if card.input_size else "any",
                 f"{card.licence}, {use}",

@@ -186,6 +186,7 @@ def _read_card(table: _Table, origin: Origin) -> ModelCard:
         hash_source=table.take("hash_source", str) or "",
         overrides=overrides or {},
         made_for=made_for,
+        about=table.take_size("about"),
         measured=_read_measured(table),
         origin="embedded" if packaged else origin,
         card_file=table.path,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_sam_onnx.models.store.disk import format_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -132,6 +134,8 @@ class ModelCard:
     measured : (float, float) or None
         Mean IoU of one click and of one box on this project's pictures, mean of their kinds
         (docs/models.md); None where nobody measured it.
+    about : int or None
+        Roughly how many bytes there are to download, where a publisher states no more than that.
     made_for : str
         A key of `PURPOSES`, where the weights were trained for one; see `purpose`.
     origin : {"embedded", "catalogue", "user"}
@@ -154,6 +158,7 @@ class ModelCard:
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
     made_for: str = ""
     measured: tuple[float, float] | None = None
+    about: int | None = None
     origin: Origin = "user"
     card_file: Path | None = None
 
@@ -185,6 +190,13 @@ class ModelCard:
         match it.
         """
         return all(file.hashed for file in self.files)
+
+
+def describe_size(card: ModelCard) -> str:
+    """Say how much there is to download; "" where nobody states it."""
+    if card.size is not None:
+        return format_bytes(card.size)
+    return "" if card.about is None else f"about {format_bytes(card.about)}"
 
 
 def describe_measured(card: ModelCard) -> str:

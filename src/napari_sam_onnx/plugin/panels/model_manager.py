@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.models.store.cards import PURPOSES
+from napari_sam_onnx.models.store.cards import PURPOSES, describe_size
 from napari_sam_onnx.models.store.disk import format_bytes
 from napari_sam_onnx.plugin.panels.add_model import AddModelDialog, FileDrop
 from napari_sam_onnx.plugin.panels.model_table import ModelView
@@ -318,12 +318,11 @@ def _name_get(shelf: ModelShelf, entry: ShelfEntry | None) -> str:
     """Name the download button by what it will do."""
     if entry is None or entry.here:
         return "Download"
-    size = entry.card.size
     if entry.card.id in shelf.failures:
         return "Try again"
     if entry.nbytes:
         return "Go on downloading"
-    return "Download" if size is None else f"Download {format_bytes(size)}"
+    return f"Download {describe_size(entry.card)}".rstrip()
 
 
 def _describe(shelf: ModelShelf, entry: ShelfEntry, red: str) -> str:

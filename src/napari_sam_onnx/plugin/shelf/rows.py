@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.models.store.cards import describe_measured
+from napari_sam_onnx.models.store.cards import describe_measured, describe_size
 from napari_sam_onnx.models.store.disk import format_bytes
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def make_row(shelf: ModelShelf, entry: ShelfEntry) -> ModelRow:
     """Describe one model."""
     card = entry.card
     state, state_text, fraction = describe_state(shelf, entry)
-    size = entry.nbytes if entry.here else card.size
-    size_text = "?" if size is None else format_bytes(size)
+    size = entry.nbytes if entry.here else card.size or card.about
+    size_text = format_bytes(entry.nbytes) if entry.here else describe_size(card) or "?"
     speed = entry.speed
     speed_text = "–"
     if card.id in shelf.measuring:
