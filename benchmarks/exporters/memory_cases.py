@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SHAPE = (150, 230)
 CORRECTED = 12
+MANY = (3, 8, 13, 16, 19)
+"""Planes that are pointed at beside the first one in the case of that name."""
 
 
 def draw_planes(count: int, seed: int = 5) -> list[NDArray[np.uint8]]:
@@ -56,6 +58,13 @@ def correction(at: int) -> Prompts:
     return make_prompts([(y + 8, x), (y - 30, x - 40)], [1, 0], plane_shape=SHAPE)
 
 
+def points_beside(case: str, number: int) -> tuple[int, ...]:
+    """List the planes on which an object is pointed at beside the first."""
+    if number != 1:
+        return ()
+    return {"two planes": (CORRECTED,), "six planes": MANY}.get(case, ())
+
+
 def ask_ours(model: MemoryModel, planes: list[NDArray[np.uint8]], case: str) -> Answers:
     """Follow both objects with our runner, on one encoding of each plane."""
     embeddings = [model.encode(plane) for plane in planes]
@@ -69,8 +78,8 @@ def ask_ours(model: MemoryModel, planes: list[NDArray[np.uint8]], case: str) -> 
             found[number, position] = (np.asarray(mask), seen.presence)
 
         keep(at, track.point(at, embeddings[at], prompts))
-        if case == "two planes" and number == 1:
-            keep(CORRECTED, track.point(CORRECTED, embeddings[CORRECTED], correction(CORRECTED)))
+        for place in points_beside(case, number):
+            keep(place, track.point(place, embeddings[place], correction(place)))
         for position in range(at + 1, len(planes)):
             if (number, position) in found:
                 continue

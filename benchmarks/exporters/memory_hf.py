@@ -2,8 +2,8 @@
 
 EdgeTAM, SAM 3's tracker and SAM 2.1 with random weights on small pictures, exported by
 `memory_hf_graphs`; two objects through twenty planes of a drawn stack: forwards, both ways from
-the middle, and pointed at on two planes. A correction of a plane that was reached is remembered
-otherwise by transformers than by the authors' predictor, and is no part of this.
+the middle, and pointed at on two and six planes. A correction of a plane that was reached is
+remembered otherwise by transformers than by the authors' predictor, and is no part of this.
 
     python -m benchmarks.exporters.memory_hf
 """
@@ -36,13 +36,13 @@ from transformers.models.sam3.configuration_sam3 import Sam3VisionConfig, Sam3Vi
 from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video
 
 from benchmarks.exporters.memory_cases import (
-    CORRECTED,
     SHAPE,
     ask_ours,
     correction,
     draw_planes,
     iou,
     objects,
+    points_beside,
 )
 from benchmarks.exporters.memory_hf_graphs import export
 from benchmarks.exporters.weights import centre_logits, sharpen_attention, spread_scores
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 WANTED_IOU = 0.99
 ABSENT = 0.01  # what is absent once is remembered as absent, so that it becomes more
-CASES = ("forwards", "both ways", "two planes")
+CASES = ("forwards", "both ways", "two planes", "six planes")
 NAMES = ("edgetam", "sam3-tracker", "sam2.1")
 SESSIONS = {
     "edgetam": modeling_edgetam_video.EdgeTamVideoInferenceSession,
@@ -211,9 +211,9 @@ def ask_theirs(
 
         point(session, at, number, prompts)
         keep(model(session, frame_idx=at))
-        if case == "two planes" and number == 1:
-            point(session, CORRECTED, number, correction(CORRECTED))
-            keep(model(session, frame_idx=CORRECTED))
+        for place in points_beside(case, number):
+            point(session, place, number, correction(place))
+            keep(model(session, frame_idx=place))
         for reverse in (False, True) if case == "both ways" else (False,):
             for answer in model.propagate_in_video_iterator(session, at, reverse=reverse):
                 keep(answer)

@@ -202,6 +202,26 @@ def test_a_network_of_cells_needs_no_word(desk: Desk, tmp_path: Path) -> None:
     assert "2 objects" in desk.bench.said and desk.bench.models["pebble"].decoded == 0
 
 
+def test_the_catalogues_network_is_found_where_its_file_is(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lab" / "cellpose-sam"
+    folder.mkdir(parents=True)
+    build_flows(folder / "cpsam_fp16.onnx", dtype="float16")
+    monkeypatch.setenv("NAPARI_SAM_ONNX_MODELS", str(tmp_path / "lab"))
+    desk.shelf.reload()
+    desk.wait(lambda: desk.panel.models.count() == 1)
+    assert desk.panel.models.currentText() == "Cellpose-SAM"
+    desk.stack[1] = 0
+    for top, left in ((10, 20), (60, 90)):
+        desk.stack[1, top : top + 12, left : left + 12, 0] = 255
+    layer = desk.find("")
+    expect(layer, (slice(10, 22), slice(20, 32)), (slice(60, 72), slice(90, 102)))
+    # what was found is corrected with clicks by the model that answers them
+    desk.bench.click(1, 65, 95)
+    assert desk.bench.models["pebble"].decoded
+
+
 def test_a_network_of_cells_makes_a_volume_of_a_stack(desk: Desk, tmp_path: Path) -> None:
     desk.shelf.add([build_flows(tmp_path / "cells.onnx")])
     desk.wait(lambda: desk.panel.models.count() == 1)

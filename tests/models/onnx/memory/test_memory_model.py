@@ -218,3 +218,26 @@ def test_tokens_of_planes_long_ago_are_forgotten(monkeypatch):
     kept = {place for place, entry in bank.followed.items() if entry.tokens is not None}
     assert kept == {1, 2, 3, 4, 5, 6, *range(30, 40)}
     assert len(bank.recall(40, reverse=False).spatial) == 7
+
+
+def test_of_many_planes_that_were_pointed_at_the_nearest_count():
+    from napari_sam_onnx.models.onnx.memory.bank import Bank, Memory
+
+    bank = Bank(7, 16, most_pointed=3)
+    for place in (0, 4, 9, 10, 30):
+        bank.keep_pointed(place, Memory(np.full((1, 1), place, np.float16), np.zeros(2)))
+    spatial = [(away, int(tokens[0, 0])) for away, tokens in bank.recall(12, reverse=False).spatial]
+    # before, after, the next nearest; what is left counts as followed where it is near enough
+    assert spatial == [(0, 10), (0, 30), (0, 9)]
+    assert [age for age, _ in bank.recall(12, reverse=False).pointers] == [12, 8, 3, 2]
+    spatial = [(away, int(tokens[0, 0])) for away, tokens in bank.recall(6, reverse=False).spatial]
+    assert spatial == [(0, 4), (0, 9), (0, 10), (6, 0)]
+
+
+def test_how_many_pointed_planes_count_is_read_from_the_files(tmp_path):
+    opened = nso.load_model(build_memory_files(tmp_path / "a", "V4", max_cond_frame_num=4))
+    assert opened.constants.most_pointed == 4
+    opened.close()
+    opened = nso.load_model(build_memory_files(tmp_path / "b", "V4", max_cond_frame_num=-1))
+    assert opened.constants.most_pointed is None
+    opened.close()

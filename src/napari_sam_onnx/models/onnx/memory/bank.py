@@ -60,11 +60,15 @@ class Bank:
         How many planes are remembered in full, the present one included (7 in SAM 2).
     pointers : int
         How many pointers, the present one included (16 in SAM 2).
+    most_pointed : int, optional
+        How many planes on which the user pointed at the object count for one plane (4 in SAM 3);
+        all where omitted.
     """
 
-    def __init__(self, planes: int, pointers: int) -> None:
+    def __init__(self, planes: int, pointers: int, most_pointed: int | None = None) -> None:
         self.planes = planes
         self.pointers = pointers
+        self.most_pointed = most_pointed
         self.pointed: dict[int, Memory] = {}
         self.followed: dict[int, Memory] = {}
 
@@ -95,9 +99,12 @@ class Bank:
             Whether planes are followed towards lower positions.
         """
         step = 1 if reverse else -1
-        spatial = [(0, kept.tokens) for kept in self.pointed.values() if kept.tokens is not None]
+        nearest = self._choose_pointed(position)
+        spatial = [(0, kept.tokens) for kept in nearest.values() if kept.tokens is not None]
+        others = {place: kept for place, kept in self.pointed.items() if place not in nearest}
         for away in range(self.planes - 1, 0, -1):
-            kept = self.followed.get(position + step * away)
+            place = position + step * away
+            kept = self.followed.get(place) or others.get(place)
             if kept is not None and kept.tokens is not None:
                 spatial.append((away, kept.tokens))
         # pointers of planes that lie ahead do not count, wherever the user pointed
@@ -112,3 +119,15 @@ class Bank:
             if kept is not None:
                 pointers.append((away, kept.pointer))
         return Recollection(spatial, pointers)
+
+    def _choose_pointed(self, position: int) -> dict[int, Memory]:
+        """Choose the planes that the user pointed at: the nearest on both sides, then any."""
+        if self.most_pointed is None or len(self.pointed) <= self.most_pointed:
+            return self.pointed
+        before = max((place for place in self.pointed if place < position), default=None)
+        after = min((place for place in self.pointed if place >= position), default=None)
+        chosen = [place for place in (before, after) if place is not None]
+        rest = [place for place in self.pointed if place not in chosen]
+        rest.sort(key=lambda place: abs(place - position))
+        chosen += rest[: max(0, self.most_pointed - len(chosen))]
+        return {place: self.pointed[place] for place in chosen}

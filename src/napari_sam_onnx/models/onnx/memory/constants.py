@@ -24,6 +24,7 @@ AGES, START = "memory_temporal_positional_encoding", "no_memory_embedding"
 _PROJECTION = "temporal_positional_encoding_projection_layer"
 WEIGHT, BIAS = f"{_PROJECTION}.weight", f"{_PROJECTION}.bias"
 TIMED = "enable_temporal_pos_encoding_for_object_pointers"
+_MOST_POINTED = ("max_cond_frame_num", "max_cond_frames_in_attn")
 _POINTERS = ("max_object_pointers_in_encoder", "max_object_pointers")
 POINTERS = 16
 
@@ -45,6 +46,8 @@ class MemoryConstants:
         Whether pointers carry their age; None where no file says so.
     pointers : int
         How many pointers are remembered.
+    most_pointed : int or None
+        How many planes that the user pointed at count for one plane, the nearest; None: all.
     mean, std : 3 floats or None
         Normalisation of pictures of 0 to 1, where stated.
     """
@@ -55,6 +58,7 @@ class MemoryConstants:
     bias: NDArray[np.float32] | None = None
     timed: bool | None = None
     pointers: int = POINTERS
+    most_pointed: int | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
@@ -92,6 +96,7 @@ def read_constants(paths: Sequence[Path]) -> MemoryConstants:
             "file that belongs to the graphs."
         )
     pointers = next((stated[name] for name in _POINTERS if name in stated), POINTERS)
+    pointed = next((stated[name] for name in _MOST_POINTED if name in stated), None)
     start, bias = _array(stated, START, where), _array(stated, BIAS, where)
     timed = stated.get(TIMED)
     return MemoryConstants(
@@ -101,6 +106,7 @@ def read_constants(paths: Sequence[Path]) -> MemoryConstants:
         bias=None if bias is None else bias.ravel(),
         timed=timed if isinstance(timed, bool) else None,
         pointers=pointers if isinstance(pointers, int) and pointers > 0 else POINTERS,
+        most_pointed=pointed if isinstance(pointed, int) and pointed > 0 else None,
         mean=_triple(stated, "image_mean", where),
         std=_triple(stated, "image_std", where),
     )

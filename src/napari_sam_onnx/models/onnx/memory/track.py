@@ -66,7 +66,11 @@ class Track:
 
     def __init__(self, model: Steps, planes: int) -> None:
         self._model = model
-        self._bank = Bank(model.remembered, min(planes, model.constants.pointers))
+        self._bank = Bank(
+            model.remembered,
+            min(planes, model.constants.pointers),
+            model.constants.most_pointed,
+        )
 
     def point(
         self, position: int, embedding: Embedding, prompts: Prompts, *, reverse: bool = False
