@@ -14,7 +14,7 @@ def search(stack, link, axes="ZYXC"):
     examples = Examples(shown, np.array([box(10, 10)]), np.array([True]))
     model = ColourModel()
 
-    def look(rgb):
+    def look(_, rgb):
         plane = shown if np.array_equal(rgb, shown) else rgb
         return iterate_look_up(plane, model, None, examples)
 

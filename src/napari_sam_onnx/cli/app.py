@@ -15,6 +15,7 @@ from napari_sam_onnx.cli.carry import carry
 from napari_sam_onnx.cli.embed import cache_app, embed
 from napari_sam_onnx.cli.evaluate import evaluate
 from napari_sam_onnx.cli.export import export
+from napari_sam_onnx.cli.find import find
 from napari_sam_onnx.cli.fit import fit
 from napari_sam_onnx.cli.learn import learn
 from napari_sam_onnx.cli.logs import keep_logs, show_warning
@@ -52,6 +53,7 @@ app.command(short_help="Write labels in the formats of other programs.")(export)
 app.command(short_help="Search the settings that reproduce labels.")(fit)
 app.command(short_help="Learn which objects are wanted from corrected labels.")(learn)
 app.command(short_help="Find what looks like a few labelled objects.")(similar)
+app.command(short_help="Find what a word names, or what looks like boxes.")(find)
 app.command(short_help="Outline labelled objects anew where that is better.")(refine)
 app.command(short_help="Compare a label image to a truth.")(evaluate)
 app.command(short_help="Encode planes beforehand.")(embed)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.masks import Mask
     from napari_sam_onnx.planes import PlaneSource
 
-    Look = Callable[[NDArray[np.uint8]], Generator[object, None, list[Mask]]]
+    Look = Callable[[tuple[int, ...], NDArray[np.uint8]], Generator[object, None, list[Mask]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +57,8 @@ def iterate_look_up_stack(
     ----------
     source : PlaneSource
     look : callable
-        Takes a plane as a model sees it and gives steps whose value is its masks, such as
-        `napari_sam_onnx.automatic.look_up.iterate_look_up`.
+        Takes the index of a plane and how a model sees it, and gives steps whose value is its
+        masks, such as `napari_sam_onnx.automatic.look_up.iterate_look_up`.
     link : str or None
         The axis along which an object keeps its number.
 
@@ -83,7 +83,7 @@ def iterate_look_up_stack(
             yield PlaneFound(index, done + 1, len(order), nothing)
             continue
         now = PlaneFound(index, done, len(order))
-        masks = yield from relay(look(rgb), lambda _, now=now: now)  # type: ignore[misc]
+        masks = yield from relay(look(index, rgb), lambda _, now=now: now)  # type: ignore[misc]
         painted = paint_masks(masks, source.plane_shape, overlap="smaller")
         if link is None or previous is None or starts:
             labels, next_label = number_on(painted, next_label)

@@ -111,7 +111,7 @@ class Searcher:
         axes = search.planes.axes
         link = next((axis for axis in "TZ" if axis in axes), None)
         yield from iterate_look_up_stack(
-            search.planes, lambda rgb: self._search_plane(search, model, rgb, shown), link
+            search.planes, lambda _, rgb: self._search_plane(search, model, rgb, shown), link
         )
 
     def _search_plane(
