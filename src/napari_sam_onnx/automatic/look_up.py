@@ -18,14 +18,11 @@ import numpy as np
 
 from napari_sam_onnx.automatic.crops import lay_tiles
 from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.modes import TiledParameters
 from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.automatic.tiles import iterate_tiles
+from napari_sam_onnx.automatic.tiles import ends_at_seam, merge_masks
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.masks import Mask, crop_to_object
-from napari_sam_onnx.regions import whole_region
+from napari_sam_onnx.regions import cut_region, move_mask, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -43,6 +40,9 @@ MARGIN = 0.5
 
 LEAST_MARGIN = 8
 """The same in pixels, at least."""
+
+OVERLAP = 128
+"""Pixels that neighbouring tiles share; small tiles a quarter of their side."""
 
 MAX_OVERLAP = 0.5
 """Of two masks of neighbouring tiles that share more of the smaller one the better one stays."""
@@ -120,19 +120,15 @@ def iterate_look_up(
         masks = _look(rgb, whole_region(shape), rgb, model, text, examples, kept)
         yield Progress(1, 1, "looks", tuple(masks))
         return masks
-    parameters = TiledParameters(
-        tile_side=tile_side, tile_overlap=min(128, tile_side // 4), max_overlap=MAX_OVERLAP
-    )
-    tiles = lay_tiles(shape, tile_side, parameters.tile_overlap)
-    order = iter(tiles)
-
-    def inside(picture: NDArray[np.uint8], _: object) -> Generator[Progress, None, MaskSet]:
-        found = _look(picture, next(order), rgb, model, text, examples, kept)
-        yield Progress(1, 1, "looks", tuple(found))
-        return MaskSet(picture, tuple(found), Selection())
-
-    merged = yield from iterate_tiles(rgb, parameters, inside, tiles)
-    return list(merged.masks)
+    tiles = lay_tiles(shape, tile_side, min(OVERLAP, tile_side // 4))
+    whole: list[Mask] = []
+    cut: list[Mask] = []
+    for number, tile in enumerate(tiles):
+        for mask in _look(cut_region(rgb, tile), tile, rgb, model, text, examples, kept):
+            moved = move_mask(mask, tile, shape)
+            (cut if ends_at_seam(moved, tile, shape) else whole).append(moved)
+        yield Progress(number + 1, len(tiles), "tiles")
+    return merge_masks(whole, cut, tiles, MAX_OVERLAP)
 
 
 def _look(

@@ -133,9 +133,9 @@ def iterate_tiles(
             tile, found = tiles[moment.number], moment.value
             assert found is not None  # every tile has pixels
             for mask in found.passing:
-                passing[_ends_at_seam(mask, tile, shape)].append(mask)
+                passing[ends_at_seam(mask, tile, shape)].append(mask)
             for mask in found.others:
-                others[_ends_at_seam(mask, tile, shape)].append(mask)
+                others[ends_at_seam(mask, tile, shape)].append(mask)
             background = found.background
             objects = (m for m in found.passing if not background or m.bbox != tile.box)
             yield Progress(moment.number + 1, len(tiles), "tiles", tuple(objects))
@@ -280,7 +280,7 @@ def _contains(tile: Region, mask: Mask) -> bool:
     y0, x0, y1, x1 = mask.bbox
     top, left, bottom, right = tile.box
     inside = top <= y0 and left <= x0 and y1 <= bottom and x1 <= right
-    return inside and not _ends_at_seam(mask, tile, mask.shape)
+    return inside and not ends_at_seam(mask, tile, mask.shape)
 
 
 def _file_boxes(masks: Sequence[Mask]) -> BoxIndex:
@@ -294,7 +294,7 @@ def _scores(masks: Sequence[Mask]) -> list[float]:
     return [mask.predicted_iou if np.isnan(mask.rating) else mask.rating for mask in masks]
 
 
-def _ends_at_seam(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
+def ends_at_seam(mask: Mask, tile: Region, plane_shape: tuple[int, int]) -> bool:
     """Whether a mask ends at a seam: an edge of the tile that is none of the plane."""
     box, edges = np.array(mask.bbox), np.array(tile.box)
     seam = edges != (0, 0, *plane_shape)
