@@ -54,7 +54,7 @@ def test_only_what_is_not_here_and_was_not_said_is_said(bench: Bench) -> None:
     picture = bench.session.picture
     hint = find_hint(picture, list_entries(), ())
     assert hint is not None and hint.purpose == "cells"
-    assert hint.text == "3 models trained on cells"
+    assert hint.text == "Get 3 models trained on cells"
     later = find_hint(picture, list_entries(), ("cells",))
     assert later is not None and later.purpose == "time"
     here = find_hint(picture, list_entries("microsam-vit-t-lm"), ())

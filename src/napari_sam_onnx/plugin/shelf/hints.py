@@ -21,9 +21,9 @@ BRIGHT = 0.45
 """A colour picture that is brighter on average shows stained tissue, or a photograph."""
 
 _TEXTS = {
-    "tissue": "made for stained tissue",
+    "tissue": "for stained tissue",
     "cells": "trained on cells",
-    "time": "that follow through time",
+    "time": "for planes and time",
 }
 
 
@@ -80,8 +80,7 @@ def find_hint(
         if fitting and kind not in told and not any(entry.here for entry in fitting):
             number = len(fitting)
             what = f"{number} models" if number > 1 else "a model"
-            text = f"{what} {_TEXTS[kind]}"
-            return Hint(kind, text[0].upper() + text[1:])
+            return Hint(kind, f"Get {what} {_TEXTS[kind]}")
     return None
 
 
