@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_sam_onnx.cli import find as module
+from napari_sam_onnx import models
 from tests.automatic.test_look_up import GREEN, PINK, RED, ColourModel, draw
 
 
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
     """Three planes in colour; what reads text is a `ColourModel`."""
-    monkeypatch.setattr(module, "load_text_model", lambda name: ColourModel())
+    monkeypatch.setattr(models, "load_text_model", lambda name: ColourModel())
     planes = [
         draw((10, 10, RED), (50, 80, GREEN), (30, 40, PINK)),
         draw((12, 12, RED), (50, 60, RED)),

@@ -16,7 +16,6 @@ from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.image import Channel
 from napari_sam_onnx.label_store import make_labels, remove_labels
-from napari_sam_onnx.models import load_text_model
 from napari_sam_onnx.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels, PlaneSource
 from napari_sam_onnx.prompts import PromptError
@@ -71,6 +70,7 @@ def find(
     Boxes lie on one plane; what looks alike is found on all.
     """
     from napari_sam_onnx.automatic.look_up import iterate_look_up
+    from napari_sam_onnx.models import load_text_model
     from napari_sam_onnx.stacks.look_up import iterate_look_up_stack
 
     began = time.perf_counter()
