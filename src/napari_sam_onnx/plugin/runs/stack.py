@@ -256,7 +256,7 @@ class StackRuns:
 
 def _begin_recipe(session: Session, source: ArrayPlanes, run: StackRun) -> Recipe:
     """Say what a run does; the model's content is told later."""
-    named = session.source
+    named = session.source if run.source is None else run.source
     return Recipe(
         named if isinstance(named, str) else [str(part) for part in named],
         "",
