@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 REACH = 200.0
 """Diameter in pixels of the encoder's input beyond which an object may be seen in pieces."""
 
-HINT = 0.5
-"""Part of it from which on a box in the smallest look is reason to look for large objects."""
+HINT = 0.6
+"""Part of it from which on a box in a small look is reason to look for large objects."""
+
+SEEN = 24.0
+"""Pixels of the encoder's input that `REACH` has at least in that look."""
 
 MOST = 64
 """Proposed objects that a smaller look decodes at most, the most certain first."""
@@ -94,31 +97,39 @@ def add_large(
     longest = max(rgb.shape[:2])
     if reach > longest:
         return found
-    looks = list(_smaller_looks(free, longest, scale))
-    if not looks:
+    sides = list(_smaller_sides(free, longest, scale))
+    if not sides:
         return found
-    # The smallest look, which costs next to nothing, shows whether anything is large.
-    smallest = yield from _encode(rgb, looks[-1], cache)
-    if not len(_propose(looks[-1], smallest, HINT * reach)):
+    # A small look, which costs next to nothing, shows whether anything is large.
+    hint = min((side for side in sides if reach * side / longest >= SEEN), default=sides[0])
+    first = yield from _encode(rgb, _look_at(free, hint, longest), cache)
+    if not len(_propose(_look_at(free, hint, longest), first, HINT * reach)):
         return found
     seen: list[Mask] = []
-    for look in looks[:-1]:
-        embedding = yield from _encode(rgb, look, cache)
+    for side in sides:
+        look = _look_at(free, side, longest)
+        embedding = first if side == hint else (yield from _encode(rgb, look, cache))
         seen += yield from _look(look, embedding, reach)
-    seen += yield from _look(looks[-1], smallest, reach)
     order = suppress_duplicates(seen, [mask.rating for mask in seen], 0.5)
     return _put_in(found, [seen[i] for i in order], reach)
 
 
-def _smaller_looks(model: FreeModel, longest: int, scale: float) -> Iterator[AtScale]:
+def _smaller_sides(model: FreeModel, longest: int, scale: float) -> Iterator[float]:
     side = min(float(model.largest_input), longest * scale / 2)
     while side >= SMALLEST_LOOK:
-        yield AtScale(model, side / longest)
+        yield side
         side /= 2
 
 
+def _look_at(model: FreeModel, side: float, longest: int) -> Model:
+    """Give a model that sees a plane so large: the model itself where it does so anyway."""
+    if side == model.largest_input <= longest:
+        return model
+    return AtScale(model, side / longest)
+
+
 def _encode(
-    rgb: NDArray[np.uint8], look: AtScale, cache: EmbeddingStore
+    rgb: NDArray[np.uint8], look: Model, cache: EmbeddingStore
 ) -> Generator[Progress, None, Embedding]:
     yield LARGER
     embedding = encode_through(rgb, look, cache)
@@ -126,9 +137,7 @@ def _encode(
     return embedding
 
 
-def _look(
-    look: AtScale, embedding: Embedding, reach: float
-) -> Generator[Progress, None, list[Mask]]:
+def _look(look: Model, embedding: Embedding, reach: float) -> Generator[Progress, None, list[Mask]]:
     """Find the large objects that one look is sure of."""
     proposed = _propose(look, embedding, 0.7 * reach)
     shape = embedding.plane_shape
@@ -139,9 +148,9 @@ def _look(
     return [mask for mask in rated if mask.rating >= SURE and _diameter(mask) > reach]
 
 
-def _propose(look: AtScale, embedding: Embedding, least: float) -> Proposals:
-    """Give those objects that a look proposes whose boxes are larger than a square of a side."""
-    proposed = look.propose(embedding)
+def _propose(model: Model, embedding: Embedding, least: float) -> Proposals:
+    """Give those objects that a model proposes whose boxes are larger than a square of a side."""
+    proposed = model.propose(embedding)
     if proposed is None:
         return Proposals(np.zeros((0, 2)), np.zeros((0, 4)), np.zeros(0, np.float32))
     sides = proposed.boxes[:, 2:] - proposed.boxes[:, :2]
