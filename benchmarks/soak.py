@@ -87,10 +87,12 @@ def soak(prompts: int) -> None:
             commits.labels.layer.refresh()
         if number % max(1, prompts // 5) == 0:
             gc.collect()
-            marks.append((number, psutil.Process().memory_info().rss / 2**20))
+            kept = sum(a.nbytes for a in session.dialogue._book._answers.values()) / 2**20
+            marks.append((number, psutil.Process().memory_info().rss / 2**20, kept))
     each = (time.process_time() - started) / prompts * 1000
     print(f"{prompts} prompts, {accepted[0]} objects accepted, {each:.0f} ms of processor each")
-    print("MB in use after so many: " + ", ".join(f"{n}: {mb:.0f}" for n, mb in marks))
+    told = ", ".join(f"{n}: {mb:.0f} ({kept:.0f})" for n, mb, kept in marks)
+    print(f"MB in use after so many (of them answers, which are kept up to 128): {told}")
     session.close()
 
 
