@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,6 +103,17 @@ class Bench:
     def shown(self) -> int:
         """Pixels of the preview."""
         return int(np.count_nonzero(self.session.layers.preview.layer.data))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_is_there_already() -> None:
+    """Keep what other tests and imports made out of the searches for leaks after each viewer.
+
+    napari's fixture collects garbage at the end of each test: seconds, where a million objects are
+    looked through that no test here made.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
