@@ -18,6 +18,7 @@ from napari_sam_onnx.plugin.layers.classes import read_layer_classes
 from tests.fakes import ComponentModel
 from tests.plugin.conftest import CENTERS
 from tests.plugin.driver import CONTROL, LEFT
+from tests.plugin.test_hands import focus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,9 @@ def test_classes_by_keys_brush_and_list(
     assert [rows.topLevelItem(n).text(2) for n in range(3)] == ["1", "1", "1"]
     d.move(*CENTERS[2])
     row(0)
+    focus(rows)
     QTest.keyClick(rows, Qt.Key.Key_1, CONTROL)  # goes on to the canvas
+    d.settle()
     assert read_layer_classes(layer)[3] == "cell"
     row(2)
     d.press(Qt.Key.Key_C)
