@@ -27,16 +27,16 @@ from skimage.io import imread
 
 from benchmarks.timing import print_table
 from napari_sam_onnx import automask, load_model
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.overlay import draw_overlay
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.pictures.image import to_rgb
+from napari_sam_onnx.pictures.overlay import draw_overlay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.evaluate import Evaluation
+    from napari_sam_onnx.evaluation.evaluate import Evaluation
 
 SPLIT = Path(__file__).parents[1] / "training" / "split.toml"
 

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 import napari_sam_onnx as nso
 from benchmarks.modes import Count
 from benchmarks.timing import print_table
-from napari_sam_onnx.evaluate import evaluate_labels
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,7 +25,7 @@ from benchmarks.timing import (
     time_runs,
 )
 from napari_sam_onnx import Segmenter, load_model
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.pictures.picture_file import read_picture
 from napari_sam_onnx.samples import sample_path
 
 if TYPE_CHECKING:

@@ -265,7 +265,7 @@ class Ours:
 
     def seeds(self, points: NDArray[np.float64]) -> int:
         """Answer clicks as automatic masks do."""
-        from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
+        from napari_sam_onnx.automatic.finders.decode import Filter, iterate_prompts
         from napari_sam_onnx.generators import drive
         from napari_sam_onnx.prompts import make_prompts
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import napari_sam_onnx as nso
 from benchmarks.modes import Count
 from benchmarks.timing import print_table
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import Channel, infer_axes, to_rgb
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.pictures.image import Channel, infer_axes, to_rgb
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from skimage.io import imread
 from benchmarks.learn_to_reject import list_groups
 from benchmarks.timing import print_table
 from napari_sam_onnx import automask, fit_settings, load_model
-from napari_sam_onnx.evaluate import average_precision
-from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.evaluation.evaluate import average_precision
+from napari_sam_onnx.pictures.image import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,9 +24,9 @@ import numpy as np
 from scipy import ndimage
 from skimage.io import imread
 
-from napari_sam_onnx.flows import FlowField, flows_of_labels, iterate_flow_labels
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.linking import count_overlaps, measure_areas
+from napari_sam_onnx.labels.linking import count_overlaps, measure_areas
+from napari_sam_onnx.masks.flows import FlowField, flows_of_labels, iterate_flow_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from data import read_real
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.prompts import Prompts
 
 WAYS = ("click", "box")

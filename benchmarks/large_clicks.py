@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from benchmarks.timing import print_table
-from napari_sam_onnx.image import Channel
+from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.plugin.layers.picture import Reader
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.session.engine import Engine, Request

@@ -25,16 +25,16 @@ from skimage.io import imread
 
 from benchmarks.timing import print_table
 from napari_sam_onnx import find_masks, load_model
-from napari_sam_onnx.automatic.learn import describe_objects, learn_judge
+from napari_sam_onnx.automatic.taught.learn import describe_objects, learn_judge
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.pictures.image import to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
 
 LEAST = 0.3

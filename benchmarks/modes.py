@@ -24,16 +24,16 @@ import napari_sam_onnx as nso
 from benchmarks.automask_accuracy import watershed_labels
 from benchmarks.held_out import read_held_out
 from benchmarks.timing import print_table
-from napari_sam_onnx.evaluate import THRESHOLDS, average_recall, evaluate_labels
-from napari_sam_onnx.image import to_rgb
+from napari_sam_onnx.evaluation.evaluate import THRESHOLDS, average_recall, evaluate_labels
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
+from napari_sam_onnx.pictures.image import to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
 
     Find = Callable[[NDArray[np.uint8], NDArray[Any]], tuple[NDArray[Any], list[Mask] | None]]
 

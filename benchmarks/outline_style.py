@@ -20,8 +20,8 @@ import numpy as np
 import napari_sam_onnx as nso
 from benchmarks.held_out import WAYS, ask, read_held_out
 from benchmarks.timing import print_table
-from napari_sam_onnx.masks import Mask, measure_iou
-from napari_sam_onnx.style import LEAST_OBJECTS, StyleLearner, apply_style, compare_answer
+from napari_sam_onnx.masks.mask import Mask, measure_iou
+from napari_sam_onnx.prompting.style import LEAST_OBJECTS, StyleLearner, apply_style, compare_answer
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import napari_sam_onnx as nso
 from benchmarks.held_out import read_held_out
 from benchmarks.timing import print_table
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.masks.mask import Mask, measure_iou
 
 
 def main() -> None:

@@ -21,12 +21,12 @@ from benchmarks.stacks import label_volume, read_volumes
 from benchmarks.timing import print_table
 from napari_sam_onnx import load_model
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.masks.mask import Mask, measure_iou
+from napari_sam_onnx.masks.upscale import low_res_from_mask
+from napari_sam_onnx.pictures.image import to_rgb
+from napari_sam_onnx.prompting.segmenter import answer_prompts
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import answer_prompts
-from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,8 +20,8 @@ import napari_sam_onnx as nso
 from benchmarks.held_out import read_held_out
 from benchmarks.timing import print_table
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import Channel, to_rgb
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.pictures.image import Channel, to_rgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -35,10 +35,10 @@ from benchmarks.simulated_volumes import SIMULATED, simulate_volume
 from benchmarks.timing import print_table
 from napari_sam_onnx import automask_stack, load_model
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.evaluate_tracks import evaluate_tracks
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.evaluation.evaluate_tracks import evaluate_tracks
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.linking import link_labels
+from napari_sam_onnx.labels.linking import link_labels
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import sample_path
 from napari_sam_onnx.stacks import WholeRequest, iterate_tracks

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 
 from napari_sam_onnx import automask_stack, load_model
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.overlay import draw_overlay, label_colors
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.pictures.overlay import draw_overlay, label_colors
+from napari_sam_onnx.pictures.picture_file import read_picture
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import open_series, open_stack, sample_path
 from napari_sam_onnx.stacks import WholeRequest, iterate_tracks

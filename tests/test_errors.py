@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.automatic import ParameterError, make_parameters
-from napari_sam_onnx.compare import CompareError
 from napari_sam_onnx.errors import UserError, explain, log_fault
-from napari_sam_onnx.evaluate import EvaluationError
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.evaluation.evaluate import EvaluationError
+from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.models import ModelError
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.pictures.image import ImageError
+from napari_sam_onnx.pictures.picture_file import PictureFileError
+from napari_sam_onnx.prompting.compare import CompareError
 from napari_sam_onnx.prompts import PromptError
 
 OURS = [

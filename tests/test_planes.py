@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.image import BlankError, Channel, ImageError, to_rgb
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.regions import Region
+from napari_sam_onnx.pictures.image import BlankError, Channel, ImageError, to_rgb
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
-from napari_sam_onnx.regions import Region
-from tests.test_contrast import counted
+from tests.pictures.test_contrast import counted
 
 rng = np.random.default_rng(1)
 STACK = rng.integers(0, 4000, (2, 3, 4, 50, 60)).astype(np.uint16)  # TCZYX

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx import samples
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.pictures.picture_file import read_picture
 
 REPOSITORY = Path(__file__).parents[1]
 AXES = {"nuclei": "YX", "blobs": "CYX", "stack": "ZYX", "series": "TYX"}

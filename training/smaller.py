@@ -2,7 +2,7 @@
 
     python smaller.py --data DATA --simulated OTHER
 
-Runs the package, not the reference: `napari_sam_onnx.looks`. *none*: the first answer; *doubtful*:
+Runs the package, not the reference: `prompting.looks`. *none*: the first answer; *doubtful*:
 smaller looks for answers that are not sure; *large*: half the size for large objects too; *any
 size*: what a smaller look is sure of counts however small it is.
 """
@@ -16,10 +16,10 @@ import numpy as np
 from data import read_real, read_simulated
 from evaluate import KINDS, deepest, iou
 
-import napari_sam_onnx.looks as looks
+import napari_sam_onnx.prompting.looks as looks
 from napari_sam_onnx.models import load_model
+from napari_sam_onnx.prompting.segmenter import Segmenter
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
 
 RULES = {
     "none": (np.inf, 0.0, 0.0),

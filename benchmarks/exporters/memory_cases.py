@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.masks.upscale import mask_from_low_res
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam_onnx.automatic import MaskSet, automask, find_masks, generate_masks
-    from napari_sam_onnx.automatic.fit import fit_settings
     from napari_sam_onnx.automatic.refine import refine_labels
-    from napari_sam_onnx.automatic.similar import find_similar
-    from napari_sam_onnx.compare import compare_models, ensemble
-    from napari_sam_onnx.image import Channel, ImageError, to_rgb
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.automatic.taught.fit import fit_settings
+    from napari_sam_onnx.automatic.taught.similar import find_similar
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import (
         ModelError,
         list_models,
@@ -24,38 +22,40 @@ if TYPE_CHECKING:
         load_model,
         load_text_model,
     )
+    from napari_sam_onnx.pictures.image import Channel, ImageError, to_rgb
+    from napari_sam_onnx.prompting.compare import compare_models, ensemble
+    from napari_sam_onnx.prompting.propagate import propagate
+    from napari_sam_onnx.prompting.segmenter import Segmenter
     from napari_sam_onnx.prompts import PromptError
-    from napari_sam_onnx.propagate import propagate
-    from napari_sam_onnx.recipes import Recipe
-    from napari_sam_onnx.segmenter import Segmenter
+    from napari_sam_onnx.records.recipes import Recipe
     from napari_sam_onnx.stacks import automask_stack
     from napari_sam_onnx.stacks.carry_object import carry_object
 
 _HOMES = {
-    "Channel": "image",
-    "ImageError": "image",
-    "Mask": "masks",
+    "Channel": "pictures.image",
+    "ImageError": "pictures.image",
+    "Mask": "masks.mask",
     "MaskSet": "automatic",
     "ModelError": "models",
     "PromptError": "prompts",
-    "Recipe": "recipes",
-    "Segmenter": "segmenter",
+    "Recipe": "records.recipes",
+    "Segmenter": "prompting.segmenter",
     "automask": "automatic",
     "automask_stack": "stacks",
     "carry_object": "stacks.carry_object",
-    "compare_models": "compare",
-    "ensemble": "compare",
+    "compare_models": "prompting.compare",
+    "ensemble": "prompting.compare",
     "find_masks": "automatic",
-    "find_similar": "automatic.similar",
+    "find_similar": "automatic.taught.similar",
     "refine_labels": "automatic.refine",
-    "fit_settings": "automatic.fit",
+    "fit_settings": "automatic.taught.fit",
     "generate_masks": "automatic",
     "list_models": "models",
     "load_detector": "models",
     "load_model": "models",
     "load_text_model": "models",
-    "propagate": "propagate",
-    "to_rgb": "image",
+    "propagate": "prompting.propagate",
+    "to_rgb": "pictures.image",
 }
 
 __all__ = [

@@ -16,19 +16,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sam_onnx.contrast import chunk_shape
-from napari_sam_onnx.image import ImageError, check_axes, choose_channels, measure_open, to_rgb
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.regions import Region, shrink, whole_region
 from napari_sam_onnx.memory import format_bytes, free_memory
-from napari_sam_onnx.regions import Region, shrink, whole_region
-from napari_sam_onnx.views import check_view, show_view
+from napari_sam_onnx.pictures.contrast import chunk_shape
+from napari_sam_onnx.pictures.image import (
+    ImageError,
+    check_axes,
+    choose_channels,
+    measure_open,
+    to_rgb,
+)
+from napari_sam_onnx.pictures.views import check_view, show_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.pictures.image import Channel
 
 # Larger regions that are looked at smaller than they are, are read strip by strip.
 STRIP_PIXELS = 16_000_000
@@ -118,12 +124,12 @@ class ArrayPlanes:
     axes : str
         One letter for each dimension: Y and X, perhaps C, and others that number the planes.
     channels : sequence of Channel, optional
-        See `napari_sam_onnx.image.default_channels`. Contrast limits that are None are measured
+        See `pictures.image.default_channels`. Contrast limits that are None are measured
         over the whole array, once, when they are first needed.
     pixel_size : mapping of str to float, optional
         Micrometres by axis.
     view : str
-        Another way to see the picture, see `napari_sam_onnx.views.show_view`.
+        Another way to see the picture, see `napari_sam_onnx.pictures.views.show_view`.
     samples : bool, optional
         Whether C are the samples of a colour picture; where it is the last axis if omitted.
 

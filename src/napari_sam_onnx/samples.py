@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.pictures.picture_file import read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

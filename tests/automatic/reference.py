@@ -9,8 +9,8 @@ import math
 import numpy as np
 from scipy import ndimage
 
+from napari_sam_onnx.masks.upscale import upscale_region
 from napari_sam_onnx.prompts import Prompts
-from napari_sam_onnx.upscale import upscale_region
 
 
 def generate(rgb, model, p):

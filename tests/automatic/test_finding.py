@@ -7,8 +7,8 @@ import pytest
 
 from napari_sam_onnx.automatic import MaskSet, Selection
 from napari_sam_onnx.automatic.finding import Finding, PackedPlane
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.stacks import iterate_stack
 from tests.fakes import ComponentModel, draw_discs

@@ -9,8 +9,8 @@ from napari_sam_onnx.automatic import inside
 from napari_sam_onnx.automatic.inside import find_part, iterate_inside
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.regions import cut_region
+from napari_sam_onnx.masks.regions import cut_region
+from napari_sam_onnx.pictures.image import to_rgb
 from tests.fakes import ComponentModel, draw_discs
 
 CENTERS = ((30, 30), (30, 80), (75, 55), (75, 100))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.look_up import Examples, iterate_look_up, paste_beside
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
 
 GROUND, RED, GREEN, PINK = (90, 90, 90), (220, 30, 30), (30, 200, 30), (220, 120, 120)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_sam_onnx.automatic.refine import Limits, iterate_refinement, refine_labels
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.scale import find_diameter, own_scale
 from napari_sam_onnx.automatic.suggest import count_ways, suggest_views
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.pictures.image import ImageError
 from tests.fakes import ComponentModel, draw_discs
 
 CENTERS = [(y, x) for y in range(30, 200, 50) for x in range(30, 200, 50)]

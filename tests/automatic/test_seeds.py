@@ -9,14 +9,14 @@ from scipy import ndimage
 
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import ParameterError, iterate_masks, make_parameters
-from napari_sam_onnx.automatic.blobs import _keep_stronger, find_blobs
-from napari_sam_onnx.automatic.boxes import boxes_of
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
-from napari_sam_onnx.automatic.objects import foreground_in
+from napari_sam_onnx.automatic.finders.blobs import _keep_stronger, find_blobs
+from napari_sam_onnx.automatic.finders.boxes import boxes_of
+from napari_sam_onnx.automatic.finders.objects import foreground_in
+from napari_sam_onnx.automatic.kept.duplicates import suppress_duplicates
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.embedding import LowResMasks, Proposals
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.pictures.image import ImageError
 from tests.fakes import ComponentModel, draw_discs
 
 CENTERS = [(20, 20), (40, 70), (15, 85)]

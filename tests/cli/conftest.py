@@ -17,7 +17,7 @@ CENTERS = [(12, 12), (12, 40), (40, 26)]
 def component_model(monkeypatch):
     """Every model that a command opens is this one."""
     model = ComponentModel()
-    monkeypatch.setattr("napari_sam_onnx.cli.segment.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("napari_sam_onnx.cli.commands.segment.load_model", lambda *_, **__: model)
     return model
 
 

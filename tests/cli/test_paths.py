@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_sam_onnx.cli.jobs import name_outputs, plan_jobs
 from napari_sam_onnx.cli.ledger import LEDGER
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.pictures.picture_file import PictureFileError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 

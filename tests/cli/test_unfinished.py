@@ -124,7 +124,7 @@ def test_a_failing_run_keeps_what_is_done_and_an_empty_one_nothing(
 
 def test_a_volume_goes_on_with_the_next_chunk(run, tmp_path, monkeypatch, stack):
     model = SectionModel()
-    monkeypatch.setattr("napari_sam_onnx.cli.segment.load_model", lambda *_, **__: model)
+    monkeypatch.setattr("napari_sam_onnx.cli.commands.segment.load_model", lambda *_, **__: model)
     monkeypatch.setattr(volumes, "CHUNK_VOXELS", 500_000)
     places = [(9, y, x) for y in range(9, 50, 18) for x in range(10, 150, 19)]
     picture, truth = draw_balls((19, 56, 152), places, 7.5)

@@ -8,7 +8,9 @@ from tests.stacks.volumes.balls import SectionModel, draw_balls
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr("napari_sam_onnx.cli.segment.load_model", lambda *_, **__: SectionModel())
+    monkeypatch.setattr(
+        "napari_sam_onnx.cli.commands.segment.load_model", lambda *_, **__: SectionModel()
+    )
 
 
 @pytest.fixture

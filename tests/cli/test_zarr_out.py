@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_sam_onnx.cli import label_file
-from napari_sam_onnx.picture_file import read_picture
+from napari_sam_onnx.pictures.picture_file import read_picture
 from tests.fakes import ComponentModel, draw_discs
 
 pytestmark = pytest.mark.usefixtures("component_model")

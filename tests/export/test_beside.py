@@ -6,7 +6,7 @@ import os
 import pytest
 
 from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.pictures.picture_file import PictureFileError
 
 
 def test_the_file_appears_when_it_is_whole(tmp_path):

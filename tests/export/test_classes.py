@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from napari.layers import Labels
 
-from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.export.formats import read_object_classes, write_objects
 from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.writers import MARK, stack_of
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.classes import ObjectClass
+from napari_sam_onnx.labels.label_image import LabelError
 from tests.export.test_formats import LABELS
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from napari_sam_onnx.export.formats import (
 )
 from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.table import measure_objects
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.picture_file import PictureFileError, read_picture
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.pictures.picture_file import PictureFileError, read_picture
 
 SHAPE = (40, 60)
 

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from napari_sam_onnx.export.images import check_label_path, write_labels
-from napari_sam_onnx.picture_file import PictureFileError, read_picture
+from napari_sam_onnx.pictures.picture_file import PictureFileError, read_picture
 
 
 def labels_of(*shape, largest):

@@ -62,7 +62,7 @@ def warm_up() -> None:
         "napari_sam_onnx.models.text.load_text",
         "napari_sam_onnx.models.text.detectors",
         "napari_sam_onnx.models.onnx.compile.factors",
-        "napari_sam_onnx.compare",
+        "napari_sam_onnx.prompting.compare",
         "napari_sam_onnx.stacks",
         "scipy.ndimage",
         "scipy.sparse.csgraph",

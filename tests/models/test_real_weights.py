@@ -8,9 +8,9 @@ import tifffile
 
 import napari_sam_onnx as nso
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.compare import compare_models, ensemble
-from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.masks.mask import Mask, measure_iou
 from napari_sam_onnx.models.check import check_model
+from napari_sam_onnx.prompting.compare import compare_models, ensemble
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.samples import sample_path
 from tests.models.real_weights import find_mobilesam

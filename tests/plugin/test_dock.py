@@ -21,12 +21,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.journal import Journal
 from napari_sam_onnx.plugin.dock import SamDock
+from napari_sam_onnx.plugin.editing.autosave import describe_picture
 from napari_sam_onnx.plugin.layers.picture import split_axis
-from napari_sam_onnx.plugin.panels.widgets import Section
-from napari_sam_onnx.plugin.session.autosave import describe_picture
+from napari_sam_onnx.plugin.panels.parts.widgets import Section
 from napari_sam_onnx.plugin.session.engine import Engine
+from napari_sam_onnx.records.journal import Journal
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS
 from tests.plugin.driver import CONTROL, LEFT, RIGHT, SHIFT

@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QInputDialog, QMessageBox
 
-from napari_sam_onnx.plugin.panels.filter_panel import TITLE
-from napari_sam_onnx.presets import find_preset, list_presets, presets_file
+from napari_sam_onnx.plugin.panels.automatic.filter_panel import TITLE
+from napari_sam_onnx.records.presets import find_preset, list_presets, presets_file
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:

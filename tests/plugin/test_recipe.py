@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 import napari_sam_onnx as nso
 from napari_sam_onnx.cli.app import app
+from napari_sam_onnx.plugin.editing.recording import describe_layer
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.runs.automatic import Run
-from napari_sam_onnx.plugin.session.recording import describe_layer
-from napari_sam_onnx.recipes import Recipe
+from napari_sam_onnx.records.recipes import Recipe
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.driver import CONTROL, RIGHT
 
@@ -95,7 +95,9 @@ def test_a_run_and_what_is_corrected_after_it_are_made_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_sam_onnx.cli.replay.load_model", lambda _: ComponentModel())
+    monkeypatch.setattr(
+        "napari_sam_onnx.cli.commands.replay.load_model", lambda _: ComponentModel()
+    )
     driver = drive(np.stack([draw_discs((100, 120), CENTERS[: 3 - z], 10) for z in range(2)]))
     driver.dock.automatic.start(Run("grid", {"points_per_side": 8}, whole=True))
     driver.until(lambda: not driver.dock.automatic.work.busy)
@@ -129,7 +131,7 @@ def test_what_cannot_be_made_again_is_said(
 
 def all_of(labels: Any, recipe: Recipe, array: Any) -> NDArray[Any]:
     """Make labels again without files."""
-    from napari_sam_onnx.follow import follow
+    from napari_sam_onnx.records.follow import follow
 
     made = np.zeros(labels.shape, np.uint32)
     for _ in follow(recipe.acts, array, made, lambda source: ComponentModel(id=str(source))):

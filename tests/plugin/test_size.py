@@ -9,8 +9,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.follow import follow
-from napari_sam_onnx.plugin.session.recording import describe_layer
+from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.records.follow import follow
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.follow import follow
+from napari_sam_onnx.plugin.editing.recording import describe_layer
 from napari_sam_onnx.plugin.layers.picture import split_axis
 from napari_sam_onnx.plugin.runs.advising import SHOWN
 from napari_sam_onnx.plugin.runs.thumbnails import OUTLINE
-from napari_sam_onnx.plugin.session.recording import describe_layer
-from napari_sam_onnx.recipes import Recipe, open_planes, replay
+from napari_sam_onnx.records.follow import follow
+from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:

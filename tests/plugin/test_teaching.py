@@ -10,11 +10,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QInputDialog
 
-from napari_sam_onnx.automatic import fit
-from napari_sam_onnx.automatic.fit import Fitted
+from napari_sam_onnx.automatic.taught import fit
+from napari_sam_onnx.automatic.taught.fit import Fitted
 from napari_sam_onnx.plugin.runs import teaching
-from napari_sam_onnx.presets import find_preset
-from napari_sam_onnx.recipes import Recipe, open_planes, replay
+from napari_sam_onnx.records.presets import find_preset
+from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import ComponentModel
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ import pytest
 
 import napari_sam_onnx as nso
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.stacks.carry_object import carry_object, write_object
 from napari_sam_onnx.stacks.carry_parameters import CarryParameters

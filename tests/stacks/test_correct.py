@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.stacks.correct import (
     cut_object,
     delete_object,

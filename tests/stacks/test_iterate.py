@@ -6,10 +6,10 @@ import pytest
 import zarr
 from scipy import ndimage
 
-from napari_sam_onnx import label_store
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.image import Channel, ImageError
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels import label_store
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.pictures.image import Channel, ImageError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.stacks import automask_stack, iterate_stack
 from tests.fakes import ComponentModel, draw_discs

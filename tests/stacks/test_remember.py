@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import napari_sam_onnx as nso
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks.carry_object import carry_object
 from tests.models.memory_files import build_memory_files
 from tests.models.onnx.memory.test_memory_model import BLUE, RED, draw

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.image import Channel, ImageError
+from napari_sam_onnx.pictures.image import Channel, ImageError
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks.stitch import Meeting, StitchParameters, stitch_planes
 

@@ -5,7 +5,7 @@ never compete for one name.
 """
 
 from napari_sam_onnx.automatic.choose import choose_parameters
-from napari_sam_onnx.automatic.declare import ParameterError, form_fields
+from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.generate import (
     automask,
     find_masks,
@@ -14,9 +14,10 @@ from napari_sam_onnx.automatic.generate import (
     iterate_mask_set,
     iterate_masks,
 )
-from napari_sam_onnx.automatic.grid_parameters import GridParameters
-from napari_sam_onnx.automatic.mask_set import MaskSet
-from napari_sam_onnx.automatic.modes import (
+from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+from napari_sam_onnx.automatic.settings.declare import ParameterError, form_fields
+from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.settings.modes import (
     MODES,
     Parameters,
     TiledParameters,
@@ -24,9 +25,12 @@ from napari_sam_onnx.automatic.modes import (
     mode_of,
     split_limits,
 )
-from napari_sam_onnx.automatic.parameters import BlobsParameters, BoxesParameters, ObjectsParameters
-from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.automatic.settings.parameters import (
+    BlobsParameters,
+    BoxesParameters,
+    ObjectsParameters,
+)
+from napari_sam_onnx.automatic.settings.selection import Selection
 
 __all__ = [
     "MODES",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.automatic.flows import FlowNetwork
-from napari_sam_onnx.automatic.modes import make_parameters
-from napari_sam_onnx.automatic.progress import LOOKING
+from napari_sam_onnx.automatic.finders.flows import FlowNetwork
+from napari_sam_onnx.automatic.finders.progress import LOOKING
 from napari_sam_onnx.automatic.scale import iterate_diameter
+from napari_sam_onnx.automatic.settings.modes import make_parameters
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.generators import drive
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.progress import Progress
+    from napari_sam_onnx.automatic.settings.modes import Parameters
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
 

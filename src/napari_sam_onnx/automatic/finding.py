@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.learn import LEARNED, LEAST
-from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.labels import check_label, paint_masks
+from napari_sam_onnx.automatic.settings.selection import Selection
+from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST
+from napari_sam_onnx.labels.label_image import check_label, paint_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.mask_set import MaskSet
+    from napari_sam_onnx.automatic.kept.mask_set import MaskSet
     from napari_sam_onnx.planes import PlaneSink
 
 ROOM = 0.5

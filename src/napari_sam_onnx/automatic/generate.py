@@ -6,32 +6,32 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.automatic.blobs import iterate_blobs
-from napari_sam_onnx.automatic.boxes import boxes_of, iterate_boxes
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.crops import lay_tiles
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.flows import iterate_flows
-from napari_sam_onnx.automatic.grid import iterate_grid
-from napari_sam_onnx.automatic.grid_parameters import GridParameters
-from napari_sam_onnx.automatic.large import add_large
-from napari_sam_onnx.automatic.modes import TiledParameters, make_parameters, split_limits
-from napari_sam_onnx.automatic.objects import iterate_objects
-from napari_sam_onnx.automatic.parameters import (
+from napari_sam_onnx.automatic.finders.blobs import iterate_blobs
+from napari_sam_onnx.automatic.finders.boxes import boxes_of, iterate_boxes
+from napari_sam_onnx.automatic.finders.crops import lay_tiles
+from napari_sam_onnx.automatic.finders.flows import iterate_flows
+from napari_sam_onnx.automatic.finders.grid import iterate_grid
+from napari_sam_onnx.automatic.finders.large import add_large
+from napari_sam_onnx.automatic.finders.objects import iterate_objects
+from napari_sam_onnx.automatic.finders.progress import LOOKING
+from napari_sam_onnx.automatic.finders.tiles import Wanted, iterate_tiles
+from napari_sam_onnx.automatic.scale import own_scale, set_scale
+from napari_sam_onnx.automatic.settings.declare import ParameterError
+from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.settings.modes import TiledParameters, make_parameters, split_limits
+from napari_sam_onnx.automatic.settings.parameters import (
     BlobsParameters,
     BoxesParameters,
     FlowsParameters,
     ObjectsParameters,
 )
-from napari_sam_onnx.automatic.progress import LOOKING
-from napari_sam_onnx.automatic.scale import own_scale, set_scale
-from napari_sam_onnx.automatic.selection import Selection
-from napari_sam_onnx.automatic.tiles import Wanted, iterate_tiles
+from napari_sam_onnx.automatic.settings.selection import Selection
 from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache, PartsCache
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.scales import AtScale
+from napari_sam_onnx.pictures.image import to_rgb
+from napari_sam_onnx.prompting.scales import AtScale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.automatic.decode import Found, MaskSteps
-    from napari_sam_onnx.automatic.mask_set import MaskSet
-    from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.decode import Found, MaskSteps
+    from napari_sam_onnx.automatic.finders.progress import Progress
+    from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+    from napari_sam_onnx.automatic.settings.modes import Parameters
     from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.pieces import Workshop
 
 
@@ -71,7 +71,7 @@ def iterate_mask_set(
     Parameters
     ----------
     rgb : (H, W, 3) uint8
-        The plane as the model sees it, see `napari_sam_onnx.image.to_rgb`.
+        The plane as the model sees it, see `napari_sam_onnx.pictures.image.to_rgb`.
     model : Model
         See `napari_sam_onnx.load_model`.
     parameters : Parameters
@@ -90,7 +90,7 @@ def iterate_mask_set(
         Where objects are looked for; masks are cut to its free pixels.
     large : bool
         Whether ``objects``, in tiles or not, also looks for those that are larger than what the
-        model sees at once, see `napari_sam_onnx.automatic.large`.
+        model sees at once, see `napari_sam_onnx.automatic.finders.large`.
     workshop : Workshop, optional
         Who does tiles, and where finished ones are kept; they lose their logits.
 

@@ -12,18 +12,18 @@ import numpy as np
 
 from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.generate import iterate_mask_set
-from napari_sam_onnx.automatic.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
 from napari_sam_onnx.automatic.where import Place
-from napari_sam_onnx.regions import Region, cut_region, move_mask, whole_region
+from napari_sam_onnx.masks.regions import Region, cut_region, move_mask, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.progress import Progress
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
 
 WHOLE = 2048

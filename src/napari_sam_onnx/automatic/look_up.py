@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.crops import lay_tiles
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.progress import Progress
-from napari_sam_onnx.automatic.tiles import ends_at_seam, merge_masks
+from napari_sam_onnx.automatic.finders.crops import lay_tiles
+from napari_sam_onnx.automatic.finders.progress import Progress
+from napari_sam_onnx.automatic.finders.tiles import ends_at_seam, merge_masks
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.masks import Mask, crop_to_object
-from napari_sam_onnx.regions import cut_region, move_mask, whole_region
+from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.masks.regions import cut_region, move_mask, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.masks.regions import Region
     from napari_sam_onnx.models import TextModel
-    from napari_sam_onnx.regions import Region
 
     Looking = Generator[Progress, None, list[Mask]]
 

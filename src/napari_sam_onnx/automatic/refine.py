@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.arguments import as_numbers
+from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.generate import load
-from napari_sam_onnx.automatic.progress import Progress
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.image import to_rgb
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.masks import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.masks.upscale import low_res_from_mask, mask_from_low_res, upscale_region
+from napari_sam_onnx.pictures.image import to_rgb
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.upscale import low_res_from_mask, mask_from_low_res, upscale_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding, LowResMask
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.prompts import Prompts
 
 BATCH = 16

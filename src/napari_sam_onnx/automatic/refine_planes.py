@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.automatic.progress import Progress
+from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.refine import Refined, Refinement, iterate_refinement, summarize
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

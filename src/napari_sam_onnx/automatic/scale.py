@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.decode import Filter, iterate_prompts
-from napari_sam_onnx.automatic.duplicates import suppress_duplicates
-from napari_sam_onnx.automatic.modes import TiledParameters, mode_of
-from napari_sam_onnx.automatic.objects import foreground_in
-from napari_sam_onnx.automatic.parameters import BoxesParameters
-from napari_sam_onnx.automatic.progress import LOOKING
+from napari_sam_onnx.automatic.finders.decode import Filter, iterate_prompts
+from napari_sam_onnx.automatic.finders.objects import foreground_in
+from napari_sam_onnx.automatic.finders.progress import LOOKING
+from napari_sam_onnx.automatic.kept.duplicates import suppress_duplicates
+from napari_sam_onnx.automatic.settings.modes import TiledParameters, mode_of
+from napari_sam_onnx.automatic.settings.parameters import BoxesParameters
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
 from napari_sam_onnx.generators import drive, relay
-from napari_sam_onnx.looks import smaller_looks
+from napari_sam_onnx.prompting.looks import smaller_looks
+from napari_sam_onnx.prompting.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.grid_parameters import GridParameters
-    from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.automatic.parameters import BlobsParameters, ObjectsParameters
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.progress import Progress
+    from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
+    from napari_sam_onnx.automatic.settings.modes import Parameters
+    from napari_sam_onnx.automatic.settings.parameters import BlobsParameters, ObjectsParameters
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models import Model

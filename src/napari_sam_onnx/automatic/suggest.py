@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_sam_onnx.automatic.scale import Sight, look_around
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.image import CHANNEL_COLORS, Channel, ImageError, infer_axes, to_rgb
-from napari_sam_onnx.views import COLORS, INVERTED, STAINS, name_view, show_view
+from napari_sam_onnx.pictures.image import CHANNEL_COLORS, Channel, ImageError, infer_axes, to_rgb
+from napari_sam_onnx.pictures.views import COLORS, INVERTED, STAINS, name_view, show_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.arguments import as_numbers
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.labels import free_label
-from napari_sam_onnx.masks import crop_to_object
+from napari_sam_onnx.automatic.settings.declare import ParameterError
+from napari_sam_onnx.labels.label_image import free_label
+from napari_sam_onnx.masks.mask import crop_to_object
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.automatic.mask_set import MaskSet
+    from napari_sam_onnx.automatic.kept.mask_set import MaskSet
 
 OUTSIDE = 0.5
 """Part of an object beyond the place that is looked at from which on it does not belong there."""

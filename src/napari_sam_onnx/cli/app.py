@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam_onnx.cli.carry import carry
-from napari_sam_onnx.cli.embed import cache_app, embed
-from napari_sam_onnx.cli.evaluate import evaluate
-from napari_sam_onnx.cli.export import export
-from napari_sam_onnx.cli.find import find
-from napari_sam_onnx.cli.fit import fit
-from napari_sam_onnx.cli.learn import learn
+from napari_sam_onnx.cli.commands.carry import carry
+from napari_sam_onnx.cli.commands.embed import cache_app, embed
+from napari_sam_onnx.cli.commands.evaluate import evaluate
+from napari_sam_onnx.cli.commands.export import export
+from napari_sam_onnx.cli.commands.find import find
+from napari_sam_onnx.cli.commands.fit import fit
+from napari_sam_onnx.cli.commands.learn import learn
+from napari_sam_onnx.cli.commands.models import models_app
+from napari_sam_onnx.cli.commands.propagate import propagate
+from napari_sam_onnx.cli.commands.refine import refine
+from napari_sam_onnx.cli.commands.replay import replay
+from napari_sam_onnx.cli.commands.segment import segment
+from napari_sam_onnx.cli.commands.similar import similar
+from napari_sam_onnx.cli.commands.track import track
 from napari_sam_onnx.cli.logs import keep_logs, show_warning
-from napari_sam_onnx.cli.mode_options import expand_settings
-from napari_sam_onnx.cli.models import models_app
+from napari_sam_onnx.cli.options.mode_options import expand_settings
 from napari_sam_onnx.cli.output import flush_result, prepare_streams, say
 from napari_sam_onnx.cli.paths import check_words
-from napari_sam_onnx.cli.propagate import propagate
-from napari_sam_onnx.cli.refine import refine
-from napari_sam_onnx.cli.replay import replay
-from napari_sam_onnx.cli.segment import segment
-from napari_sam_onnx.cli.similar import similar
-from napari_sam_onnx.cli.track import track
 from napari_sam_onnx.errors import UserError, explain, shorten
 from napari_sam_onnx.writing import explain_write
 

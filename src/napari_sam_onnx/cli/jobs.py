@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from napari_sam_onnx.cli.label_file import refuse_result
 from napari_sam_onnx.cli.paths import refuse_overlap
 from napari_sam_onnx.export.beside import refuse_existing
-from napari_sam_onnx.picture_file import SUFFIXES, PictureFileError, is_folder, list_pictures
+from napari_sam_onnx.pictures.picture_file import (
+    SUFFIXES,
+    PictureFileError,
+    is_folder,
+    list_pictures,
+)
 from napari_sam_onnx.writing import explain_write
 
 if TYPE_CHECKING:

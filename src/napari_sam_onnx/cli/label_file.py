@@ -13,7 +13,7 @@ from napari_sam_onnx.export.beside import (
 )
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.export.ome_zarr import check_ome_zarr, write_zarr_labels
-from napari_sam_onnx.label_store import make_labels, remove_labels
+from napari_sam_onnx.labels.label_store import make_labels, remove_labels
 from napari_sam_onnx.planes import ArrayLabels
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import open_cache
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.label_store import find_largest
-from napari_sam_onnx.labels import check_label
-from napari_sam_onnx.linking import measure_areas
-from napari_sam_onnx.picture_file import load_picture, read_picture
+from napari_sam_onnx.labels.label_image import check_label
+from napari_sam_onnx.labels.label_store import find_largest
+from napari_sam_onnx.labels.linking import measure_areas
+from napari_sam_onnx.pictures.picture_file import load_picture, read_picture
 from napari_sam_onnx.stacks import (
     StitchParameters,
     are_of_planes,
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.learn import Judge
+    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.automatic.where import Place
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.pieces import Workshop
     from napari_sam_onnx.planes import ArrayPlanes, PlaneSink
     from napari_sam_onnx.stacks import Link
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """What is wanted of each picture, see `napari_sam_onnx.cli.segment.segment`."""
+    """What is wanted of each picture, see `napari_sam_onnx.cli.commands.segment.segment`."""
 
     axes: str | None = None
     channels: tuple[Channel, ...] | None = None

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.pictures.picture_file import PictureFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx import writing
-from napari_sam_onnx.picture_file import PictureFileError
+from napari_sam_onnx.pictures.picture_file import PictureFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.classes import UNCLASSED, WITHIN, ClassError, ObjectClass, check_classes
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.classes import UNCLASSED, WITHIN, ClassError, ObjectClass, check_classes
+from napari_sam_onnx.labels.label_image import LabelError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +168,7 @@ def decode_runs(counts: list[int], shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _decode(segmentation: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
-    from napari_sam_onnx.outlines import fill_rings
+    from napari_sam_onnx.masks.outlines import fill_rings
 
     if isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), list):
         if sum(segmentation["counts"]) != shape[0] * shape[1]:

@@ -16,8 +16,8 @@ from napari_sam_onnx.export.label_stack import LabelStack, list_objects
 from napari_sam_onnx.export.ome_zarr import read_ome_zarr, write_ome_zarr
 from napari_sam_onnx.export.table import write_table
 from napari_sam_onnx.export.yolo import read_yolo, write_yolo_boxes, write_yolo_polygons
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.outlines import fill_rings, trace_pieces
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.outlines import fill_rings, trace_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.classes import ObjectClass
+    from napari_sam_onnx.labels.classes import ObjectClass
 
 
 @dataclass(frozen=True, slots=True)

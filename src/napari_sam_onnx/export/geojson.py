@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.classes import WITHIN, ClassError, ObjectClass, check_classes
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.outlines import fill_rings, trace_pieces
+from napari_sam_onnx.labels.classes import WITHIN, ClassError, ObjectClass, check_classes
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.outlines import fill_rings, trace_pieces
 
 _DERIVED = ": "
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.outlines import fill_rings, trace_pieces
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.outlines import fill_rings, trace_pieces
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.outlines import Piece
+    from napari_sam_onnx.masks.outlines import Piece
 
 # ImageJ's path segments of a composite region.
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0

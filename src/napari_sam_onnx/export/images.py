@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.picture_file import TIFF_SUFFIXES, PictureFileError
+from napari_sam_onnx.pictures.picture_file import TIFF_SUFFIXES, PictureFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.classes import complete_classes
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.classes import complete_classes
+from napari_sam_onnx.labels.label_image import LabelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.classes import ObjectClass
+    from napari_sam_onnx.labels.classes import ObjectClass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

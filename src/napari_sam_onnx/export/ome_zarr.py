@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.classes import ObjectClass
 from napari_sam_onnx.export.formats import write_objects
 from napari_sam_onnx.export.label_stack import LabelStack
+from napari_sam_onnx.labels.classes import ObjectClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.export.label_stack import LabelStack, list_objects
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.outlines import fill_rings, join_rings, trace_pieces
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.outlines import fill_rings, join_rings, trace_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.masks.mask import Mask, measure_iou
+from napari_sam_onnx.masks.upscale import mask_from_low_res
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.prompts import PromptError, make_prompts
-from napari_sam_onnx.upscale import mask_from_low_res
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,30 +12,38 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam_onnx.cache import DiskCache, EmbeddingCache, TieredCache
 from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_dir
+from napari_sam_onnx.plugin.editing.autosave import Autosave
+from napari_sam_onnx.plugin.editing.classes import Classes
+from napari_sam_onnx.plugin.editing.commits import Commits
+from napari_sam_onnx.plugin.editing.editing import Editor
+from napari_sam_onnx.plugin.editing.gestures import Gestures
+from napari_sam_onnx.plugin.editing.scale_advice import ScaleAdviser
+from napari_sam_onnx.plugin.editing.sizes import Sizes
+from napari_sam_onnx.plugin.editing.styles import Styles
 from napari_sam_onnx.plugin.keys import BINDINGS, bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
-from napari_sam_onnx.plugin.panels.automatic_panel import AutomaticPanel
-from napari_sam_onnx.plugin.panels.class_panel import ClassPanel
-from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
-from napari_sam_onnx.plugin.panels.doubt_panel import DoubtPanel
-from napari_sam_onnx.plugin.panels.edit_panel import EditPanel
-from napari_sam_onnx.plugin.panels.find_panel import FindPanel
-from napari_sam_onnx.plugin.panels.hands import Hands
-from napari_sam_onnx.plugin.panels.image_panel import ImagePanel
-from napari_sam_onnx.plugin.panels.key_panel import KeyPanel
+from napari_sam_onnx.plugin.panels.automatic.automatic_panel import AutomaticPanel
+from napari_sam_onnx.plugin.panels.automatic.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.panels.automatic.find_panel import FindPanel
+from napari_sam_onnx.plugin.panels.automatic.measure_panel import MeasurePanel
+from napari_sam_onnx.plugin.panels.automatic.teach_panel import TeachPanel
 from napari_sam_onnx.plugin.panels.left_work import LeftWork
-from napari_sam_onnx.plugin.panels.measure_panel import MeasurePanel
-from napari_sam_onnx.plugin.panels.memory_panel import MemoryPanel
-from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
-from napari_sam_onnx.plugin.panels.outline_panel import OutlinePanel
-from napari_sam_onnx.plugin.panels.prompt_panel import PromptPanel
-from napari_sam_onnx.plugin.panels.review_panel import ReviewPanel
-from napari_sam_onnx.plugin.panels.scale_bar import ScaleBar
-from napari_sam_onnx.plugin.panels.score_tip import ScoreTip
-from napari_sam_onnx.plugin.panels.stack_panel import StackPanel
-from napari_sam_onnx.plugin.panels.suggest_window import SuggestWindow
-from napari_sam_onnx.plugin.panels.teach_panel import TeachPanel
-from napari_sam_onnx.plugin.panels.widgets import FewLines, Section
+from napari_sam_onnx.plugin.panels.models.memory_panel import MemoryPanel
+from napari_sam_onnx.plugin.panels.models.model_panel import ModelPanel
+from napari_sam_onnx.plugin.panels.parts.hands import Hands
+from napari_sam_onnx.plugin.panels.parts.widgets import FewLines, Section
+from napari_sam_onnx.plugin.panels.picture.image_panel import ImagePanel
+from napari_sam_onnx.plugin.panels.picture.suggest_window import SuggestWindow
+from napari_sam_onnx.plugin.panels.prompts.class_panel import ClassPanel
+from napari_sam_onnx.plugin.panels.prompts.key_panel import KeyPanel
+from napari_sam_onnx.plugin.panels.prompts.outline_panel import OutlinePanel
+from napari_sam_onnx.plugin.panels.prompts.prompt_panel import PromptPanel
+from napari_sam_onnx.plugin.panels.prompts.scale_bar import ScaleBar
+from napari_sam_onnx.plugin.panels.prompts.score_tip import ScoreTip
+from napari_sam_onnx.plugin.panels.review.doubt_panel import DoubtPanel
+from napari_sam_onnx.plugin.panels.review.edit_panel import EditPanel
+from napari_sam_onnx.plugin.panels.review.review_panel import ReviewPanel
+from napari_sam_onnx.plugin.panels.review.stack_panel import StackPanel
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.advising import Advising
 from napari_sam_onnx.plugin.runs.automatic import Automatic
@@ -50,22 +58,14 @@ from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
 from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.ahead import Ahead
-from napari_sam_onnx.plugin.session.autosave import Autosave
-from napari_sam_onnx.plugin.session.classes import Classes
-from napari_sam_onnx.plugin.session.commits import Commits
-from napari_sam_onnx.plugin.session.editing import Editor
 from napari_sam_onnx.plugin.session.engine import Engine
-from napari_sam_onnx.plugin.session.gestures import Gestures
 from napari_sam_onnx.plugin.session.hover import Hover
 from napari_sam_onnx.plugin.session.key_map import KeyMap
 from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
-from napari_sam_onnx.plugin.session.scale_advice import ScaleAdviser
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.sight import Sight
-from napari_sam_onnx.plugin.session.sizes import Sizes
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
-from napari_sam_onnx.plugin.session.styles import Styles
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
     import napari
 
-    from napari_sam_onnx.automatic.learn import Judge
+    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 
 STATUS_LINES = 3

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.plugin.session.classes import KEYED
-from napari_sam_onnx.plugin.session.freehand import Freehand
+from napari_sam_onnx.plugin.editing.classes import KEYED
+from napari_sam_onnx.plugin.editing.freehand import Freehand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from napari.layers import Layer
 
+    from napari_sam_onnx.plugin.editing.classes import Classes
+    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.editing.editing import Editor
+    from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.review import Reviewer, StackEdits
-    from napari_sam_onnx.plugin.session.classes import Classes
-    from napari_sam_onnx.plugin.session.commits import Commits
-    from napari_sam_onnx.plugin.session.editing import Editor
-    from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.hover import Hover
     from napari_sam_onnx.plugin.session.key_map import KeyMap
     from napari_sam_onnx.plugin.session.session import Session

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.flows import FlowNetwork
+from napari_sam_onnx.automatic.finders.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.label_store import make_labels, remove_labels
-from napari_sam_onnx.labels import LabelError
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.labels.label_store import make_labels, remove_labels
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.stacks.iterate import as_planes, iterate_stack
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.pieces import Workshop
     from napari_sam_onnx.planes import PlaneSink, PlaneSource
 
@@ -193,7 +193,7 @@ def automask_stack(
         Where to write, of the stack's shape without C: any array that takes assignment by index,
         such as a memmap or a zarr array, or a new zarr folder. A new array where omitted: in
         memory, or where it does not fit in a zarr folder, see
-        `napari_sam_onnx.label_store.make_labels`.
+        `napari_sam_onnx.labels.label_store.make_labels`.
     workshop : Workshop, optional
         Who does planes, tiles and chunks, and where finished ones are kept:
         `napari_sam_onnx.pieces.Here`, or `napari_sam_onnx.stacks.cluster.Cluster` for the workers

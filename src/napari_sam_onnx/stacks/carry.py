@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.image import BlankError, ImageError
-from napari_sam_onnx.masks import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.masks.upscale import low_res_from_mask
+from napari_sam_onnx.pictures.image import BlankError, ImageError
+from napari_sam_onnx.prompting.segmenter import answer_prompts
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import answer_prompts
 from napari_sam_onnx.stacks.carry_parameters import CarryParameters
-from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence

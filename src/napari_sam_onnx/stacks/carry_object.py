@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.generate import load
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.labels import LabelError
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.models.model import MemorisingModel
+from napari_sam_onnx.pictures.image import ImageError
+from napari_sam_onnx.prompting.segmenter import answer_prompts
 from napari_sam_onnx.prompts import Prompts, make_prompts
-from napari_sam_onnx.segmenter import answer_prompts
 from napari_sam_onnx.stacks.carry import Carried, iterate_carry
 from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 from napari_sam_onnx.stacks.iterate import as_planes
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.planes import ArrayLabels
     from napari_sam_onnx.stacks.carry import Read
 

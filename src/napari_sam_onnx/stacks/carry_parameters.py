@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from napari_sam_onnx.automatic.declare import check_fields, declare
+from napari_sam_onnx.automatic.settings.declare import check_fields, declare
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.labels import LabelError, check_label
+from napari_sam_onnx.labels.label_image import LabelError, check_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

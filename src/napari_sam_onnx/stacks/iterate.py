@@ -15,14 +15,14 @@ import numpy as np
 
 from napari_sam_onnx.arguments import require
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.declare import ParameterError
 from napari_sam_onnx.automatic.generate import load
-from napari_sam_onnx.automatic.modes import make_parameters, split_limits
-from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.automatic.settings.declare import ParameterError
+from napari_sam_onnx.automatic.settings.modes import make_parameters, split_limits
+from napari_sam_onnx.automatic.settings.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.image import AXES, BlankError, ImageError, check_axes
-from napari_sam_onnx.linking import link_labels, number_on
+from napari_sam_onnx.labels.linking import link_labels, number_on
+from napari_sam_onnx.pictures.image import AXES, BlankError, ImageError, check_axes
 from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.stacks.plane_work import find_plane, pack_plane, unpack_plane
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.learn import Judge
-    from napari_sam_onnx.automatic.mask_set import MaskSet
-    from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.progress import Progress
+    from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+    from napari_sam_onnx.automatic.settings.modes import Parameters
+    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
     from napari_sam_onnx.models import Model
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.pieces import Workshop
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.stacks.plane_work import PaintedPlane
@@ -130,7 +130,7 @@ def iterate_stack(
         Whether the masks of each plane are handed over with its labels, to choose from again.
     judge : Judge, optional
         What was learned from objects that were kept and deleted: those that it does not want are
-        left out, see `napari_sam_onnx.automatic.learn`.
+        left out, see `napari_sam_onnx.automatic.taught.learn`.
     workshop : Workshop, optional
         Who does the planes, or the tiles of a single one, and where finished ones are kept, see
         `napari_sam_onnx.pieces`; without `keep`.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.image import BlankError
-from napari_sam_onnx.labels import paint_masks
-from napari_sam_onnx.linking import link_labels, number_on
+from napari_sam_onnx.labels.label_image import paint_masks
+from napari_sam_onnx.labels.linking import link_labels, number_on
 from napari_sam_onnx.memory import give_back_memory
+from napari_sam_onnx.pictures.image import BlankError
 from napari_sam_onnx.stacks.iterate import order_planes
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.planes import PlaneSource
 
     Look = Callable[[tuple[int, ...], NDArray[np.uint8]], Generator[object, None, list[Mask]]]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.generate import iterate_mask_set
-from napari_sam_onnx.automatic.learn import LEARNED, LEAST
+from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST
 from napari_sam_onnx.cache import encode_through
-from napari_sam_onnx.labels import paint_masks
+from napari_sam_onnx.labels.label_image import paint_masks
 from napari_sam_onnx.memory import give_back_memory
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.learn import Judge
-    from napari_sam_onnx.automatic.mask_set import MaskSet
-    from napari_sam_onnx.automatic.modes import Parameters
-    from napari_sam_onnx.automatic.progress import Progress
+    from napari_sam_onnx.automatic.finders.progress import Progress
+    from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+    from napari_sam_onnx.automatic.settings.modes import Parameters
+    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.pictures.image import ImageError
+from napari_sam_onnx.prompting.propagate import propagate
 from napari_sam_onnx.prompts import Prompts, make_prompts
-from napari_sam_onnx.propagate import propagate
 from napari_sam_onnx.stacks.carry import Carried
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.image import Channel
+    from napari_sam_onnx.masks.regions import Region
     from napari_sam_onnx.models.model import MemorisingModel
-    from napari_sam_onnx.regions import Region
+    from napari_sam_onnx.pictures.image import Channel
     from napari_sam_onnx.stacks.carry import Read
 
 MOST_SHOWN = 8

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError, check_fields, declare
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.linking import match_pairs
+from napari_sam_onnx.automatic.settings.declare import ParameterError, check_fields, declare
+from napari_sam_onnx.labels.linking import match_pairs
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks.profile import measure_rises, shape_chain
 from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.objects import measure_objects

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.linking import measure_areas
+from napari_sam_onnx.labels.linking import measure_areas
 from napari_sam_onnx.stacks.tracks.objects import measure_objects
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.modes import make_parameters, split_limits
-from napari_sam_onnx.automatic.selection import Selection
+from napari_sam_onnx.automatic.settings.declare import ParameterError
+from napari_sam_onnx.automatic.settings.modes import make_parameters, split_limits
+from napari_sam_onnx.automatic.settings.selection import Selection
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.linking import measure_areas
+from napari_sam_onnx.labels.linking import measure_areas
 from napari_sam_onnx.stacks.automask import iterate_volumes, sees_volumes
 from napari_sam_onnx.stacks.iterate import iterate_stack
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.automatic import generate_masks
+from napari_sam_onnx.masks.nms import suppress_overlapping
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.text.boxes import keep_boxes
@@ -14,7 +15,6 @@ from napari_sam_onnx.models.text.detectors import BoxProposer, load_detector
 from napari_sam_onnx.models.text.grounding_dino import describe_text, split_phrases
 from napari_sam_onnx.models.text.tokens import BERT, CLIP, TextTokenizer
 from napari_sam_onnx.models.text.yolo import GRAY, letterbox
-from napari_sam_onnx.nms import suppress_overlapping
 from napari_sam_onnx.prompts import PromptError
 from tests.fakes import ComponentModel
 from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo

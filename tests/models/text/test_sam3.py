@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.masks import Mask, measure_iou
+from napari_sam_onnx.masks.mask import Mask, measure_iou
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.text.load_text import TextModel, load_text_model

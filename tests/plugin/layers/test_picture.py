@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.masks.regions import Region
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.plugin.layers.geometry import geometry_of, name_axis, place
 from napari_sam_onnx.plugin.layers.picture import (
     Picture,
@@ -17,7 +18,6 @@ from napari_sam_onnx.plugin.layers.picture import (
     split_axis,
 )
 from napari_sam_onnx.plugin.layers.plane import Plane
-from napari_sam_onnx.regions import Region
 
 FLAT = Plane((0, 1), (0, 0))
 

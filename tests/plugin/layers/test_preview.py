@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from napari.layers import Image
 
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.preview import FILL, Preview, Shown, erode

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.models.store.catalog import read_catalogue
-from napari_sam_onnx.plugin.panels.model_panel import ModelPanel
+from napari_sam_onnx.plugin.panels.models.model_panel import ModelPanel
 from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
 from napari_sam_onnx.plugin.shelf.hints import find_hint, find_kinds, read_told, remember_told
 from napari_sam_onnx.plugin.shelf.shelf import ModelShelf

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
-from napari_sam_onnx.plugin.panels.compare_panel import ComparePanel
+from napari_sam_onnx.plugin.panels.automatic.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.runs.comparison import Comparison
 from napari_sam_onnx.plugin.runs.thumbnails import OUTLINE, draw_thumbnail, find_region
 from napari_sam_onnx.plugin.shelf.entry import ShelfEntry

@@ -12,7 +12,7 @@ from napari_sam_onnx.automatic import Selection
 from napari_sam_onnx.plugin.layers.region import read_region
 from napari_sam_onnx.plugin.runs.automatic import Automatic, Run
 from napari_sam_onnx.plugin.runs.filtering import Filtering, describe_filtered
-from napari_sam_onnx.recipes import Recipe, open_planes, replay
+from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import draw_discs
 from tests.plugin.runs.streams import StepStream
 

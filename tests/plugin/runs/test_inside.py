@@ -8,10 +8,10 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_sam_onnx.plugin.editing.gestures import Gestures
 from napari_sam_onnx.plugin.runs import inside
 from napari_sam_onnx.plugin.runs.inside import Inside
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.session.gestures import Gestures
 from tests.plugin.conftest import CENTERS, Bench
 from tests.plugin.driver import CONTROL, LEFT, SHIFT
 from tests.plugin.runs.streams import StepStream

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_sam_onnx.follow import follow
 from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.plugin.editing.recording import describe_layer
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.layers.tracks import find_tracks_layer
 from napari_sam_onnx.plugin.runs.stack import StackRun, StackRuns
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.session.recording import describe_layer
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes
-from napari_sam_onnx.recipes import Recipe, open_planes, replay_whole
+from napari_sam_onnx.records.follow import follow
+from napari_sam_onnx.records.recipes import Recipe, open_planes, replay_whole
 from napari_sam_onnx.stacks import StitchParameters, WholeRequest
 from napari_sam_onnx.stacks.tracks import TrackParameters
 from tests.fakes import ComponentModel, draw_discs

@@ -13,7 +13,7 @@ from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.places import cards_dir
 from napari_sam_onnx.plugin.layers.geometry import role_of
-from napari_sam_onnx.plugin.panels.find_panel import NOTHING_HERE, FindPanel
+from napari_sam_onnx.plugin.panels.automatic.find_panel import NOTHING_HERE, FindPanel
 from napari_sam_onnx.plugin.runs import search
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.stack import StackRuns
@@ -24,7 +24,7 @@ from tests.automatic.test_look_up import ColourModel
 from tests.models.detector_files import Dino, Yolo, build_dino, build_yolo
 from tests.models.flow_files import build_flows
 from tests.models.sam3_files import Sam3Plan, build_sam3
-from tests.plugin.panels.test_model_manager import drop
+from tests.plugin.panels.models.test_model_manager import drop
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
+from napari_sam_onnx.prompting.segmenter import Segmenter
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import Segmenter
 from tests.fakes import ComponentModel, draw_discs
 
 SHAPE = (64, 64)

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 
 from napari_sam_onnx.plugin.keys import BINDINGS
-from napari_sam_onnx.plugin.panels.key_panel import as_napari
+from napari_sam_onnx.plugin.panels.prompts.key_panel import as_napari
 from napari_sam_onnx.plugin.session.key_map import KeyMap, KeyTaken, show_key
 from napari_sam_onnx.plugin.session.settings import Settings
 from tests.plugin.conftest import CENTERS

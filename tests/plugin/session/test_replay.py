@@ -9,7 +9,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam_onnx.cli.app import app
-from napari_sam_onnx.plugin.session.recording import describe_layer
+from napari_sam_onnx.plugin.editing.recording import describe_layer
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def test_two_hundred_prompts_make_the_same_labels(
     recipe, source, out = (tmp_path / name for name in ("recipe.json", "in.tif", "out.tif"))
     recipe.write_text(describe_layer(bench.commits.labels.layer).to_json())
     tifffile.imwrite(source, picture)
-    monkeypatch.setattr("napari_sam_onnx.cli.replay.load_model", lambda _: ComponentModel("pebble"))
+    monkeypatch.setattr(
+        "napari_sam_onnx.cli.commands.replay.load_model", lambda _: ComponentModel("pebble")
+    )
     result = CliRunner().invoke(app, ["replay", str(recipe), str(source), "-o", str(out), "-q"])
     assert result.exit_code == 0, result.output or result.exception
     np.testing.assert_array_equal(tifffile.imread(out), bench.labels)

@@ -11,11 +11,11 @@ from scipy import ndimage
 from skimage.measure import regionprops
 from tifffile import imread
 
+from napari_sam_onnx.labels.rules import Rules
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.session import Session
-from napari_sam_onnx.rules import Rules
 from napari_sam_onnx.samples import open_nuclei, sample_path
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_sam_onnx.evaluate_tracks import evaluate_tracks
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.evaluation.evaluate_tracks import evaluate_tracks
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.stacks.tracks import (
     Frames,

@@ -5,9 +5,9 @@ import pytest
 
 import napari_sam_onnx as nso
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.flows import FlowField, flows_of_labels, iterate_flow_labels
 from napari_sam_onnx.generators import drive
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.masks.flows import FlowField, flows_of_labels, iterate_flow_labels
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks import automask_stack
 from napari_sam_onnx.stacks.volumes import flows as flow_volumes
 from tests.models.flow_files import build_flows

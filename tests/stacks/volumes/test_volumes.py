@@ -3,8 +3,8 @@ import pytest
 
 from napari_sam_onnx import automask_stack, load_model
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.evaluate import evaluate_labels
-from napari_sam_onnx.image import Channel
+from napari_sam_onnx.evaluation.evaluate import evaluate_labels
+from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.samples import sample_path
 from napari_sam_onnx.stacks import choose_method, iterate_volumes, make_volume_parameters

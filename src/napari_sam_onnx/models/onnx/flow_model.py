@@ -13,8 +13,8 @@ import numpy as np
 import scipy
 
 from napari_sam_onnx.embedding import Embedding
-from napari_sam_onnx.flows import FlowField
 from napari_sam_onnx.generators import drive
+from napari_sam_onnx.masks.flows import FlowField
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.preprocess import check_plane
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT

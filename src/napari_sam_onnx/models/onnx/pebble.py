@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.embedding import LowResMask, Proposals
-from napari_sam_onnx.nms import suppress_overlapping
+from napari_sam_onnx.masks.nms import suppress_overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

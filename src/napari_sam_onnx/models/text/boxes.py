@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.embedding import Proposals
+from napari_sam_onnx.masks.nms import suppress_overlapping
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.nms import suppress_overlapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

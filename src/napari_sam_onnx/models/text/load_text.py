@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.embedding import Embedding
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
 
     Paths = Sequence[str | PathLike[str]]
 

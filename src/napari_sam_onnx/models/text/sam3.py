@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models.onnx.runtime import Session
     from napari_sam_onnx.models.text.sam3_layouts import Sam3Contract
     from napari_sam_onnx.models.text.tokens import TextTokenizer

@@ -13,8 +13,8 @@ import numpy as np
 from napari.layers import Points
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_sam_onnx.classes import WITHIN, ObjectClass, complete_classes
 from napari_sam_onnx.export.writers import classes_of
+from napari_sam_onnx.labels.classes import WITHIN, ObjectClass, complete_classes
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.plane import from_plane, take_plane
 

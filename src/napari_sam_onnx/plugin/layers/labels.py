@@ -14,8 +14,8 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_sam_onnx.errors import UserError
-from napari_sam_onnx.label_store import make_labels
-from napari_sam_onnx.labels import check_fits, commit_mask
+from napari_sam_onnx.labels.label_image import check_fits, commit_mask
+from napari_sam_onnx.labels.label_store import make_labels
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
 from napari_sam_onnx.plugin.layers.plane import Plane, pixel_indices, plane_index, take_plane
 from napari_sam_onnx.plugin.layers.snapshot import Paint
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.layers.picture import Picture
 
 
@@ -46,7 +46,7 @@ def make_target(picture: Picture, name: str, labels: Any = None, **metadata: Any
     name : str
     labels : array of unsigned int, optional
         Of the picture's shape. Zeros where omitted: on disk where they are too large for memory,
-        see `napari_sam_onnx.label_store.make_labels`; the layer's name says so, and `place_of`
+        see `labels.label_store.make_labels`; the layer's name says so, and `place_of`
         where.
     **metadata
         Kept with the layer, under our mark.

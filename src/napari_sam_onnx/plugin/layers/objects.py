@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.masks import Mask, crop_to_object
+from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.masks.upscale import low_res_from_mask
 from napari_sam_onnx.plugin.layers.placing import drop_boxes
 from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
-from napari_sam_onnx.upscale import low_res_from_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,11 +15,11 @@ from zlib import adler32
 
 import numpy as np
 
-from napari_sam_onnx.image import CHANNEL_COLORS, WHITE, Channel, ImageError
+from napari_sam_onnx.masks.regions import Region, shrink, whole_region
+from napari_sam_onnx.pictures.image import CHANNEL_COLORS, WHITE, Channel, ImageError
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.slab import project
-from napari_sam_onnx.regions import Region, shrink, whole_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ class Picture:
         Whether limits, gamma and colours are the layers' own (what one sees), or limits are
         percentiles of each channel.
     view : str
-        Another way in which the model sees it, see `napari_sam_onnx.views`.
+        Another way in which the model sees it, see `napari_sam_onnx.pictures.views`.
     """
 
     layers: tuple[Image, ...]

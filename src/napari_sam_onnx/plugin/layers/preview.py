@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.layers.picture import Picture
 
 COLORS = ("#ffd500", "#00d5ff", "#ff7ac8", "#9dff3b", "#ff8f1f", "#b18cff")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
-from napari_sam_onnx.plugin.session.autosave import describe_work
+from napari_sam_onnx.plugin.editing.autosave import describe_work
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_sam_onnx.plugin.session.autosave import Autosave
+    from napari_sam_onnx.plugin.editing.autosave import Autosave
 
 
 class LeftWork(QFrame):

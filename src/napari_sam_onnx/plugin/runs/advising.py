@@ -22,12 +22,12 @@ from napari_sam_onnx.automatic.suggest import (
     middle,
     rank,
 )
-from napari_sam_onnx.image import BlankError, ImageError
+from napari_sam_onnx.masks.regions import Region
+from napari_sam_onnx.pictures.image import BlankError, ImageError
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.runs.thumbnails import draw_labels
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.plugin.session.session import DEFAULT_MODEL
-from napari_sam_onnx.regions import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

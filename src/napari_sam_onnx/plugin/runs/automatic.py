@@ -18,9 +18,10 @@ from psygnal import Signal
 from napari_sam_onnx.automatic import MODES, split_limits
 from napari_sam_onnx.automatic.finding import Finding
 from napari_sam_onnx.errors import explain
-from napari_sam_onnx.image import ImageError
-from napari_sam_onnx.label_store import remove_labels
+from napari_sam_onnx.labels.label_store import remove_labels
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
+from napari_sam_onnx.plugin.editing.label_target import Home, LabelTarget
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.labels import check_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.picture import name_axes
@@ -31,8 +32,7 @@ from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.filling import Filling, find_places
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.session.label_target import Home, LabelTarget
-from napari_sam_onnx.recipes import Recipe, describe_settings
+from napari_sam_onnx.records.recipes import Recipe, describe_settings
 from napari_sam_onnx.stacks import iterate_stack
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels, Shapes
 
-    from napari_sam_onnx.automatic.learn import Judge
-    from napari_sam_onnx.automatic.modes import Parameters
+    from napari_sam_onnx.automatic.settings.modes import Parameters
+    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane

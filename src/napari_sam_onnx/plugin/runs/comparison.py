@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.compare import ModelAnswer, compare_models, ensemble
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.plugin.runs.work import Work
+from napari_sam_onnx.prompting.compare import ModelAnswer, compare_models, ensemble
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:

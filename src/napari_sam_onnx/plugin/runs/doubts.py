@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx import edits
+from napari_sam_onnx.labels import edits
+from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import LabelledPlane, TargetError, read_plane
 from napari_sam_onnx.plugin.review import Place
-from napari_sam_onnx.plugin.session.gestures import Gesture
 from napari_sam_onnx.plugin.session.lanes import do_later
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.automatic.finding import Finding
+    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.editing.editing import Editor
+    from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.review import Reviewer
     from napari_sam_onnx.plugin.runs.filtering import Filtering
-    from napari_sam_onnx.plugin.session.commits import Commits
-    from napari_sam_onnx.plugin.session.editing import Editor
-    from napari_sam_onnx.plugin.session.gestures import Gestures
 
 SOURCE = "automatic"
 MOST = 500

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.regions import Region
+from napari_sam_onnx.masks.regions import Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.planes import PlaneSink
 
 SAME = 0.5

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.automatic.finding import Finding
-    from napari_sam_onnx.automatic.learn import Judge
-    from napari_sam_onnx.plugin.session.label_target import LabelTarget
+    from napari_sam_onnx.automatic.taught.learn import Judge
+    from napari_sam_onnx.plugin.editing.label_target import LabelTarget
     from napari_sam_onnx.plugin.session.session import Session
 
 Index = tuple[int, ...]

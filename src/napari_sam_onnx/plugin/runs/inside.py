@@ -13,22 +13,22 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.automatic.inside import iterate_inside
+from napari_sam_onnx.plugin.editing.freehand import thin
+from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import LabelledPlane, can_be_target
 from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, plane_shape
-from napari_sam_onnx.plugin.session.freehand import thin
-from napari_sam_onnx.plugin.session.gestures import Gesture
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
+    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.runs.work import Work
-    from napari_sam_onnx.plugin.session.commits import Commits
     from napari_sam_onnx.plugin.session.engine import Request
-    from napari_sam_onnx.plugin.session.gestures import Gestures, Place
 
 MOST = 200
 """More objects than this are for automatic masks, which paint them at once."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.evaluate import THRESHOLDS
+from napari_sam_onnx.evaluation.evaluate import THRESHOLDS
+from napari_sam_onnx.evaluation.scores import score_labels
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.export.writers import stack_of
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.session.lanes import Job
-from napari_sam_onnx.scores import score_labels
 from napari_sam_onnx.writing import explain_write, write_beside
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_sam_onnx.evaluation.scores import Scores
+    from napari_sam_onnx.plugin.editing.label_target import LabelTarget
     from napari_sam_onnx.plugin.review import Reviewer
-    from napari_sam_onnx.plugin.session.label_target import LabelTarget
     from napari_sam_onnx.plugin.session.session import Session
-    from napari_sam_onnx.scores import Scores
 
 SURE = ("rating", "predicted_iou", "stability", "similarity", "learned", "judged", "class", "flags")
 """Columns of a layer's features that stand beside its measurements."""

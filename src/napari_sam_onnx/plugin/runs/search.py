@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.automatic import make_parameters
-from napari_sam_onnx.automatic.flows import FlowNetwork
+from napari_sam_onnx.automatic.finders.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import iterate_masks
 from napari_sam_onnx.automatic.look_up import Examples, iterate_look_up
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.labels import paint_masks
+from napari_sam_onnx.labels.label_image import paint_masks
 from napari_sam_onnx.models import TextModel
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.planes import PlaneSource
     from napari_sam_onnx.plugin.layers.picture import Picture, Reader
     from napari_sam_onnx.plugin.layers.plane import Plane

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.automatic.fit import FEWEST, fit_settings
-from napari_sam_onnx.automatic.learn import LEARNED, LEAST, describe_objects, learn_judge
-from napari_sam_onnx.automatic.similar import compare_features, compare_sizes, describe_masks
+from napari_sam_onnx.automatic.taught.fit import FEWEST, fit_settings
+from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST, describe_objects, learn_judge
+from napari_sam_onnx.automatic.taught.similar import compare_features, compare_sizes, describe_masks
 from napari_sam_onnx.cache import encode_through
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import TargetError, read_plane
 from napari_sam_onnx.plugin.layers.region import read_region
 from napari_sam_onnx.plugin.runs.doubts import find_inside
 from napari_sam_onnx.plugin.runs.work import Work
-from napari_sam_onnx.plugin.session.gestures import Gesture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.finding import Finding
-    from napari_sam_onnx.automatic.fit import Fitted
-    from napari_sam_onnx.automatic.learn import Judge
+    from napari_sam_onnx.automatic.taught.fit import Fitted
+    from napari_sam_onnx.automatic.taught.learn import Judge
+    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.runs.filtering import Filtering
-    from napari_sam_onnx.plugin.session.commits import Commits
-    from napari_sam_onnx.plugin.session.gestures import Gestures
     from napari_sam_onnx.plugin.session.lanes import Stream
 
 SIMILARITY = "similarity"

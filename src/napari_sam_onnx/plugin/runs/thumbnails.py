@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.overlay import find_outlines
+from napari_sam_onnx.pictures.overlay import find_outlines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
 
 OUTLINE = (255, 213, 0)  # the preview's colour
 ON_LIGHT = (200, 0, 130)  # where that could not be seen

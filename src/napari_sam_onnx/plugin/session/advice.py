@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.edits import is_background
-from napari_sam_onnx.near import PART, is_large
+from napari_sam_onnx.labels.edits import is_background
 from napari_sam_onnx.plugin.layers.objects import has_points
 from napari_sam_onnx.plugin.layers.placing import explain_no_plane
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.status import Status
+from napari_sam_onnx.prompting.near import PART, is_large
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.scene import Asked
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.masks.upscale import CandidateMasks, rank_candidates
 from napari_sam_onnx.plugin.session.engine import prompt_key
-from napari_sam_onnx.upscale import CandidateMasks, rank_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
+    from napari_sam_onnx.prompting.style import Style
     from napari_sam_onnx.prompts import Prompts
-    from napari_sam_onnx.style import Style
 
 KEPT_BYTES = 128 * 2**20
 """Answers beyond it are forgotten, the oldest first; those that are shown stay."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_sam_onnx.edits import invert
-from napari_sam_onnx.fitting import Fitted, fit_masks
+from napari_sam_onnx.labels.edits import invert
+from napari_sam_onnx.labels.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.plane import box_corners
 from napari_sam_onnx.plugin.layers.preview import Shown
@@ -22,13 +22,13 @@ from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Request
 from napari_sam_onnx.plugin.session.lanes import Job
+from napari_sam_onnx.prompting.style import Style
 from napari_sam_onnx.prompts import PromptError
-from napari_sam_onnx.style import Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.memory import give_back_memory
-from napari_sam_onnx.near import Neighbourhoods, is_large
 from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.prompting.near import Neighbourhoods, is_large
+from napari_sam_onnx.prompting.segmenter import answer_plane
+from napari_sam_onnx.prompting.style import Style, take_style
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.segmenter import answer_plane
-from napari_sam_onnx.style import Style, take_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane

@@ -11,7 +11,7 @@ from napari_sam_onnx.prompts import PromptError, make_prompts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.plugin.session.session import Session
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from psygnal import SignalInstance
 
-    from napari_sam_onnx.fitting import Fitted
+    from napari_sam_onnx.labels.fitting import Fitted
     from napari_sam_onnx.plugin.layers.picture import Picture, Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
-from napari_sam_onnx.image import BlankError
+from napari_sam_onnx.pictures.image import BlankError
 from napari_sam_onnx.plugin.layers.objects import place_box
 from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.placing import (
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import ArrayLike
 
-    from napari_sam_onnx.fitting import Fitted
-    from napari_sam_onnx.masks import Mask
+    from napari_sam_onnx.labels.fitting import Fitted
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot

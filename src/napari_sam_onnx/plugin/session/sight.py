@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sam_onnx.masks.regions import Region
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.session.lanes import Job
-from napari_sam_onnx.regions import Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable

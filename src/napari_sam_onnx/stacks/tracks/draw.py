@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.linking import measure_areas
+from napari_sam_onnx.labels.linking import measure_areas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.image import ImageError
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.link import link_tracks
 from napari_sam_onnx.stacks.tracks.objects import measure_objects

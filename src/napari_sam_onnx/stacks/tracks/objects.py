@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.linking import count_overlaps, measure_areas
+from napari_sam_onnx.labels.linking import count_overlaps, measure_areas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

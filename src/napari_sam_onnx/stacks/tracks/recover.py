@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.cache import EmbeddingCache
-from napari_sam_onnx.masks import Mask
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.stacks.carry import iterate_carry
 from napari_sam_onnx.stacks.carry_parameters import CarryParameters
 

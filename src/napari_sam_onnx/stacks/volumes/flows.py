@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.declare import ParameterError
-from napari_sam_onnx.automatic.flows import NETWORK_DIAMETER
+from napari_sam_onnx.automatic.finders.flows import NETWORK_DIAMETER
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.image import ImageError
 from napari_sam_onnx.memory import format_bytes, free_memory
+from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks.volumes.grid import resize, resize_labels
 from napari_sam_onnx.stacks.volumes.parameters import VolumeParameters
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.automatic.flows import FlowNetwork
-    from napari_sam_onnx.flows import FlowField
+    from napari_sam_onnx.automatic.finders.flows import FlowNetwork
+    from napari_sam_onnx.masks.flows import FlowField
     from napari_sam_onnx.stacks.volumes.volume import Volume
 
 LEAST_VOXELS = 15
@@ -75,7 +75,7 @@ def iterate_flow_volume(
     ParameterError
         If planes alone are asked for.
     """
-    from napari_sam_onnx.flows import iterate_flow_labels
+    from napari_sam_onnx.masks.flows import iterate_flow_labels
 
     settings = VolumeParameters() if parameters is None else parameters
     if settings.sections != "three":
@@ -142,7 +142,7 @@ def iterate_field(
     FlowField
         The generator's value.
     """
-    from napari_sam_onnx.flows import FlowField
+    from napari_sam_onnx.masks.flows import FlowField
 
     flow = np.zeros((3, *shown.shape[1:]), np.float32)
     cell = np.zeros(shown.shape[1:], np.float32)
@@ -169,7 +169,7 @@ def _stay(done: int, _: tuple[int, int]) -> int:
 
 def resize_volume_field(field: FlowField, shape: tuple[int, int, int]) -> FlowField:
     """Resample the flow field of a volume linearly; flows keep their length."""
-    from napari_sam_onnx.flows import FlowField
+    from napari_sam_onnx.masks.flows import FlowField
 
     if field.cell.shape == shape:
         return field

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.flows import FlowNetwork
+from napari_sam_onnx.automatic.finders.flows import FlowNetwork
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.stacks.volumes.chunks import join_chunk, lay_chunks

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.image import BlankError, ImageError
-from napari_sam_onnx.regions import Region
+from napari_sam_onnx.masks.regions import Region
+from napari_sam_onnx.pictures.image import BlankError, ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from napari_sam_onnx.automatic import generate_masks
-from napari_sam_onnx.masks import measure_iou
+from napari_sam_onnx.masks.mask import measure_iou
+from napari_sam_onnx.masks.upscale import mask_from_low_res
 from napari_sam_onnx.models import load_model
 from napari_sam_onnx.models.check import check_model
 from napari_sam_onnx.models.onnx.compile import compiler, verify
@@ -20,7 +21,6 @@ from napari_sam_onnx.models.onnx.detect import detect_contract
 from napari_sam_onnx.models.onnx.runtime import Session
 from napari_sam_onnx.models.store.speed import measure_speed
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.upscale import mask_from_low_res
 from tests.models.onnx.compile.sam_decoder import CHANNELS, FRAME, SIDE, Plan, build_sam_decoder
 from tests.models.onnx_graph import Graph
 

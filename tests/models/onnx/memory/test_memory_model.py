@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import napari_sam_onnx as nso
+from napari_sam_onnx.masks.upscale import mask_from_low_res
 from napari_sam_onnx.models.model import MemorisingModel, Model, ModelError
 from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
 from napari_sam_onnx.prompts import make_prompts
-from napari_sam_onnx.upscale import mask_from_low_res
 from tests.models.memory_files import build_memory_files
 
 SHAPE = (96, 128)

@@ -1,0 +1,1 @@
+"""The modes of automatic masks: from seeds to masks."""

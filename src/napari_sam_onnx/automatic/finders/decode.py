@@ -1,0 +1,184 @@
+"""Prompts -> masks, batch by batch: what the seeded modes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam_onnx.automatic.finders.lanes import cut_pieces, find_lanes, work_ahead
+from napari_sam_onnx.automatic.finders.progress import Progress
+from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+from napari_sam_onnx.automatic.settings.selection import Selection
+from napari_sam_onnx.masks.upscale import mask_from_low_res
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam_onnx.automatic.settings.parameters import BlobsParameters, ObjectsParameters
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.masks.mask import Mask
+    from napari_sam_onnx.models import Model
+    from napari_sam_onnx.prompts import Prompts
+
+MaskSteps = Generator[Progress, None, "list[Mask]"]
+"""Yields progress and returns masks."""
+
+Found = Generator[Progress, None, MaskSet]
+"""Yields progress and returns what a run found."""
+
+DOUBTFUL = 0.2
+"""Rating below which a mask is not even kept for who wants to see the doubtful ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which answers are kept.
+
+    Parameters
+    ----------
+    min_iou : float
+        Of the predicted IoU, raw; 0 keeps all.
+    min_stability : float
+        0 keeps all.
+    min_area, max_area : int
+        In pixels; 0 for no upper limit.
+    """
+
+    min_iou: float = 0.0
+    min_stability: float = 0.0
+    min_area: int = 1
+    max_area: int = 0
+
+    def accepts(self, mask: Mask) -> bool:
+        """Whether a mask passes; an empty one never does."""
+        area = mask.area
+        return (
+            area >= max(1, self.min_area)
+            and not (self.max_area and area > self.max_area)
+            and not (self.min_stability > 0 and not mask.stability >= self.min_stability)
+        )
+
+
+def iterate_prompts(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    batch: int,
+    accept: Filter,
+    numbers: NDArray[np.int64] | None = None,
+) -> MaskSteps:
+    """Decode one object per prompt and keep the answers that pass.
+
+    Parameters
+    ----------
+    model : Model
+    embedding : Embedding
+        Of the plane.
+    prompts : sequence of Prompts
+    batch : int
+        Prompts decoded at once.
+    accept : Filter
+        The predicted IoU is looked at first, so that only answers that can stay are upscaled.
+    numbers : (N,) int64, optional
+        The label that each prompt's object has already.
+
+    Yields
+    ------
+    Progress
+        In objects, before the first batch and after each.
+
+    Returns
+    -------
+    list of Mask
+        In the order of the prompts, the best candidate of each. They do not hold their logits:
+        those of a SAM decoder take 256 kB per mask.
+    """
+    masks: list[Mask] = []
+    yield Progress(0, len(prompts), "objects")
+    asked, lanes = find_lanes(model)
+    pieces = cut_pieces(len(prompts), batch, lanes)
+    look = partial(_look, asked, embedding, prompts, accept, numbers)
+    for piece, found in zip(pieces, work_ahead(look, pieces, lanes), strict=True):
+        masks += found
+        yield Progress(piece.stop, len(prompts), "objects", tuple(found))
+    return masks
+
+
+def _look(
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    accept: Filter,
+    numbers: NDArray[np.int64] | None,
+    piece: slice,
+) -> list[Mask]:
+    """Decode some prompts and keep the answers that pass."""
+    masks = []
+    answer = model.decode(embedding, prompts[piece])
+    for index, prompt in enumerate(prompts[piece]):
+        best = int(answer.best[index])
+        iou = answer.predicted_iou[index, best]
+        if accept.min_iou > 0 and not iou >= accept.min_iou:
+            continue
+        mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
+        if accept.accepts(mask):
+            point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
+            label = 0 if numbers is None else int(numbers[piece.start + index])
+            masks.append(replace(mask, low_res=None, point=point, rating=float(iou), label=label))
+    return masks
+
+
+def iterate_seeds(
+    rgb: NDArray[np.uint8],
+    model: Model,
+    embedding: Embedding,
+    prompts: Sequence[Prompts],
+    parameters: ObjectsParameters | BlobsParameters,
+    least: float,
+    rate: Callable[[Mask], float] = lambda mask: mask.predicted_iou,
+    doubtful: bool = False,
+) -> Found:
+    """Decode one object per seed, and choose one mask per object.
+
+    Parameters
+    ----------
+    rgb : (H, W, 3) uint8
+    model : Model
+    embedding : Embedding
+    prompts : sequence of Prompts
+    parameters : ObjectsParameters or BlobsParameters
+    least : float
+        What a mask must be rated to be chosen; 0 chooses all.
+    rate : callable
+        Rates a mask, at most with its predicted IoU, so that only masks that can stay are upscaled.
+    doubtful : bool
+        Whether masks are kept too that the limits leave out, so that the limits can be loosened.
+
+    Returns
+    -------
+    MaskSet
+    """
+    accept = Filter(
+        least,
+        parameters.stability_score_thresh,
+        parameters.min_area,
+        parameters.max_area,
+    )
+    if doubtful:
+        accept = Filter(min(least, DOUBTFUL))
+    batch = parameters.points_per_batch
+    masks = yield from iterate_prompts(model, embedding, prompts, batch, accept)
+    rated = tuple(replace(mask, rating=rate(mask)) for mask in masks)
+    selection = Selection(
+        min_rating=least,
+        min_stability=parameters.stability_score_thresh,
+        min_area=parameters.min_area,
+        max_area=parameters.max_area,
+        max_overlap=parameters.max_overlap,
+    )
+    return MaskSet(rgb, rated, selection)

@@ -1,0 +1,1 @@
+"""The masks of a run: kept, measured, told apart."""

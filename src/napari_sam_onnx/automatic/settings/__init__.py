@@ -1,0 +1,1 @@
+"""Settings of automatic masks, each declared once."""

@@ -1,0 +1,1 @@
+"""Automatic masks taught by a few objects."""

@@ -1,0 +1,67 @@
+"""Options that several commands take, each declared once."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from napari_sam_onnx.cli.options.channels import SYNTAX
+from napari_sam_onnx.cli.options.contract_option import HELP as CONTRACT_HELP
+
+AnyModel = Annotated[
+    str, typer.Option(help="A model of `models list`, or an encoder's .onnx with --decoder.")
+]
+Decoder = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="The decoder's .onnx, where --model names an encoder's."),
+]
+ListedModel = Annotated[str, typer.Option(help="A model of `models list`.")]
+Contract = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(metavar="KEY=VALUE", help=CONTRACT_HELP),
+]
+Provider = Annotated[str, typer.Option(help="Where the model runs: auto, cpu, cuda …")]
+Threads = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(min=1, help="Threads of the model; all cores but one where omitted."),
+]
+PictureAxes = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The picture's axes, one letter of TZCYX per dimension, e.g. ZYX."),
+]
+PlaneAxes = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The picture's axes, one letter of CYX per dimension."),
+]
+StackAxes = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The stack's axes, one letter of TZCYX per dimension, e.g. ZYX."),
+]
+Channels = Annotated[Optional[str], typer.Option(help=SYNTAX)]  # noqa: UP045
+ForceFiles = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Workers = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        min=1,
+        max=256,
+        help="Divide planes and tiles among so many processes of this machine (extra dask); each "
+        "holds the model. The labels are the same.",
+    ),
+]
+Scheduler = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="ADDRESS",
+        help="Divide planes and tiles among the workers of a Dask cluster, tcp://HOST:8786.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where an earlier run was cancelled or killed, if picture, model and settings "
+        "are the same.",
+    ),
+]

@@ -1,0 +1,1 @@
+"""Masks as values, and where they lie on a plane."""

@@ -1,0 +1,1 @@
+"""Pictures: files and arrays -> what a model is shown."""

@@ -1,0 +1,371 @@
+"""Classes of objects: which there are, which the next object gets, which objects have them.
+
+What is given is a step that can be undone, and an act that is kept with the label image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam_onnx.labels.classes import (
+    ClassError,
+    ObjectClass,
+    check_classes,
+    complete_classes,
+    read_classes,
+    write_classes,
+)
+from napari_sam_onnx.plugin.editing.gestures import Gesture
+from napari_sam_onnx.plugin.editing.history import Step
+from napari_sam_onnx.plugin.editing.naming import apply_naming, make_naming
+from napari_sam_onnx.plugin.editing.picking import pick_at
+from napari_sam_onnx.plugin.layers.classes import (
+    ClassTexts,
+    color_classes,
+    keep_list,
+    list_of,
+    read_layer_classes,
+    uncolor,
+)
+from napari_sam_onnx.plugin.layers.labels import TargetError
+from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.session.lanes import Job
+from napari_sam_onnx.writing import explain_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from napari.layers import Labels
+
+    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
+    from napari_sam_onnx.plugin.layers.plane import Plane
+
+Shown = Literal["nothing", "colors", "text", "both"]
+
+KEYED = 9
+"""So many classes have keys."""
+
+QUICK_PIXELS = 64_000_000
+"""Objects of larger label images, and of those not in memory, are counted as they were named."""
+
+_NONE = "There are no classes yet; add some, or load a list, under Classes."
+
+
+class Classes:
+    """The classes of one dock.
+
+    Parameters
+    ----------
+    commits : Commits
+        Whose history takes the steps.
+    gestures : Gestures
+    calm : callable
+        See `napari_sam_onnx.plugin.session.session.Session`.
+
+    Attributes
+    ----------
+    changed : Signal
+        `listed`, `current`, `counts` or `shown` are others.
+    listed : tuple of ObjectClass
+    current : str
+        The class of the next objects, by its name; "" for none.
+    counts : mapping of str to int
+        Objects of each class in the label image that is written to; "" counts those without.
+    shown : str
+        How classes are shown in the label image.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        commits: Commits,
+        gestures: Gestures,
+        calm: Callable[[Callable[[], None]], Callable[[], None]] = lambda do: do,
+    ) -> None:
+        self.commits, self.gestures, self.session = commits, gestures, commits.session
+        self.listed: tuple[ObjectClass, ...] = ()
+        self.current = ""
+        self.counts: Mapping[str, int] = {}
+        self.shown: Shown = "colors"
+        self._colored: tuple[Any, ...] = ()
+        self._texts: ClassTexts | None = None
+        self._closed = False
+        self._refresh_calmly = calm(self._refresh)
+        commits.painter.class_of_next = self._class_of_next
+        commits.labels.changed.connect(self._on_target)
+        commits.changed.connect(self._refresh_soon)
+        self.session.picture_changed.connect(self._refresh_soon)
+
+    # The list
+
+    def add(self, name: str, color: str = "") -> None:
+        """Add a class at the end."""
+        self._try(lambda: self._set_list((*self.listed, ObjectClass(name.strip(), color))))
+
+    def change(self, name: str, color: str) -> None:
+        """Give a class another colour."""
+        listed = [replace(one, color=color) if one.name == name else one for one in self.listed]
+        self._try(lambda: self._set_list(listed))
+
+    def remove(self, name: str) -> None:
+        """Take a class off the list; refused where objects have it."""
+        layer = self.commits.labels.layer
+        if layer is not None and name in read_layer_classes(layer).values():
+            self.session.say(f"Objects are “{name}”; give them another class first.", "error")
+            return
+        self._set_list([one for one in self.listed if one.name != name])
+
+    def load(self, path: Path) -> None:
+        """Take the list of a file; classes that objects have stay on it."""
+
+        def take() -> None:
+            layer = self.commits.labels.layer
+            used = () if layer is None else read_layer_classes(layer).values()
+            self._set_list(complete_classes(read_classes(path), used))
+            count = len(self.listed)
+            self.session.say(f"{count} class{'es' * (count != 1)} from {path.name}.", "ready")
+
+        self._try(take)
+
+    def save(self, path: Path) -> None:
+        """Write the list to a file."""
+        try:
+            write_classes(path, self.listed)
+        except OSError as error:
+            self.session.say(f"The classes were not saved: {explain_write(error)}.", "error")
+        else:
+            self.session.say(f"Saved the classes as {path.name}.", "ready")
+
+    def choose(self, name: str) -> None:
+        """Give the next objects a class; "" for none."""
+        if name != self.current:
+            self.current = name
+            self.changed.emit()
+
+    def choose_shown(self, shown: Shown) -> None:
+        """Show classes another way."""
+        self.shown = shown
+        self._refresh()
+
+    # Objects
+
+    def press(self, number: int, world: Any) -> None:
+        """Take the key of a class; 0 is the key of none.
+
+        An open object is accepted as one of it; else the object under the cursor becomes one;
+        else the next objects do.
+        """
+        if not self.listed:
+            self.session.say(_NONE, "error")
+            return
+        if number > len(self.listed):
+            self.session.say(f"There is no class {number}.", "error")
+            return
+        name = self.listed[number - 1].name if number else ""
+        request = self.session.request
+        if request is not None and request.answerable:
+            self.commits.accept(named=name)
+            return
+        place = self.session.to_plane(world)
+        try:
+            if place is None:
+                raise TargetError("There is no picture under the cursor.")
+            layer, label, _ = self._pick(place)
+        except TargetError:
+            self.choose(name)
+            self.session.say(f"The next objects are {_call(name)}.")
+        else:
+            self.give(layer, [label], name)
+
+    def give(self, layer: Labels, labels: Sequence[int], name: str) -> None:
+        """Give objects a class, as one step; "" takes theirs away."""
+        session = self.session
+        naming = make_naming(layer, dict.fromkeys(labels, name))
+        what = f"object{'s' * (len(labels) > 1)} {', '.join(map(str, labels))} as {_call(name)}"
+        if naming is None:
+            session.say(f"{what[0].upper()}{what[1:]}: so it was already.")
+            return
+        if session.plane is None or session.prompts is None:
+            return
+        self.commits.labels.choose(layer)
+        keep_list(layer, self.listed)
+        apply_naming(naming)
+        prompts = session.prompts
+        self.commits.record(Step(session.plane, prompts, prompts, naming=naming, what=what))
+        session.say(f"{what[0].upper()}{what[1:]}; Ctrl+Z undoes it.", "ready")
+
+    def brush(self) -> None:
+        """Let clicks and strokes give the current class to objects; ask again to end it."""
+        if not self.listed:
+            self.session.say(_NONE, "error")
+            return
+        hint = (
+            f"Class brush: click objects, or draw across them; they become {_call(self.current)}. "
+            "C or Esc ends it."
+        )
+        self.gestures.begin(Gesture("class", hint, self._brush_at, self._brush_along))
+
+    def close(self) -> None:
+        """Take what was written on the objects away; their colours stay."""
+        self._closed = True
+        self._drop_texts()
+
+    # Inside
+
+    def _class_of_next(self) -> str | None:
+        return self.current if self.listed else None
+
+    def _set_list(self, classes: Sequence[ObjectClass]) -> None:
+        self.listed = check_classes(classes)
+        if self.current not in [one.name for one in self.listed]:
+            self.current = ""
+        layer = self.commits.labels.layer
+        if layer is not None:
+            keep_list(layer, self.listed)
+        self._refresh()
+
+    def _try(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except ClassError as error:
+            self.session.fail(error)
+
+    def _pick(self, place: Place) -> tuple[Labels, int, Plane]:
+        labels = self.commits.labels
+        layers = [layer for layer in reversed(labels.fitting()) if layer.visible]
+        return pick_at(
+            self.session, sorted(layers, key=lambda layer: layer is not labels.layer), place
+        )
+
+    def _brush_at(self, place: Place) -> bool:
+        try:
+            layer, label, _ = self._pick(place)
+        except TargetError as error:
+            self.session.fail(error)
+        else:
+            self.give(layer, [label], self.current)
+        return False
+
+    def _brush_along(self, places: list[Place]) -> bool:
+        """Give the class to all objects that a stroke crosses, in one step."""
+        found: dict[int, Labels] = {}
+        path = np.array(places, float)
+        steps = np.maximum(1, np.ceil(np.abs(np.diff(path, axis=0)).max(axis=1))).astype(int)
+        for start, stop, count in zip(path[:-1], path[1:], steps, strict=True):
+            for y, x in np.linspace(start, stop, count + 1):
+                try:
+                    layer, label, _ = self._pick((float(y), float(x)))
+                except TargetError:
+                    continue
+                found[label] = layer
+        layers = list(dict.fromkeys(found.values()))
+        if not layers:
+            self.session.say("There is no labelled object under the stroke.", "error")
+        for layer in layers:
+            self.give(layer, [label for label, own in found.items() if own is layer], self.current)
+        return False
+
+    def _on_target(self) -> None:
+        """Take over the classes of another label image."""
+        layer = self.commits.labels.layer
+        known = () if layer is None else list_of(layer)
+        names = [one.name for one in self.listed]
+        if any(one.name not in names for one in known):
+            self._set_list((*known, *(o for o in self.listed if o.name not in _names(known))))
+        self._refresh_soon()
+
+    def _refresh_soon(self) -> None:
+        if self.listed and not self._closed:
+            self._refresh_calmly()
+
+    def _refresh(self) -> None:
+        """Show the classes as they are now, and count them."""
+        if self._closed:
+            return
+        layer = self.commits.labels.layer
+        named = {} if layer is None else read_layer_classes(layer)
+        if layer is not None:
+            self._color(layer, named)
+        self._write_texts(layer if named else None)
+        if layer is None or not self.listed:
+            self._take_counts({})
+            return
+        run = partial(_count, layer.data, named)
+        self.session.lane.submit(Job(run, self._take_counts, self.session.fail, replaceable=False))
+        self.changed.emit()
+
+    def _take_counts(self, counts: Mapping[str, int]) -> None:
+        if not self._closed:
+            self.counts = counts
+            self.changed.emit()
+
+    def _color(self, layer: Labels, named: Mapping[int, str]) -> None:
+        wanted = self.listed if named and self.shown in ("colors", "both") else ()
+        state = (layer, wanted, named)
+        if state == self._colored:
+            return
+        old = self._colored[0] if self._colored else None
+        if old is not None and (old is not layer or not wanted):
+            uncolor(old)
+        if wanted:
+            color_classes(layer, wanted)
+        self._colored = state
+
+    def _write_texts(self, layer: Labels | None) -> None:
+        plane, viewer = self.session.plane, self.session.viewer
+        wanted = layer is not None and plane is not None and self.shown in ("text", "both")
+        if self._texts is not None and (not wanted or self._texts.labels is not layer):
+            self._drop_texts()
+        if not wanted or layer is None or plane is None:
+            return
+        if self._texts is None or self._texts.layer not in viewer.layers:
+            self._texts = ClassTexts(layer)
+            insert_under_prompts(viewer, self.session.layers, self._texts.layer)
+        left = self._texts.show(plane, self.listed)
+        if left:
+            self.session.say(f"{left:,} objects are shown without the text of their class.")
+
+    def _drop_texts(self) -> None:
+        texts, self._texts = self._texts, None
+        if texts is not None and texts.layer in self.session.viewer.layers:
+            self.session.viewer.layers.remove(texts.layer)
+
+
+def _names(classes: Sequence[ObjectClass]) -> list[str]:
+    return [one.name for one in classes]
+
+
+def _call(name: str) -> str:
+    return f"“{name}”" if name else "of no class"
+
+
+def _count(data: Any, named: Mapping[int, str]) -> dict[str, int]:
+    """Count the objects of each class that are there."""
+    counts: dict[str, int] = {}
+    if isinstance(data, np.ndarray) and data.size <= QUICK_PIXELS:
+        for label in _list_labels(data):
+            name = named.get(label, "")
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+    for name in named.values():
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _list_labels(data: Any) -> list[int]:
+    """List the labels of an array, without sorting its pixels where they are small."""
+    top = int(data.max(initial=0))
+    if top > data.size:
+        return [int(label) for label in np.unique(data) if label]
+    there = np.zeros(top + 1, bool)
+    there[data.ravel()] = True
+    there[0] = False
+    return [int(label) for label in np.flatnonzero(there)]

@@ -1,0 +1,1 @@
+"""Panels of automatic masks."""

@@ -1,0 +1,157 @@
+"""The objects as a table, in micrometres where the picture has units; and against a truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam_onnx.plugin.panels.parts.widgets import FewLines, fill_combo, narrow_combo
+from napari_sam_onnx.plugin.runs.measuring import describe_scores
+
+if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.runs.measuring import Measuring
+
+ROWS = 6
+
+
+class MeasurePanel(QWidget):
+    """The section of the dock.
+
+    Parameters
+    ----------
+    measuring : Measuring
+    """
+
+    def __init__(self, measuring: Measuring) -> None:
+        super().__init__()
+        self.measuring = measuring
+        self.measure, self.save = QPushButton("Measure objects"), QPushButton("Save CSV …")
+        self.measure.setToolTip(
+            "Measure the objects of the labels that are written to, and say how sure they are"
+        )
+        self.save.setToolTip("Save the table as a CSV file")
+        self.model = _Columns()
+        self.sorted = QSortFilterProxyModel()
+        self.sorted.setSourceModel(self.model)
+        self.sorted.setSortRole(Qt.ItemDataRole.UserRole)
+        self.table = QTableView()
+        self.table.setModel(self.sorted)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.table.setToolTip("Click on a row to go to its object, on a title to sort")
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        for corner in self.table.findChildren(QAbstractButton):
+            corner.setToolTip("Select all rows")
+        line = self.fontMetrics().lineSpacing() + 6
+        self.table.verticalHeader().setDefaultSectionSize(line)
+        self.table.setFixedHeight((ROWS + 2) * line)
+        self.truth = narrow_combo()
+        self.truth.setToolTip("The labels that are the truth")
+        self.compare = QPushButton("Compare")
+        self.compare.setToolTip("Compare the labels that are written to with this truth")
+        self.figures = FewLines(3)
+        head, foot = QHBoxLayout(), QHBoxLayout()
+        for row in (head, foot):
+            row.setSpacing(4)
+        head.addWidget(self.measure, 1)
+        head.addWidget(self.save)
+        foot.addWidget(self.truth, 1)
+        foot.addWidget(self.compare)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 2, 2, 2)
+        layout.setSpacing(4)
+        layout.addLayout(head)
+        layout.addWidget(self.table)
+        layout.addLayout(foot)
+        layout.addWidget(self.figures)
+        self.measure.clicked.connect(measuring.measure)
+        self.save.clicked.connect(self._save)
+        self.compare.clicked.connect(lambda: measuring.compare(self.truth.currentData()))
+        self.table.clicked.connect(self._go_to)
+        measuring.changed.connect(self._show)
+        measuring.labels.changed.connect(self.refresh)
+        measuring.session.layers_changed.connect(self.refresh)
+        self.figures.hide()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what can be measured and compared."""
+        there = self.measuring.labels.layer is not None
+        truths: list[tuple[str, object]] = [
+            (f"Truth: {layer.name}", layer) for layer in self.measuring.truths()
+        ]
+        fill_combo(self.truth, truths or [("No other labels", None)], self.truth.currentData())
+        if self.truth.currentIndex() < 0:
+            self.truth.setCurrentIndex(0)
+        self.measure.setEnabled(there)
+        self.truth.setEnabled(bool(truths))
+        self.compare.setEnabled(there and bool(truths))
+        self.save.setEnabled(bool(self.measuring.columns))
+
+    def _show(self) -> None:
+        self.model.show(self.measuring.columns)
+        self.table.resizeColumnsToContents()
+        scores = self.measuring.scores
+        self.figures.say("" if scores is None else describe_scores(scores))
+        self.figures.setVisible(scores is not None)
+        self.refresh()
+
+    def _go_to(self, index: QModelIndex) -> None:
+        self.measuring.go_to(self.sorted.mapToSource(index).row())
+
+    def _save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the table", "objects.csv", "CSV (*.csv)")
+        if path:
+            self.measuring.save(Path(path))
+
+
+class _Columns(QAbstractTableModel):
+    """Columns of equal length, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: dict[str, list[Any]] = {}
+
+    def show(self, columns: dict[str, list[Any]]) -> None:
+        """Show other columns."""
+        self.beginResetModel()
+        self._columns = columns
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """Count the objects."""
+        return len(next(iter(self._columns.values()), []))
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        """Count the columns."""
+        return len(self._columns)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        """Name a column."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            name = list(self._columns)[section]
+            return name.replace("_um2", " (µm²)").replace("_um", " (µm)").replace("_", " ")
+        return None
+
+    def data(self, index: QModelIndex, role: int = 0) -> Any:
+        """Return a value: as text, or as it is to be sorted."""
+        value = list(self._columns.values())[index.column()][index.row()]
+        if role == Qt.ItemDataRole.UserRole:
+            return value
+        if role == Qt.ItemDataRole.DisplayRole:
+            return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return None

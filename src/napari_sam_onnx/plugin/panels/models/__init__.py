@@ -1,0 +1,1 @@
+"""Panels of models and what they leave on the disk."""

@@ -1,0 +1,1 @@
+"""Panels of the picture and of what the model sees."""

@@ -1,0 +1,1 @@
+"""Panels of prompts, outlines, classes and keys."""

@@ -1,0 +1,1 @@
+"""Panels that judge and correct what is there."""

@@ -1,0 +1,1 @@
+"""A plane and prompts -> masks, at the scale of the object."""

@@ -1,0 +1,1 @@
+"""What was done and what was chosen, as values and files."""
