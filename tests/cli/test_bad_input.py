@@ -215,7 +215,9 @@ def test_a_folder_that_takes_no_files(refused, picture, component_model, tmp_pat
     assert component_model.encoded == 0, "it was found out too late"
 
 
-@pytest.mark.parametrize("writer", ["label_file.write_labels", "segment_picture.write_png"])
+@pytest.mark.parametrize(
+    "writer", ["label_file.write_labels", "commands.segment_picture.write_png"]
+)
 def test_a_disk_that_fills_up(refused, picture, component_model, tmp_path, monkeypatch, writer):
     def write_half(path, *_):
         path.write_bytes(b"half a file")

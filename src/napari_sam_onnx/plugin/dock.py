@@ -190,7 +190,8 @@ class SamDock(QWidget):
             ("Compare models", self.compare_panel, True),
             ("Mouse and keys", self.key_panel, True),
         ):
-            self.sections.append(Section(title, panel, folded=folded))
+            tools = self.image_panel.tools if panel is self.image_panel else ()
+            self.sections.append(Section(title, panel, folded=folded, tools=tools))
             stacked.addWidget(self.sections[-1])
         stacked.addStretch(1)
         scroll = QScrollArea()

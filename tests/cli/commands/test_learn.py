@@ -27,7 +27,9 @@ class SeeingModel(ComponentModel):
 def model(monkeypatch):
     made = SeeingModel(id="component@1")
     for command in ("segment", "learn"):
-        monkeypatch.setattr(f"napari_sam_onnx.cli.{command}.load_model", lambda *_, **__: made)
+        monkeypatch.setattr(
+            f"napari_sam_onnx.cli.commands.{command}.load_model", lambda *_, **__: made
+        )
     return made
 
 

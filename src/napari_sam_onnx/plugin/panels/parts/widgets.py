@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap, QTextLayout, QT
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QStyle,
@@ -23,6 +24,8 @@ from superqt import QElidingLabel
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from qtpy.QtGui import QPaintEvent, QResizeEvent
@@ -42,11 +45,15 @@ class Section(QWidget):
     body : QWidget
     folded : bool
         Whether it starts folded.
+    tools : sequence of QWidget
+        Buttons beside the title, shown while it is unfolded.
     """
 
-    def __init__(self, title: str, body: QWidget, *, folded: bool = False) -> None:
+    def __init__(
+        self, title: str, body: QWidget, *, folded: bool = False, tools: Sequence[QWidget] = ()
+    ) -> None:
         super().__init__()
-        self.body = body
+        self.body, self._tools = body, tools
         self.header = QToolButton()
         self.header.setText(title)
         self.header.setToolTip(f"Show or hide: {title}")
@@ -59,7 +66,12 @@ class Section(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(2)
-        layout.addWidget(self.header)
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 2 * bool(tools), 0)
+        top.setSpacing(4)
+        for widget in (self.header, *tools):
+            top.addWidget(widget)
+        layout.addLayout(top)
         layout.addWidget(body)
         body.setContentsMargins(8, 0, 0, 0)
         self.header.setChecked(not folded)
@@ -68,7 +80,8 @@ class Section(QWidget):
     def _unfold(self, unfolded: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
         self.header.setArrowType(arrow)
-        self.body.setVisible(unfolded)
+        for widget in (self.body, *self._tools):
+            widget.setVisible(unfolded)
 
 
 def one_line(mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> QElidingLabel:

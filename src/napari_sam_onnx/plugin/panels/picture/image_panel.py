@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -99,16 +98,11 @@ class ImagePanel(QWidget):
         self._form_host = QWidget()
         form = self._form = narrow_form(self._form_host)
         form.setContentsMargins(0, 0, 0, 0)
-        self.look = QToolButton()
-        self.look.setText("See")
+        self.look = QPushButton("Model's view")
         self.look.setCheckable(True)
         self.look.setToolTip("Show what the model sees: small, other stains, inverted, projected")
-        first = QHBoxLayout()
-        first.setSpacing(4)
-        first.addWidget(self.layer, 1)
-        first.addWidget(self.look)
-        first.addWidget(self.suggest)
-        form.addRow("Layer", first)
+        self.tools = (self.look, self.suggest)  # for the title of the section
+        form.addRow("Layer", self.layer)
         form.addRow("Channels", self.axis)
         form.addRow("Contrast", self.contrast)
         layout = QVBoxLayout(self)
@@ -149,7 +143,8 @@ class ImagePanel(QWidget):
         self._refresh_axis(picture, mixed)
         plain = picture is not None and not picture.main.rgb and picture.channel_axis is None
         self._form.setRowVisible(self.contrast, plain)
-        self.suggest.setEnabled(self.session.plane is not None)
+        for tool in self.tools:
+            tool.setEnabled(self.session.plane is not None)
         if picture is not None:
             self.contrast.setCurrentIndex(0 if picture.as_shown else 1)
             self._refresh_channels(picture)

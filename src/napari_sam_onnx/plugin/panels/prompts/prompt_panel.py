@@ -223,8 +223,8 @@ class PromptPanel(QWidget):
         mask = answer.mask
         score = min(1.0, max(0.0, mask.score))
         return (
-            f"Candidate {answer.chosen + 1} of {answer.candidates} · "
-            f"score {score:.2f} · {mask.area:,} px"
+            f"Candidate {answer.chosen + 1} of {answer.candidates}\n"
+            f"score {score:.2f} · {mask.area:,}\u00a0px"
         )
 
     def _choose_target(self, index: int) -> None:
