@@ -20,7 +20,7 @@ def stack(tmp_path, monkeypatch):
     for command in ("track", "carry"):
         model = ComponentModel(scores=(0.95, 0.3, 0.1))
         monkeypatch.setattr(
-            f"napari_sam_onnx.cli.{command}.load_model", lambda *_, m=model, **__: m
+            f"napari_sam_onnx.cli.commands.{command}.load_model", lambda *_, m=model, **__: m
         )
     planes = [draw_discs((96, 80), [(20, 12 + 2 * z), (60, 60 - 2 * z)], 7) for z in range(5)]
     path = tmp_path / "stack.ome.tif"
