@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
+from napari_sam_onnx.plugin.panels.automatic.measure_panel import _Columns
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:
@@ -91,3 +92,11 @@ def test_labels_are_compared_with_a_truth(drive: Callable[..., Driver]) -> None:
     said = panel.figures.toolTip()
     assert said.startswith("AP@0.5 0.333 · mSA 0.333 · F1 0.500 · precision 0.500")
     assert said.endswith("2 found, 2 expected")
+
+
+def test_figures_are_written_out() -> None:
+    shown = {1430.0: "1430", 1234567.8: "1234568", 42.6252: "42.6", 0.9734: "0.973", 2e-5: "0"}
+    table = _Columns()
+    table.show({"area_px2": list(shown)})
+    texts = [table.data(table.index(row, 0)) for row in range(len(shown))]
+    assert texts == list(shown.values())

@@ -119,5 +119,7 @@ def _explain_system(error: OSError) -> str:
     """Say what the system refused: a path that may not be read, a full disk."""
     if error.filename is None:
         return f"What was to be read or written fails: {explain_write(error)}."
+    if isinstance(error, FileNotFoundError):
+        return f"There is no file {error.filename}."
     reason = (error.strerror or str(error)).rstrip(".")
     return f"{error.filename} cannot be used: {reason}."

@@ -26,6 +26,7 @@ from napari_sam_onnx.stacks import (
     StitchParameters,
     are_of_planes,
     choose_method,
+    count_depth,
     iterate_stack,
     iterate_volumes,
     make_volume_parameters,
@@ -102,7 +103,12 @@ def label_stack(
             "What fills gaps is not stitched; link it along z (--link z), or leave --fill away."
         )
     method = choose_method(
-        request.method, planes.axes, model, planes=of_planes, stitch=bool(stitch)
+        request.method,
+        planes.axes,
+        model,
+        planes=of_planes,
+        stitch=bool(stitch),
+        depth=count_depth(planes, others),
     )
     if method == "volume":
         return _label_volumes(planes, sink, model, request, title, shop)

@@ -26,7 +26,7 @@ from napari_sam_onnx.stacks.volumes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
@@ -40,7 +40,13 @@ _STITCH = tuple(StitchParameters.__dataclass_fields__)
 
 
 def choose_method(
-    method: str | None, axes: str, model: Model, *, planes: bool, stitch: bool = False
+    method: str | None,
+    axes: str,
+    model: Model,
+    *,
+    planes: bool,
+    stitch: bool = False,
+    depth: int | None = None,
 ) -> str:
     """Choose how a stack is looked at, where nobody has.
 
@@ -55,14 +61,16 @@ def choose_method(
         Whether settings were given that are those of planes: a mode, or a link.
     stitch : bool
         Whether settings of stitching were given.
+    depth : int, optional
+        How many planes there are along z.
 
     Returns
     -------
     {"planes", "volume", "stitched"}
-        A stack along z is a volume. By a model that does not see objects by itself, or where
-        stitching was asked for, its planes are labelled and then put together; so they are by a
-        network of flows, for which three views take three times as long, unless a volume is
-        asked for.
+        A stack along z is a volume, unless it is one plane deep. By a model that does not see
+        objects by itself, or where stitching was asked for, its planes are labelled and then put
+        together; so they are by a network of flows, for which three views take three times as
+        long, unless a volume is asked for.
 
     Raises
     ------
@@ -77,6 +85,7 @@ def choose_method(
         )
     maps = model.gives_maps
     if method is None:
+        planes = planes or depth == 1
         if stitch or ("Z" in axes and not planes and not maps):
             return "stitched"
         return "volume" if "Z" in axes and not planes else "planes"
@@ -90,6 +99,13 @@ def choose_method(
             f"{', '.join(VolumeParameters.__dataclass_fields__)}."
         )
     return "volume"
+
+
+def count_depth(source: PlaneSource, parameters: Iterable[str]) -> int | None:
+    """Count the planes along z; None where nothing but a volume has the settings given."""
+    if any(name in VolumeParameters.__dataclass_fields__ for name in parameters):
+        return None
+    return dict(zip(source.axes, source.shape, strict=True)).get("Z")
 
 
 def sees_volumes(model: Model) -> bool:
@@ -220,7 +236,14 @@ def automask_stack(
     made = load(model)
     stitch, parameters = split_stitching(parameters)
     of_planes = link is not None or mode is not None or are_of_planes(parameters)
-    method = choose_method(method, source.axes, made, planes=of_planes, stitch=bool(stitch))
+    method = choose_method(
+        method,
+        source.axes,
+        made,
+        planes=of_planes,
+        stitch=bool(stitch),
+        depth=count_depth(source, parameters),
+    )
     if link is not None and method == "stitched":
         raise ParameterError("Planes are linked or stitched; leave link away.")
     stitched = StitchParameters(**stitch) if method == "stitched" else None

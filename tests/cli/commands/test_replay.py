@@ -80,3 +80,13 @@ def test_a_volume_and_tracks_are_made_again(run, tmp_path, monkeypatch):
         (tmp_path / "bad.json").write_text(json.dumps(words), "utf-8")
         code, _, said = run("replay", tmp_path / "bad.json", source, "-o", tmp_path / "no.tif")
         assert code == 2 and sentence in said
+
+
+def test_files_that_are_not_there_are_named(run, picture, tmp_path):
+    nothing, out = tmp_path / "nothing.json", tmp_path / "out.tif"
+    for command in (
+        ["replay", nothing, picture, "-o", out],
+        ["segment", picture, "-o", out, "--inside", tmp_path / "nothing.json"],
+    ):
+        code, _, err = run(*command)
+        assert code == 2 and f"There is no file {nothing}." in err

@@ -175,6 +175,8 @@ def test_what_a_stack_is_taken_for():
     maps, none = SectionModel(), ComponentModel()
     assert choose_method(None, "Z", maps, planes=False) == "volume"
     assert choose_method(None, "T", maps, planes=False) == "planes"
+    assert choose_method(None, "Z", maps, planes=False, depth=2) == "volume"
+    assert choose_method(None, "Z", maps, planes=False, depth=1) == "planes"
     assert choose_method(None, "Z", none, planes=False) == "stitched"
     assert choose_method(None, "Z", none, planes=True) == "planes"
     assert choose_method("volume", "Z", none, planes=True) == "stitched"

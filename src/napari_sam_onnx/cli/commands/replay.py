@@ -87,5 +87,7 @@ def _load(source: str | Sequence[str]) -> Model:
 def _read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no file {path}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"The recipe {path} cannot be read; is it a file of JSON?") from error

@@ -14,7 +14,9 @@ from qtpy.QtWidgets import QColorDialog, QFileDialog
 from typer.testing import CliRunner
 
 from napari_sam_onnx.cli.app import app
+from napari_sam_onnx.labels.classes import ObjectClass
 from napari_sam_onnx.plugin.layers.classes import read_layer_classes
+from napari_sam_onnx.plugin.panels.prompts.class_panel import _describe
 from tests.fakes import ComponentModel
 from tests.plugin.conftest import CENTERS
 from tests.plugin.driver import CONTROL, LEFT
@@ -113,3 +115,9 @@ def test_classes_by_keys_brush_and_list(
 
 def texts_of(classes: object) -> list[str]:
     return [one.name for one in classes.listed]  # type: ignore[attr-defined]
+
+
+def test_a_class_is_indented_only_under_those_that_it_is_within() -> None:
+    cell, mitotic, worn = map(ObjectClass, ("cell", "cell/mitotic", "tip/worn"))
+    texts = [_describe(*case)[1] for case in ((cell, 1, None), (mitotic, 2, cell), (worn, 3, cell))]
+    assert texts == ["cell", "    mitotic", "tip/worn"]

@@ -153,5 +153,13 @@ class _Columns(QAbstractTableModel):
         if role == Qt.ItemDataRole.UserRole:
             return value
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{value:.3g}" if isinstance(value, float) else str(value)
+            return _write(value) if isinstance(value, float) else str(value)
         return None
+
+
+def _write(value: float) -> str:
+    """Write a number with three digits, or all that stand before the point; no powers of ten."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    text = f"{value:.3g}"
+    return f"{value:.4f}".rstrip("0").rstrip(".") if "e" in text else text

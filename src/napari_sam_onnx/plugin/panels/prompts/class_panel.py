@@ -124,7 +124,9 @@ class ClassPanel(QWidget):
         self.remove.setEnabled(bool(classes.current))
         current = classes.gestures.current
         self.brush.setChecked(current is not None and current.name == "class")
-        texts = [_describe(one, place) for place, one in enumerate(classes.listed, start=1)]
+        before = [None, *classes.listed]
+        pairs = zip(classes.listed, before, strict=False)
+        texts = [_describe(one, place, last) for place, (one, last) in enumerate(pairs, start=1)]
         entries = [("", "no class", "Ctrl+0", ""), *texts]
         while self.rows.topLevelItemCount() > len(entries):
             self.rows.takeTopLevelItem(self.rows.topLevelItemCount() - 1)
@@ -187,7 +189,12 @@ class _Line(QLineEdit):
             event.accept()
 
 
-def _describe(one: ObjectClass, place: int) -> tuple[str, str, str, str]:
-    """Return name, text, key and colour: a class within another one is indented."""
+def _describe(one: ObjectClass, place: int, last: ObjectClass | None) -> tuple[str, str, str, str]:
+    """Return name, text, key and colour; a class is indented under those that it is within."""
+    text = one.name
+    if last is not None and len(one.parts) > 1:
+        within = one.parts[:-1]
+        if last.parts[: len(within)] == within:
+            text = "    " * len(within) + one.parts[-1]
     key = f"Ctrl+{place}" if place <= KEYED else ""
-    return one.name, "    " * (len(one.parts) - 1) + one.parts[-1], key, one.color
+    return one.name, text, key, one.color

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -180,7 +181,6 @@ class PromptPanel(QWidget):
         self.undo.setEnabled(bool(commits.history.done))
         self.redo.setEnabled(bool(commits.history.undone))
         asleep = ready and (session.layers is None or not session.layers.active)
-        self.click.setText("Wake clicks and keys" if asleep else "Click objects")
         self.candidate.say(self._describe_answer(asleep))
 
     def _ask_inside(self, _: bool = False) -> None:
@@ -221,6 +221,8 @@ class PromptPanel(QWidget):
         if answer is None:
             return "No mask yet."
         mask = answer.mask
+        if isnan(mask.score):
+            return f"The object as it is · {mask.area:,} px"
         score = min(1.0, max(0.0, mask.score))
         return (
             f"Candidate {answer.chosen + 1} of {answer.candidates}\n"
