@@ -43,3 +43,12 @@ def test_scores_stand_where_the_click_was(drive: Callable[..., Driver]) -> None:
     QTest.mouseClick(scores, LEFT)
     d.press(Qt.Key.Key_N)
     assert not tip.label.isVisible()
+
+
+def test_an_object_that_is_opened_has_no_score_of_its_own(drive: Callable[..., Driver]) -> None:
+    d = drive()
+    d.click(*CENTERS[0])
+    d.press(Qt.Key.Key_N)
+    d.move(*CENTERS[0])
+    d.press(Qt.Key.Key_E)
+    assert not d.dock.score_tip.label.isVisible()

@@ -6,6 +6,7 @@ pointer leaves that place. Where the pointer is elsewhere than on the canvas, no
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
@@ -78,7 +79,7 @@ class ScoreTip(QObject):
         label, answer = self.label, self.session.answer
         if label is None or self._canvas is None:
             return
-        if answer is None or not self._on or self._pointer is None:
+        if answer is None or not self._on or self._pointer is None or isnan(answer.mask.score):
             label.hide()
             return
         doubtful = is_doubtful(answer.mask)
