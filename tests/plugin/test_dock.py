@@ -499,6 +499,20 @@ def test_closing_during_a_run(drive: Callable[..., Driver], qtbot: Any, how: str
     QTest.qWait(300)
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["picture first", "picture last"])
+def test_all_layers_can_be_deleted_at_once(drive: Callable[..., Driver], turn: int) -> None:
+    d = drive()
+    d.click(*A)
+    d.press(Qt.Key.Key_N)
+    d.click(*B)
+    layers = d.viewer.layers
+    layers.select_all()
+    for layer in list(layers)[::turn]:  # as napari deletes what is selected, in any order
+        layers.remove(layer)
+    d.settle()
+    assert list(layers) == [] and d.session.picture is None
+
+
 @pytest.mark.parametrize("how", ["dock", "viewer"])
 def test_closing_is_no_crash(drive: Callable[..., Driver], home: Path, how: str) -> None:
     d = drive()

@@ -377,7 +377,7 @@ def test_new_contrast_asks_again(bench: Bench) -> None:
     assert bench.models["pebble"].encoded == 2
 
 
-def test_moved_and_removed_pictures(bench: Bench) -> None:
+def test_moved_and_removed_pictures(bench: Bench, qapp: Any) -> None:
     layer = bench.open()
     bench.click(*A)
     bench.commits.accept()
@@ -389,6 +389,7 @@ def test_moved_and_removed_pictures(bench: Bench) -> None:
     labels = bench.commits.labels.layer
     bench.viewer.layers.remove(layer)
     assert "Labels are kept" in bench.said
+    qapp.processEvents()
     assert list(bench.viewer.layers) == [labels]
     assert bench.session.layers is None and bench.commits.labels.layer is None
     bench.open(name="next")

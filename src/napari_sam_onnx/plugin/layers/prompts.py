@@ -6,11 +6,13 @@ Each takes over the picture's geometry, so that a click means the pixel under it
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 from napari.utils.colormaps.standardize_color import transform_color
+from qtpy.QtCore import QTimer
 
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of
 from napari_sam_onnx.plugin.layers.picture import layer_shape
@@ -18,7 +20,7 @@ from napari_sam_onnx.plugin.layers.preview import Preview
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -154,11 +156,24 @@ class PromptLayers:
             layers.selection = selected[0]
             layers.selection.active = selected[1]
 
-    def detach(self) -> None:
-        """Undo what the constructor did."""
+    def detach(self, soon: bool = False) -> None:
+        """Undo what the constructor did.
+
+        Parameters
+        ----------
+        soon : bool
+            Whether they go a turn later: napari removes a selection layer by layer, and fails
+            where one of them has gone meanwhile.
+        """
         for emitter, callback in self._watched():
             emitter.disconnect(callback)
-        for layer in self.all:
+        if soon:
+            QTimer.singleShot(0, partial(self._remove, self.all))
+        else:
+            self._remove(self.all)
+
+    def _remove(self, ours: Iterable[Layer]) -> None:
+        for layer in ours:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 

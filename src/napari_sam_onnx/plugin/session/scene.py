@@ -94,5 +94,5 @@ class Watched(Scene, Protocol):
     def renew(self) -> None:
         """Read the picture afresh."""
 
-    def let_go(self) -> None:
+    def let_go(self, soon: bool = False) -> None:
         """Take no picture."""

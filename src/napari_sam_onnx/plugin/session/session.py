@@ -402,15 +402,21 @@ class Session:
             self.refresh()
         self.picture_changed.emit()
 
-    def let_go(self) -> None:
-        """Undo `choose_picture`."""
+    def let_go(self, soon: bool = False) -> None:
+        """Undo `choose_picture`.
+
+        Parameters
+        ----------
+        soon : bool
+            Whether the prompt layers go when the viewer has done what it does now.
+        """
         self._watcher.leave()
         self.dialogue.forget()
         layers, self.layers = self.layers, None
         self.picture = self._reader = self.plane = self._prompts = None
         if layers is not None:
             self.detached.emit()
-            layers.detach()
+            layers.detach(soon)
 
     def _say(self, status: Status) -> None:
         if status != self.status:

@@ -145,7 +145,7 @@ class Watcher:
         layer.events.name.disconnect(self._on_renamed)
         if session.picture is not None and layer in session.picture.layers:
             name = layer.name
-            session.let_go()
+            session.let_go(soon=True)  # napari may be deleting all that is selected, one by one
             session.picture_changed.emit()
             session.say(f"“{name}” was removed; choose another picture. Labels are kept.")
         elif session.layers is not None and layer in session.layers.all:
