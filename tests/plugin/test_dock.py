@@ -374,6 +374,23 @@ def test_nothing_is_cut_at_the_right(drive: Callable[..., Driver]) -> None:
                 assert right <= room, (widget, widget.toolTip())
 
 
+def test_a_section_that_is_opened_comes_into_view(drive: Callable[..., Driver], qtbot: Any) -> None:
+    d = drive()
+    d.viewer.window._qt_window.resize(1366, 768)
+    section = next(s for s in d.dock.sections if s.body is d.dock.measure_panel)
+    view = d.dock.scroll.viewport()
+    d.dock.scroll.ensureWidgetVisible(section)
+    QTest.qWait(20)
+    qtbot.mouseClick(section.header, LEFT)
+    QTest.qWait(20)
+    top = section.mapTo(view, QPoint(0, 0)).y()
+    assert top >= 0 and (top + section.height() <= view.height() or top <= 8)
+    d.dock.scroll.verticalScrollBar().setValue(0)
+    section.header.setChecked(False)
+    section.header.setChecked(True)  # nobody pressed it
+    assert d.dock.scroll.verticalScrollBar().value() == 0
+
+
 def test_six_channels_leave_accept_and_run_on_a_small_screen(drive: Callable[..., Driver]) -> None:
     stack = np.zeros((3, 6, 60, 80), np.uint8) + draw_discs((60, 80), [A], 8)
     d = drive(stack)

@@ -61,7 +61,7 @@ from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.hover import Hover
 from napari_sam_onnx.plugin.session.key_map import KeyMap
-from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane
+from napari_sam_onnx.plugin.session.lanes import Calm, Rest, ThreadLane, do_later
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.plugin.session.settings import Settings
 from napari_sam_onnx.plugin.session.sight import Sight
@@ -192,6 +192,7 @@ class SamDock(QWidget):
         ):
             tools = self.image_panel.tools if panel is self.image_panel else ()
             self.sections.append(Section(title, panel, folded=folded, tools=tools))
+            self.sections[-1].header.clicked.connect(partial(self._reveal, self.sections[-1]))
             stacked.addWidget(self.sections[-1])
         stacked.addStretch(1)
         scroll = QScrollArea()
@@ -326,6 +327,12 @@ class SamDock(QWidget):
                 },
             )
             self._release, self._bound_to = made, layers
+
+    def _reveal(self, section: Section, unfolded: bool) -> None:
+        """Bring a section that the user unfolds into view, its title first."""
+        if unfolded:  # once there is room for what appears
+            for widget in (section, section.header):
+                do_later(partial(self.scroll.ensureWidgetVisible, widget, 0, 4))
 
     def _show_status(self) -> None:
         if self._closed:
