@@ -72,3 +72,8 @@ def as_paths(source: object, wanted: str, error: type[UserError]) -> list[Path]:
         require(path, (str, PathLike), wanted, error)
         require(fspath(path), str, wanted, error)
     return [Path(path) for path in given]
+
+
+def tell_axes(axes: str) -> str:
+    """Name the axes that number planes in a sentence: ``'TZ'``, or ``no axis``."""
+    return repr(axes) if axes else "no axis"

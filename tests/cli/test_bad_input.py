@@ -274,7 +274,7 @@ def test_an_onnx_file_that_is_no_sam(refused, picture, tmp_path):
         (["--min-circularity", 5], "min_circularity lies from 0 to 1"),
         (["--mode", "boxes"], "--boxes FILE and --mode boxes go together"),
         (["--boxes", "x.tif"], "--boxes FILE and --mode boxes go together"),
-        (["--link", "z"], "cannot be linked along 'z'"),
+        (["--link", "z"], "cannot be linked along 'z': the stack runs along no axis"),
     ],
 )
 def test_settings_that_do_not_fit(refused, picture, component_model, tmp_path, arguments, reason):

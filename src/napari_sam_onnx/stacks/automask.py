@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import tell_axes
 from napari_sam_onnx.automatic.finders.flows import FlowNetwork
 from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.automatic.settings.declare import ParameterError
@@ -80,9 +81,7 @@ def choose_method(
     if method is not None and method not in METHODS:
         raise ParameterError(f"A stack is seen as {' or '.join(METHODS)}; got {method!r}.")
     if (stitch or method == "volume") and "Z" not in axes:
-        raise ParameterError(
-            f"A volume needs an axis Z; the stack runs along {axes or 'no axis'!r}."
-        )
+        raise ParameterError(f"A volume needs an axis Z; the stack runs along {tell_axes(axes)}.")
     maps = model.gives_maps
     if method is None:
         planes = planes or depth == 1

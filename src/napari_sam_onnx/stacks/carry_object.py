@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.arguments import tell_axes
 from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
@@ -87,7 +88,7 @@ def carry_object(
     if letter not in source.axes:
         raise ImageError(
             f"Objects cannot be carried along {along!r}: the stack runs along "
-            f"{source.axes or 'no axis'!r}."
+            f"{tell_axes(source.axes)}."
         )
     unknown = set(parameters) - set(CarryParameters.__dataclass_fields__)
     if unknown:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_sam_onnx.arguments import require
+from napari_sam_onnx.arguments import require, tell_axes
 from napari_sam_onnx.automatic.choose import iterate_choice
 from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.automatic.settings.declare import ParameterError
@@ -160,7 +160,7 @@ def iterate_stack(
     if link is not None and link.upper() not in source.axes:
         raise ImageError(
             f"Labels cannot be linked along {link!r}: the stack runs along "
-            f"{source.axes or 'no axis'!r}."
+            f"{tell_axes(source.axes)}."
         )
     made = load(model)
     kept: EmbeddingStore = EmbeddingCache(max_bytes=0) if cache is None else cache

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from napari_sam_onnx.arguments import tell_axes
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.cli.label_file import open_labels
 from napari_sam_onnx.cli.options import shared as options
@@ -89,7 +90,7 @@ def carry(
     if outer != [along.upper()]:
         raise ImageError(
             f"An object is carried along {along!r} alone; the stack runs along "
-            f"{''.join(outer) or 'no axis'!r}."
+            f"{tell_axes(''.join(outer))}."
         )
     count = shape[named.index(along.upper())]
     span = (0 if first is None else first, count - 1 if last is None else last)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.arguments import tell_axes
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.link import link_tracks
@@ -40,7 +41,7 @@ def check_frames(axes: str, shape: Sequence[int]) -> None:
     if long not in ({"T"}, {"T", "Z"}):
         raise ImageError(
             f"Tracks run along T, through planes or volumes; the labels run along "
-            f"{axes or 'no axis'!r}."
+            f"{tell_axes(axes)}."
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.arguments import tell_axes
 from napari_sam_onnx.masks.regions import Region
 from napari_sam_onnx.pictures.image import BlankError, ImageError
 
@@ -37,7 +38,7 @@ class Volume:
     def __init__(self, source: PlaneSource, sink: PlaneSink, place: tuple[int, ...] = ()) -> None:
         if "Z" not in source.axes:
             raise ImageError(
-                f"A volume needs an axis Z; the stack runs along {source.axes or 'no axis'!r}."
+                f"A volume needs an axis Z; the stack runs along {tell_axes(source.axes)}."
             )
         self._source, self._sink, self.place = source, sink, place
         self._axis = source.axes.index("Z")
