@@ -12,7 +12,6 @@ from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
 from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
-from napari_sam_onnx.models.store.disk import size_of
 from napari_sam_onnx.models.store.files import locate
 from napari_sam_onnx.models.store.fingerprint import fingerprint
 from napari_sam_onnx.models.store.integrity import sha256_of
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 _GRAPHS = ("encoder", "decoder", "model", "flows", "memory_encoder", "memory_attention", "times")
 """Roles in a card that are run."""
 
-_SMALL_ENCODER = 2**24  # bytes of its file
 _MOST_GRAPHS = 5  # of a model that remembers
 
 
@@ -100,18 +98,9 @@ def load_model(
     sessions: list[Session] = []
     faster: CompiledDecoder | None = None
     try:
-        for number, path in enumerate(paths):
-            # Encoders, which come first, run once per picture and take up to 4 GB for it. What a
-            # large one takes is given back in one piece; a small one is faster without pieces.
-            keep = number > 0 or len(paths) == 1 or size_of(path) > _SMALL_ENCODER
+        for path in paths:
             sessions.append(
-                Session(
-                    path,
-                    provider=provider,
-                    threads=threads,
-                    time_limit=time_limit,
-                    keep_memory=keep,
-                )
+                Session(path, provider=provider, threads=threads, time_limit=time_limit)
             )
         if len(sessions) == 1 and is_flow_network(sessions[0]):
             key = fingerprint(paths, FLOWS_CONTRACT)
