@@ -52,3 +52,35 @@ def save(path: Path, state: dict[str, object]) -> None:
     """Write beside, then rename."""
     torch.save(state, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
+
+
+def keep(
+    path: Path,
+    model: nn.Module,
+    ema: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    step: int,
+    spent: float,
+) -> None:
+    """Write a checkpoint that `resume` goes on from; ``spent`` in seconds."""
+    nets = {"model": model.state_dict(), "ema": ema.state_dict()}
+    states = [o.state_dict() for o in optimisers]
+    save(path, {**nets, "optimisers": states, "step": step, "spent": spent})
+
+
+def resume(
+    path: Path,
+    model: nn.Module,
+    ema: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    device: torch.device,
+) -> tuple[int, float]:
+    """Go on where a checkpoint stands, if there is one; returns steps made and seconds spent."""
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
+    ema.load_state_dict(state["ema"])
+    for optimiser, was in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(was)
+    return state["step"], state["spent"]

@@ -17,7 +17,7 @@ import torch
 from crops import Crops
 from data import read_real, read_simulated
 from export import export
-from loop import average, make_optimisers, rate_at, save
+from loop import average, keep, make_optimisers, rate_at, resume
 from model import Pebble
 from prompts import Batch
 from step import step_loss
@@ -63,16 +63,9 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
     ema = copy.deepcopy(model)
     optimisers = make_optimisers(model, args)
-    step, spent = 0, 0.0
     args.run.mkdir(parents=True, exist_ok=True)
     last = args.run / "last.pt"
-    if last.exists():
-        state = torch.load(last, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        ema.load_state_dict(state["ema"])
-        for optimiser, was in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(was)
-        step, spent = state["step"], state["spent"]
+    step, spent = resume(last, model, ema, optimisers, device)
     if middle:
         with torch.no_grad():
             for mine, ours in zip(model.parameters(), middle.weights, strict=True):
@@ -86,9 +79,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         spent = time.time() - began
         done = spent / (60 * args.minutes)
         if first and (time.time() - saved > 60 or done >= 1):
-            nets = {"model": model.state_dict(), "ema": ema.state_dict()}
-            states = [o.state_dict() for o in optimisers]
-            save(last, {**nets, "optimisers": states, "step": step, "spent": spent})
+            keep(last, model, ema, optimisers, step, spent)
             saved = time.time()
         if done >= 1:
             break

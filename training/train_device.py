@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from device_crops import DeviceCrops, read_pack
-from loop import average, make_optimisers, rate_at, save
+from loop import average, keep, make_optimisers, rate_at, resume
 from model import Pebble
 from step import step_loss
 from torch import nn
@@ -34,25 +34,17 @@ def train(args: argparse.Namespace) -> int:
         model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
     ema = copy.deepcopy(model)
     optimisers = make_optimisers(model, args)
-    step, spent = 0, 0.0
     args.run.mkdir(parents=True, exist_ok=True)
     last = args.run / "last.pt"
+    step, spent = resume(last, model, ema, optimisers, device)
     if last.exists():
-        state = torch.load(last, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        ema.load_state_dict(state["ema"])
-        for optimiser, was in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(was)
-        step, spent = state["step"], state["spent"]
         torch.manual_seed(args.seed + step)
     began, saved = time.time() - spent, time.time()
     while True:
         spent = time.time() - began
         done = max(spent / (60 * args.minutes), step / args.steps if args.steps else 0.0)
         if time.time() - saved > args.save_every or done >= 1:
-            nets = {"model": model.state_dict(), "ema": ema.state_dict()}
-            states = [o.state_dict() for o in optimisers]
-            save(last, {**nets, "optimisers": states, "step": step, "spent": spent})
+            keep(last, model, ema, optimisers, step, spent)
             saved = time.time()
         if done >= 1:
             return step
