@@ -1,6 +1,6 @@
-"""The pictures of docs/prompting.md: a tour of prompting, from the real window.
+"""The pictures of the README and of docs/prompting.md, from the real window.
 
-    xvfb-run -s "-screen 0 1366x768x24" python scripts/prompt_tour.py [first correct batch …]
+    xvfb-run -s "-screen 0 1366x768x24" python scripts/prompt_tour.py [front first correct …]
 
 Each step works on a sample picture, by the dock's own clicks and keys.
 """
@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from napari_sam_onnx import automask
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLORS = 128
@@ -105,11 +108,11 @@ class Tour:
         self.ready()
 
     def save(self, name: str) -> None:
-        """Save the window and close it."""
+        """Save the window as a picture of the docs and close it."""
         self.wait(lambda: False, 1)
         shot = self.viewer.screenshot(canvas_only=False, flash=False)
         image = Image.fromarray(shot[..., :3]).quantize(COLORS)
-        image.save(IMAGES / f"prompt-{name}.png", optimize=True)
+        image.save(IMAGES / f"{name}.png", optimize=True)
         self.dock.shut()
         self.viewer.close()
 
@@ -131,18 +134,33 @@ def find_nuclei(tour: Tour, most: int) -> list[tuple[float, float]]:
     return inside[:most]
 
 
+def show_front() -> None:
+    """Show a stack, some of its nuclei labelled and one open: the README's picture."""
+    tour = Tour("stack")
+    tour.unfold(tour.dock.image_panel, tour.dock.prompt_panel, tour.dock.automatic_panel)
+    plane = int(tour.viewer.dims.current_step[0])
+    found = np.asarray(automask(tour.session.picture.main.data[plane], "pebble"))
+    middles = [
+        np.unravel_index(np.argmax(distance_transform_edt(found == label)), found.shape)
+        for label in np.unique(found)[1:10]
+    ]
+    for at in middles[:-1]:
+        tour.click(plane, *at)
+        tour.press("N")
+    tour.click(plane, *middles[-1])
+    tour.save("plugin")
+
+
 def show_first() -> None:
     """Show the first click: its preview, its score, how things stand."""
     tour = Tour("nuclei")
     tour.unfold(tour.dock.image_panel, tour.dock.prompt_panel, tour.dock.automatic_panel)
     tour.click(*find_nuclei(tour, 1)[0])
-    tour.save("first")
+    tour.save("prompt-first")
 
 
 def show_correct() -> None:
     """Show an object that another tool labelled, open to be corrected."""
-    from napari_sam_onnx.automatic.generate import automask
-
     tour = Tour("nuclei")
     tour.unfold(tour.dock.prompt_panel, tour.dock.edit_panel)
     labels = automask(tour.session.picture.main.data, "pebble")
@@ -158,7 +176,7 @@ def show_correct() -> None:
     tour.commits.correct_at(layer.data_to_world(spot))
     tour.ready()
     tour.click(*spot)
-    tour.save("correct")
+    tour.save("prompt-correct")
 
 
 def show_batch() -> None:
@@ -171,7 +189,7 @@ def show_batch() -> None:
     tour.dock.inside.ask()
     tour.wait(lambda: not tour.dock.automatic.work.busy)
     tour.ready()
-    tour.save("batch")
+    tour.save("prompt-batch")
 
 
 def show_classes() -> None:
@@ -184,7 +202,7 @@ def show_classes() -> None:
         tour.click(*spot)
         tour.press(str(1 + number % 3), control=True)
         tour.press("Escape")
-    tour.save("classes")
+    tour.save("prompt-classes")
 
 
 def show_propagate() -> None:
@@ -198,7 +216,7 @@ def show_propagate() -> None:
     tour.dock.propagation.start(tour.session.picture.main.data_to_world((plane, y, x)))
     tour.wait(lambda: not tour.dock.automatic.work.busy)
     tour.ready()
-    tour.save("propagate")
+    tour.save("prompt-propagate")
 
 
 def show_channels() -> None:
@@ -213,7 +231,7 @@ def show_channels() -> None:
     tour.ready()
     tour.session.layers.activate()
     tour.ready()
-    tour.save("channels")
+    tour.save("prompt-channels")
 
 
 def show_journal() -> None:
@@ -231,10 +249,11 @@ def show_journal() -> None:
     tour.viewer.close()
     again = Tour("nuclei")
     again.wait(lambda: again.dock.autosave.found is not None, 20)
-    again.save("journal")
+    again.save("prompt-journal")
 
 
 STEPS = {
+    "front": show_front,
     "first": show_first,
     "correct": show_correct,
     "batch": show_batch,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent, QResizeEvent
 
 PADDING = 8  # pixels that napari's style leaves around the text of a label
+LINE_END = "\u2028"  # what Qt's text layout ends a line at; it takes a newline for a space
 
 
 class Section(QWidget):
@@ -131,7 +132,8 @@ class FewLines(QLabel):
         room = max(20, self.width() - 2 * self._padding - 4)
         option = QTextOption()
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        layout = QTextLayout(self._full, self.font())
+        text = self._full.replace("\n", LINE_END)
+        layout = QTextLayout(text, self.font())
         layout.setTextOption(option)
         starts = []
         layout.beginLayout()
@@ -139,10 +141,10 @@ class FewLines(QLabel):
             line.setLineWidth(room)
             starts.append(line.textStart())
         layout.endLayout()
-        bounds = list(zip(starts, [*starts[1:], len(self._full)], strict=True))
-        shown = [self._full[start:stop].strip() for start, stop in bounds[: self._lines]]
+        bounds = list(zip(starts, [*starts[1:], len(text)], strict=True))
+        shown = [text[start:stop].strip() for start, stop in bounds[: self._lines]]
         if len(bounds) > self._lines:
-            rest = self._full[starts[self._lines - 1] :]
+            rest = text[starts[self._lines - 1] :].replace(LINE_END, " ")
             right = Qt.TextElideMode.ElideRight
             shown[-1] = self.fontMetrics().elidedText(rest, right, room)
         self.setText("\n".join(shown))
