@@ -10,14 +10,10 @@ from napari.layers import Image
 from napari_sam_onnx.masks.regions import Region
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.plugin.layers.geometry import geometry_of, name_axis, place
-from napari_sam_onnx.plugin.layers.picture import (
-    Picture,
-    mix_layers,
-    mixable_layers,
-    name_axes,
-    split_axis,
-)
+from napari_sam_onnx.plugin.layers.picture import Picture, mix_layers, split_axis
 from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.layers.reader import name_axes
+from napari_sam_onnx.plugin.layers.shown import mixable_layers
 
 FLAT = Plane((0, 1), (0, 0))
 

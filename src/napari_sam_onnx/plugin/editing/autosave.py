@@ -17,8 +17,8 @@ from napari_sam_onnx.plugin.layers.classes import (
 )
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.labels import can_be_target, make_target, place_of
-from napari_sam_onnx.plugin.layers.picture import layer_array
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.shown import layer_array
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.records.journal import Journal, JournalError

@@ -8,7 +8,7 @@ import numpy as np
 from napari.utils.transforms import Affine
 
 from napari_sam_onnx.export.writers import MARK as MARK
-from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.layers.shown import layer_shape
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -15,8 +15,8 @@ from napari.utils.colormaps.standardize_color import transform_color
 from qtpy.QtCore import QTimer
 
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of
-from napari_sam_onnx.plugin.layers.picture import layer_shape
 from napari_sam_onnx.plugin.layers.preview import Preview
+from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.plugin.layers.picture import Picture, Reader
+    from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session

@@ -24,8 +24,8 @@ from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.editing.label_target import Home, LabelTarget
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.labels import check_target, make_target, place_of
-from napari_sam_onnx.plugin.layers.picture import name_axes
 from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.reader import name_axes
 from napari_sam_onnx.plugin.layers.region import read_region
 from napari_sam_onnx.plugin.layers.writable import check_writable
 from napari_sam_onnx.plugin.runs.draft import Draft
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.settings.modes import Parameters
     from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.region import DrawnRegion
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.editing.commits import Commits
     from napari_sam_onnx.plugin.editing.label_target import Home
-    from napari_sam_onnx.plugin.layers.picture import Reader
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.runs.work import Work
     from napari_sam_onnx.plugin.session.engine import Engine

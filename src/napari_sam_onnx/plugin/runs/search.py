@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.plugin.layers.picture import Picture, Reader
+    from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.engine import Engine
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.prompts import Prompts
 
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from psygnal import SignalInstance
 
     from napari_sam_onnx.labels.fitting import Fitted
-    from napari_sam_onnx.plugin.layers.picture import Picture, Reader
+    from napari_sam_onnx.plugin.layers.picture import Picture
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Engine, Request

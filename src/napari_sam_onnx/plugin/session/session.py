@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.labels.fitting import Fitted
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Request

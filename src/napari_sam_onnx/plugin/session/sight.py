@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.layers.picture import Reader
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.session.lanes import Lane
     from napari_sam_onnx.plugin.session.session import Session
 

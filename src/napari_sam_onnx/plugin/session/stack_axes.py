@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
-from napari_sam_onnx.plugin.layers.picture import layer_shape, split_axis
+from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.layers.shown import layer_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_sam_onnx.plugin.layers.geometry import role_of
-from napari_sam_onnx.plugin.layers.picture import content_of, lie_alike
+from napari_sam_onnx.plugin.layers.picture import content_of
 from napari_sam_onnx.plugin.layers.placing import find_shown_plane, is_empty
+from napari_sam_onnx.plugin.layers.shown import lie_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam_onnx.automatic import MODES, ObjectsParameters, Selection, form_fields
 from napari_sam_onnx.plugin.layers.lengths import pixel_side
-from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.panels.automatic.filter_panel import FilterPanel
 from napari_sam_onnx.plugin.panels.automatic.preset_row import PresetRow
 from napari_sam_onnx.plugin.panels.automatic.size_row import SizeRow

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.plugin.layers.picture import layer_shape
+from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.panels.models.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.run_row import RunRow

@@ -25,15 +25,8 @@ from qtpy.QtWidgets import (
 
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.plugin.layers.geometry import name_axis, role_of
-from napari_sam_onnx.plugin.layers.picture import (
-    ChannelChoice,
-    Picture,
-    layer_shape,
-    mix_layers,
-    mixable_layers,
-    split_axis,
-    top_color,
-)
+from napari_sam_onnx.plugin.layers.picture import ChannelChoice, Picture, mix_layers, split_axis
+from napari_sam_onnx.plugin.layers.shown import layer_shape, mixable_layers, top_color
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.widgets import (
     fill_combo,
