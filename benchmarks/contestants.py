@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Plane = NDArray[np.uint8]
-    Found = list[tuple[tuple[int, int], NDArray[np.bool_]]]
+    from napari_sam_onnx.masks.mask import Mask
+
+    Found = list[tuple[tuple[int, int], NDArray[np.bool_] | Mask]]
 
 SIDE = 1024
 MAX_OVERLAP = 1.0
@@ -36,7 +38,7 @@ class Contestant(Protocol):
         """Answer a box of 200 pixels around a point."""
 
     def grid(self, side: int, min_iou: float, min_stability: float) -> Found:
-        """Find masks with side × side clicks: where each begins, and its pixels."""
+        """Find masks with side × side clicks: where each begins, and what has its pixels."""
 
     def seeds(self, points: NDArray[np.float64]) -> int:
         """Make the best mask of each of many clicks (N, 2), and count those with pixels."""
@@ -287,7 +289,12 @@ class Ours:
             stability_score_thresh=min_stability,
             box_nms_thresh=MAX_OVERLAP,
         )
-        return [(mask.origin, mask.crop) for mask in masks]
+        return [(mask.origin, mask) for mask in masks]
+
+
+def look_at(mask: NDArray[np.bool_] | Mask) -> NDArray[np.bool_]:
+    """Give a mask's pixels, which ours keeps packed."""
+    return mask if isinstance(mask, np.ndarray) else mask.crop
 
 
 CONTESTANTS = {

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.contestants import CONTESTANTS
+from benchmarks.contestants import CONTESTANTS, look_at
 from benchmarks.sam_speed_results import Record, Results, report
 
 if TYPE_CHECKING:
@@ -83,10 +83,13 @@ def serve(pipe: Connection, name: str, folder: Path, threads: int) -> None:
         forget_peak()
         wall, processor = time.perf_counter(), time.process_time()
         answer = getattr(contestant, task)(*arguments)
+        if task == "grid":  # masks are there to be looked at
+            sum(int(np.count_nonzero(look_at(mask))) for _, mask in answer)
         took = time.perf_counter() - wall, time.process_time() - processor
         peak = read_memory("VmHWM")
         if task == "grid":
-            answer = [(begin, mask.shape, np.packbits(mask)) for begin, mask in answer]
+            looks = ((begin, look_at(mask)) for begin, mask in answer)
+            answer = [(begin, crop.shape, np.packbits(crop)) for begin, crop in looks]
         elif task != "seeds":
             answer = None
         pipe.send(Took(*took, peak, read_memory("VmRSS"), answer))

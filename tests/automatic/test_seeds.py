@@ -126,7 +126,7 @@ def test_what_the_encoder_takes_for_background_counts_for_less():
 
 
 def test_the_foreground_under_a_mask_is_a_mean_over_its_pixels():
-    mask = Mask(crop=np.array([[True, True, True, False]]), origin=(9, 18), shape=(60, 100))
+    mask = Mask(pixels=np.array([[True, True, True, False]]), origin=(9, 18), shape=(60, 100))
     found = Doubtful().propose(Doubtful().encode(np.zeros((60, 100, 3), np.uint8)))
     cells = np.zeros((6, 5), np.float32)
     cells[0, 0], cells[0, 1] = 0.25, 1.0  # columns 18 and 19, then 20

@@ -212,4 +212,4 @@ def _cut(mask: Mask, shape: Sequence[int]) -> Mask | None:
     inside = mask.crop[: max(0, height - y), : max(0, width - x)]
     if 2 * int(inside.sum()) <= mask.area:
         return None
-    return crop_to_object(replace(mask, shape=(height, width), crop=inside))
+    return crop_to_object(replace(mask, shape=(height, width), pixels=inside))

@@ -66,7 +66,7 @@ class Place:
         for mask in found.masks:
             inside = mask.crop & free[mask.slices]
             if inside.any() and inside.sum() >= (1 - OUTSIDE) * mask.area:
-                kept.append(crop_to_object(replace(mask, crop=inside)))
+                kept.append(crop_to_object(replace(mask, pixels=inside)))
         return replace(found, masks=tuple(kept), _known={})
 
     def add(self, painted: NDArray[np.uint32]) -> NDArray[np.uint32]:

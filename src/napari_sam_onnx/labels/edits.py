@@ -170,7 +170,7 @@ def grow(mask: Mask, labels: Readable | None = None, steps: int = 1) -> Mask:
     """Add the pixels next to an object that nobody owns."""
     framed = _frame(mask, steps)
     wider = scipy.ndimage.binary_dilation(framed.crop, iterations=steps)
-    return crop_to_object(replace(framed, crop=wider & (framed.crop | _free(labels, framed))))
+    return crop_to_object(replace(framed, pixels=wider & (framed.crop | _free(labels, framed))))
 
 
 def shrink(mask: Mask, steps: int = 1) -> Mask:
@@ -185,13 +185,13 @@ def shrink(mask: Mask, steps: int = 1) -> Mask:
     inner = scipy.ndimage.binary_erosion(framed.crop, iterations=steps, border_value=1)
     if not inner.any():
         raise LabelError("Nothing would be left of this object; delete it instead (K).")
-    return crop_to_object(replace(framed, crop=inner))
+    return crop_to_object(replace(framed, pixels=inner))
 
 
 def fill_holes(mask: Mask, labels: Readable | None = None) -> Mask:
     """Add what an object encloses and nobody owns."""
     filled = scipy.ndimage.binary_fill_holes(mask.crop)
-    return replace(mask, crop=filled & (mask.crop | _free(labels, mask)))
+    return replace(mask, pixels=filled & (mask.crop | _free(labels, mask)))
 
 
 def keep_largest(mask: Mask) -> Mask:
@@ -200,7 +200,7 @@ def keep_largest(mask: Mask) -> Mask:
     if count < 2:
         return mask
     largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
-    return crop_to_object(replace(mask, crop=pieces == largest))
+    return crop_to_object(replace(mask, pixels=pieces == largest))
 
 
 def smooth(mask: Mask, radius: float, labels: Readable | None = None) -> Mask:
@@ -212,7 +212,7 @@ def smooth(mask: Mask, radius: float, labels: Readable | None = None) -> Mask:
     framed = _frame(mask, int(np.ceil(2 * radius)) + 1)
     blurred = scipy.ndimage.gaussian_filter(framed.crop.astype(np.float32), radius, mode="nearest")
     rounded = (blurred > 0.5) & (framed.crop | _free(labels, framed))
-    return crop_to_object(replace(framed, crop=rounded)) if rounded.any() else mask
+    return crop_to_object(replace(framed, pixels=rounded)) if rounded.any() else mask
 
 
 def join(masks: Sequence[Mask], labels: Readable | None = None) -> Mask:
@@ -225,14 +225,14 @@ def join(masks: Sequence[Mask], labels: Readable | None = None) -> Mask:
     crop = np.zeros((y1 - y0, x1 - x0), bool)
     for mask in masks:
         top, left = mask.origin[0] - y0, mask.origin[1] - x0
-        crop[top : top + mask.crop.shape[0], left : left + mask.crop.shape[1]] |= mask.crop
+        crop[top : top + mask.pixels.shape[0], left : left + mask.pixels.shape[1]] |= mask.crop
     shape = masks[0].shape
     framed = _frame(Mask(shape, (int(y0), int(x0)), crop), SEAM)
     steps = (SEAM + 1) // 2
     square = np.ones((3, 3))
     closed = scipy.ndimage.binary_closing(framed.crop, square, iterations=steps)
     between = closed & _near_all(masks, framed, steps + 1) & _free(labels, framed)
-    return crop_to_object(replace(framed, crop=framed.crop | between))
+    return crop_to_object(replace(framed, pixels=framed.crop | between))
 
 
 def split_by_points(mask: Mask, points: ArrayLike) -> list[Mask]:
@@ -259,8 +259,8 @@ def split_by_stroke(mask: Mask, stroke: ArrayLike) -> list[Mask]:
     path = np.asarray(stroke, float).reshape(-1, 2) - mask.origin
     if len(path) < 2:
         raise LabelError("Draw the stroke across the object.")
-    for drawn in (path, _extend(path, float(np.hypot(*mask.crop.shape)))):
-        parts = divide_by_cut(mask.crop, _rasterize(drawn, mask.crop.shape))
+    for drawn in (path, _extend(path, float(np.hypot(*mask.pixels.shape)))):
+        parts = divide_by_cut(mask.crop, _rasterize(drawn, mask.pixels.shape))
         if parts.max() > 1:
             return _take_parts(mask, parts)
     raise LabelError("The stroke does not divide the object; draw it from side to side.")
@@ -280,7 +280,7 @@ def is_background(mask: Mask) -> bool:
 def invert(mask: Mask) -> Mask:
     """Return what a mask leaves of its plane, with its scores."""
     plane = np.asarray(mask, dtype=bool)
-    inverted = replace(mask, origin=(0, 0), crop=~plane, low_res=None, candidates=())
+    inverted = replace(mask, origin=(0, 0), pixels=~plane, low_res=None, candidates=())
     if mask.low_res is not None:
         low_res = replace(mask.low_res, logits=-mask.low_res.logits)
         inverted = replace(inverted, low_res=low_res)
@@ -293,31 +293,31 @@ def _frame(mask: Mask, steps: int) -> Mask:
     above, left = min(steps, y0), min(steps, x0)
     below, right = min(steps, mask.shape[0] - y1), min(steps, mask.shape[1] - x1)
     crop = np.pad(mask.crop, ((above, below), (left, right)))
-    return replace(mask, origin=(y0 - above, x0 - left), crop=crop)
+    return replace(mask, origin=(y0 - above, x0 - left), pixels=crop)
 
 
 def _free(labels: Readable | None, mask: Mask) -> NDArray[np.bool_]:
     """Which pixels of a crop nobody owns."""
     if labels is None:
-        return np.ones(mask.crop.shape, bool)
+        return np.ones(mask.pixels.shape, bool)
     free: NDArray[np.bool_] = np.asarray(labels[mask.slices]) == 0
     return free
 
 
 def _near_all(masks: Sequence[Mask], framed: Mask, steps: int) -> NDArray[np.bool_]:
     """Which pixels of a crop lie near at least two of some masks."""
-    near = np.zeros(framed.crop.shape, np.int32)
+    near = np.zeros(framed.pixels.shape, np.int32)
     for mask in masks:
-        there = np.zeros(framed.crop.shape, bool)
+        there = np.zeros(framed.pixels.shape, bool)
         top, left = mask.origin[0] - framed.origin[0], mask.origin[1] - framed.origin[1]
-        there[top : top + mask.crop.shape[0], left : left + mask.crop.shape[1]] = mask.crop
+        there[top : top + mask.pixels.shape[0], left : left + mask.pixels.shape[1]] = mask.crop
         near += scipy.ndimage.binary_dilation(there, np.ones((3, 3)), iterations=steps)
     return near > 1
 
 
 def _take_parts(mask: Mask, parts: NDArray[np.int32]) -> list[Mask]:
     made = [
-        crop_to_object(replace(mask, crop=parts == number))
+        crop_to_object(replace(mask, pixels=parts == number))
         for number in range(1, int(parts.max()) + 1)
     ]
     return sorted((part for part in made if part), key=lambda part: -part.area)

@@ -95,7 +95,7 @@ def _fit(
     free = mask.crop.copy()
     for other in earlier:  # of one acceptance: the one that was begun first keeps its pixels
         _cut(free, mask, other)
-    there, others, takes = None, np.zeros(mask.crop.shape, bool), False
+    there, others, takes = None, np.zeros(mask.pixels.shape, bool), False
     if labels is not None:
         there = np.asarray(labels[mask.slices])
         others = mask.crop & (there != 0) & (there != own)
@@ -117,7 +117,9 @@ def _fit(
     if largest < LEAST_PART * area:
         return _refuse(mask, there, left, own)
     kept = np.concatenate([[False], (sizes > LEAST_PIECE * area) | (sizes == largest)])
-    return Fitted(crop_to_object(replace(mask, crop=kept[pieces])), takes=takes, overlaps=overlaps)
+    return Fitted(
+        crop_to_object(replace(mask, pixels=kept[pieces])), takes=takes, overlaps=overlaps
+    )
 
 
 def _most(there: NDArray[np.integer], where: NDArray[np.bool_]) -> int:
@@ -139,13 +141,13 @@ def _nearer(
     alone = np.zeros(around.shape, bool)
     alone[inside] = mask.crop & ~others
     if not alone.any():
-        return np.zeros(mask.crop.shape, bool)
+        return np.zeros(mask.pixels.shape, bool)
     shared = np.zeros(around.shape, bool)
     shared[inside] = others
     from scipy import ndimage  # here, so that listing models starts at once
 
     to_mask = ndimage.distance_transform_edt(~alone)[inside]
-    nearer = np.zeros(mask.crop.shape, bool)
+    nearer = np.zeros(mask.pixels.shape, bool)
     for label in np.unique(around[shared]):
         own = (around == label) & ~shared
         if own.any():

@@ -34,13 +34,13 @@ def clean_small_regions(mask: Mask, min_area: int) -> tuple[Mask, bool]:
     outside = _background_beyond(framed)
     holes, hollow = _find_small(~framed.crop, min_area, outside, keep_largest=False)
     if (holes & (outside > 0)).any():  # a narrow strip of the plane counts as a hole
-        framed = replace(framed, origin=(0, 0), crop=np.asarray(framed, dtype=bool))
+        framed = replace(framed, origin=(0, 0), pixels=np.asarray(framed, dtype=bool))
         holes, hollow = _find_small(~framed.crop, min_area, None, keep_largest=False)
     solid = framed.crop | holes
     islands, scattered = _find_small(solid, min_area, None, keep_largest=True)
     if not (hollow or scattered):
         return mask, False
-    return crop_to_object(replace(framed, crop=solid & ~islands)), True
+    return crop_to_object(replace(framed, pixels=solid & ~islands)), True
 
 
 def _frame(mask: Mask) -> Mask:
@@ -49,14 +49,14 @@ def _frame(mask: Mask) -> Mask:
     above, left = min(1, y0), min(1, x0)
     below, right = min(1, mask.shape[0] - y1), min(1, mask.shape[1] - x1)
     crop = np.pad(mask.crop, ((above, below), (left, right)))
-    return replace(mask, origin=(y0 - above, x0 - left), crop=crop)
+    return replace(mask, origin=(y0 - above, x0 - left), pixels=crop)
 
 
 def _background_beyond(mask: Mask) -> NDArray[np.int64]:
     """Pixels of the plane outside a framed crop, counted at the frame that they hang on."""
     y0, x0, y1, x1 = mask.bbox
     height, width = mask.shape
-    beyond = np.zeros(mask.crop.shape, np.int64)
+    beyond = np.zeros(mask.pixels.shape, np.int64)
     beyond[0, 0] += y0 * width
     beyond[-1, -1] += (height - y1) * width
     beyond[-1, 0] += x0 * (y1 - y0)

@@ -1,7 +1,8 @@
 """A mask as a value: the boolean crop inside its bounding box, with its scores.
 
-A mask is stored as its bounding box and the boolean crop inside it, so that a thousand masks
-of a large plane do not cost a thousand planes. Nothing here knows about models or labels.
+A mask is stored as its bounding box and the boolean crop inside it, or that crop packed, so that
+a thousand masks of a large plane do not cost a thousand planes. Nothing here knows about models
+or labels.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_sam_onnx.masks.packed import PackedPixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +32,8 @@ class Mask:
         Pixels of the plane.
     origin : (y0, x0)
         The plane pixel of ``crop[0, 0]``.
-    crop : (h, w) bool
-        The object inside its bounding box; (0, 0) where the mask is empty.
+    pixels : (h, w) bool, or PackedPixels
+        The object inside its bounding box; (0, 0) where the mask is empty. See `crop`.
     predicted_iou : float
         The model's own estimate of the IoU, raw: it may exceed 1.
     stability : float
@@ -52,7 +55,7 @@ class Mask:
 
     shape: tuple[int, int]
     origin: tuple[int, int]
-    crop: NDArray[np.bool_]
+    pixels: NDArray[np.bool_] | PackedPixels
     predicted_iou: float = float("nan")
     stability: float = float("nan")
     low_res: LowResMask | None = None
@@ -68,14 +71,21 @@ class Mask:
         return self.predicted_iou
 
     @property
+    def crop(self) -> NDArray[np.bool_]:
+        """The object inside its bounding box, (h, w); made anew at each look where it is packed."""
+        pixels = self.pixels
+        return pixels.unpack() if isinstance(pixels, PackedPixels) else pixels
+
+    @property
     def area(self) -> int:
         """Pixels of the object."""
-        return int(np.count_nonzero(self.crop))
+        pixels = self.pixels
+        return pixels.count() if isinstance(pixels, PackedPixels) else int(np.count_nonzero(pixels))
 
     @property
     def bbox(self) -> tuple[int, int, int, int]:
         """``(y0, x0, y1, x1)``, half-open, in plane pixels."""
-        (y0, x0), (h, w) = self.origin, self.crop.shape
+        (y0, x0), (h, w) = self.origin, self.pixels.shape
         return y0, x0, y0 + h, x0 + w
 
     @property
@@ -93,7 +103,7 @@ class Mask:
         return plane if dtype is None else plane.astype(dtype)
 
     def __bool__(self) -> bool:
-        return bool(self.crop.size)
+        return bool(self.pixels.size)
 
     @classmethod
     def from_array(cls, plane: ArrayLike) -> Mask:
@@ -111,15 +121,16 @@ class Mask:
 
 def crop_to_object(mask: Mask) -> Mask:
     """Shrink a mask's crop to the pixels that are set."""
-    rows = np.flatnonzero(mask.crop.any(axis=1))
+    crop = mask.crop
+    rows = np.flatnonzero(crop.any(axis=1))
     if rows.size == 0:
-        return replace(mask, origin=(0, 0), crop=np.zeros((0, 0), bool))
-    columns = np.flatnonzero(mask.crop.any(axis=0))
+        return replace(mask, origin=(0, 0), pixels=np.zeros((0, 0), bool))
+    columns = np.flatnonzero(crop.any(axis=0))
     top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
-    if (top, left) == (0, 0) and (bottom, right) == mask.crop.shape:
+    if (top, left) == (0, 0) and (bottom, right) == crop.shape:
         return mask
     origin = mask.origin[0] + int(top), mask.origin[1] + int(left)
-    return replace(mask, origin=origin, crop=mask.crop[top:bottom, left:right].copy())
+    return replace(mask, origin=origin, pixels=crop[top:bottom, left:right].copy())
 
 
 def measure_overlap(a: Mask, b: Mask) -> int:
@@ -128,9 +139,18 @@ def measure_overlap(a: Mask, b: Mask) -> int:
     y1, x1 = min(a.bbox[2], b.bbox[2]), min(a.bbox[3], b.bbox[3])
     if y0 >= y1 or x0 >= x1:
         return 0
-    in_a = a.crop[y0 - a.origin[0] : y1 - a.origin[0], x0 - a.origin[1] : x1 - a.origin[1]]
-    in_b = b.crop[y0 - b.origin[0] : y1 - b.origin[0], x0 - b.origin[1] : x1 - b.origin[1]]
-    return int(np.count_nonzero(in_a & in_b))
+    return int(np.count_nonzero(_look_at(a, y0, x0, y1, x1) & _look_at(b, y0, x0, y1, x1)))
+
+
+def _look_at(mask: Mask, y0: int, x0: int, y1: int, x1: int) -> NDArray[np.bool_]:
+    """Pixels of a part of the mask's box, given in plane pixels."""
+    (top, left), pixels = mask.origin, mask.pixels
+    rows = (
+        pixels.unpack(y0 - top, y1 - top)
+        if isinstance(pixels, PackedPixels)
+        else pixels[y0 - top : y1 - top]
+    )
+    return rows[:, x0 - left : x1 - left]
 
 
 def measure_iou(a: Mask, b: Mask) -> float:

@@ -37,6 +37,8 @@ def suppress_overlapping(
     """
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    if iou_threshold >= 1:
+        return order  # no IoU is greater
     if len(corners) <= _FEW or iou_threshold < 0:
         return _suppress_few(corners, order, iou_threshold)
     pairs = [

@@ -251,7 +251,7 @@ class CandidateMasks(Sequence[Mask]):
     def nbytes(self) -> int:
         """Bytes that the logits and the upscaled masks occupy."""
         logits = sum(low_res.logits.nbytes for low_res in self._low_res)
-        return logits + sum(mask.crop.nbytes for mask in self._masks.values())
+        return logits + sum(mask.pixels.nbytes for mask in self._masks.values())
 
 
 def best_mask(

@@ -240,12 +240,12 @@ def _move(mask: Mask, motion: NDArray[np.float64]) -> Mask:
     dy, dx = (round(float(step)) for step in motion)
     if not (dy or dx):
         return mask
-    (y0, x0), (h, w) = (mask.origin[0] + dy, mask.origin[1] + dx), mask.crop.shape
+    (y0, x0), (h, w) = (mask.origin[0] + dy, mask.origin[1] + dx), mask.pixels.shape
     top, left = max(0, -y0), max(0, -x0)
     bottom, right = min(h, mask.shape[0] - y0), min(w, mask.shape[1] - x0)
     if top >= bottom or left >= right:
-        return replace(mask, origin=(0, 0), crop=np.zeros((0, 0), bool))
-    moved = replace(mask, origin=(y0 + top, x0 + left), crop=mask.crop[top:bottom, left:right])
+        return replace(mask, origin=(0, 0), pixels=np.zeros((0, 0), bool))
+    moved = replace(mask, origin=(y0 + top, x0 + left), pixels=mask.crop[top:bottom, left:right])
     return crop_to_object(moved)
 
 

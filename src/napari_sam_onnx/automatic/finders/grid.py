@@ -19,10 +19,10 @@ from napari_sam_onnx.automatic.finders.crops import lay_crops
 from napari_sam_onnx.automatic.finders.lanes import cut_pieces, find_lanes, work_ahead
 from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.kept.mask_set import MaskSet
-from napari_sam_onnx.automatic.kept.packed import PackedMask, pack, unpack_all
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.clean import clean_small_regions
 from napari_sam_onnx.masks.nms import suppress_overlapping
+from napari_sam_onnx.masks.packed import pack, unpack_small
 from napari_sam_onnx.masks.regions import cut_region, move_mask
 from napari_sam_onnx.masks.resample import Scratch
 from napari_sam_onnx.masks.upscale import mask_from_low_res
@@ -102,7 +102,7 @@ def iterate_grid(
     done = 0
     yield Progress(0, total, "points")
     for crop, grid in zip(crops, grids, strict=True):
-        found: list[PackedMask] = []
+        found: list[Mask] = []
         embedding = encode_through(cut_region(rgb, crop), model, cache)
         pieces = cut_pieces(len(grid), parameters.points_per_batch, lanes)
         look = partial(_look, asked, embedding, grid, crop.shape, parameters, local())
@@ -110,13 +110,11 @@ def iterate_grid(
             found += masks_there
             done += piece.stop - piece.start
             yield Progress(done, total, "points")
-        moved = [move_mask(mask.outline, crop, shape) for mask in found]
-        inside = [i for i, mask in enumerate(moved) if not _ends_at_crop(mask, crop, shape)]
-        scores = [moved[i].predicted_iou for i in inside]
-        corners = _corners([moved[i] for i in inside])
-        kept = suppress_overlapping(corners, scores, parameters.box_nms_thresh)
-        unpacked = unpack_all(found[inside[i]] for i in kept)
-        masks += [move_mask(mask, crop, shape) for mask in unpacked]
+        moved = [move_mask(mask, crop, shape) for mask in found]
+        inside = [mask for mask in moved if not _ends_at_crop(mask, crop, shape)]
+        scores = [mask.predicted_iou for mask in inside]
+        kept = suppress_overlapping(_corners(inside), scores, parameters.box_nms_thresh)
+        masks += [unpack_small(inside[i]) for i in kept]
     if len(crops) > 1:
         masks = _prefer_small_crops(masks, parameters.crop_nms_thresh)
     if parameters.min_mask_region_area > 0:
@@ -136,7 +134,7 @@ def _look(
     parameters: GridParameters,
     own: local,
     piece: slice,
-) -> list[PackedMask]:
+) -> list[Mask]:
     """Click on some points of a crop; `own` keeps memory for each thread."""
     answer = model.decode(embedding, [_click(point) for point in grid[piece]])
     if not hasattr(own, "scratch"):
@@ -150,7 +148,7 @@ def _filter_answer(
     plane_shape: tuple[int, int],
     parameters: GridParameters,
     scratch: Scratch,
-) -> list[PackedMask]:
+) -> list[Mask]:
     """Keep the candidates that are good and stable, point by point."""
     masks = []
     minimum, stable = parameters.pred_iou_thresh, parameters.stability_score_thresh

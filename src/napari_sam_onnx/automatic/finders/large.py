@@ -194,7 +194,7 @@ def _put_in(found: MaskSet, large: Sequence[Mask], reach: float) -> MaskSet:
         for i, _ in on_it:
             if i not in well:
                 masks[i] = None
-        added.append(replace(big, crop=big.crop & ~covered))
+        added.append(replace(big, pixels=big.crop & ~covered))
     if not added:
         return found
     kept = tuple(mask for mask in masks if mask is not None)
@@ -211,7 +211,7 @@ def _diameter(mask: Mask) -> float:
 
 def _cover(big: Mask, others: Sequence[Mask]) -> NDArray[np.bool_]:
     """Say which pixels of a mask's crop others have."""
-    covered = np.zeros(big.crop.shape, bool)
+    covered = np.zeros(big.pixels.shape, bool)
     top, left, bottom, right = big.bbox
     for mask in others:
         y0, x0, y1, x1 = mask.bbox

@@ -353,7 +353,7 @@ def _unite(pieces: Sequence[Mask]) -> Mask:
     return replace(
         pieces[0],
         origin=(y0, x0),
-        crop=crop,
+        pixels=crop,
         predicted_iou=min(piece.predicted_iou for piece in pieces),
         stability=min(piece.stability for piece in pieces),
         rating=min(_scores(pieces)),

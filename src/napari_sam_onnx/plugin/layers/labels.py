@@ -196,7 +196,7 @@ def rewrite_objects(
     part = labels[y0:y1, x0:x1]
     written = np.where(gone[y0:y1, x0:x1], 0, part)
     for label, mask in new.items():
-        (top, left), (height, width) = mask.origin, mask.crop.shape
+        (top, left), (height, width) = mask.origin, mask.pixels.shape
         there = written[top - y0 : top - y0 + height, left - x0 : left - x0 + width]
         there[mask.crop & (there == 0)] = label
     inside_rows, inside_columns = np.nonzero(written != part)

@@ -69,7 +69,7 @@ def draw_thumbnail(
     if mask is not None and mask:
         inside = np.zeros((len(rows), len(columns)), bool)
         top, left = mask.origin
-        height, width = mask.crop.shape
+        height, width = mask.pixels.shape
         r = (rows >= top) & (rows < top + height)
         c = (columns >= left) & (columns < left + width)
         inside[np.ix_(r, c)] = mask.crop[np.ix_(rows[r] - top, columns[c] - left)]

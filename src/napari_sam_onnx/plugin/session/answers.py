@@ -82,7 +82,7 @@ class Answer:
         """Bytes that it occupies."""
         if isinstance(self.masks, CandidateMasks):
             return self.masks.nbytes
-        return sum(mask.crop.nbytes for mask in self.masks)
+        return sum(mask.pixels.nbytes for mask in self.masks)
 
     def next(self) -> Answer:
         """Choose the next candidate."""
