@@ -11,6 +11,7 @@ from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.preview import FILL, Preview, Shown, erode
 
 PLANE = Plane((0, 1), (0, 0))
+RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
 def block(shape: tuple[int, int], y0: int, x0: int, y1: int, x1: int) -> Mask:
@@ -27,7 +28,10 @@ def test_an_outline_and_a_light_fill() -> None:
     shape = (60, 80)
     preview = Preview(Picture((Image(np.zeros(shape)),)))
     sure, doubtful, refused = (block(shape, 5, x, 35, x + 20) for x in (5, 30, 55))
-    preview.show([Shown(sure), Shown(doubtful, "doubtful"), Shown(refused, "refused")], PLANE)
+    preview.show(
+        [Shown(sure, color=RED), Shown(doubtful, "doubtful", BLUE), Shown(refused, "refused")],
+        PLANE,
+    )
     shown = np.asarray(preview.layer.data) > 0
     assert shown.sum() == 3 * 30 * 20 and (shown >= np.asarray(refused)).all()
     colors = colors_of(preview)
@@ -38,7 +42,8 @@ def test_an_outline_and_a_light_fill() -> None:
     for edge in (colors[5:35, 30, 3], colors[5, 30:50, 3]):
         assert len(np.unique(edge.round(2))) == 2  # dashes
     assert np.ptp(colors[5, 55, :3]) < 0.01 and colors[20, 65, 3] == 0  # grey, and not filled
-    assert np.abs(colors[20, 15, :3] - colors[20, 40, :3]).max() > 0.2  # colours of their own
+    np.testing.assert_allclose(colors[20, 15, :3], RED, atol=1e-6)
+    np.testing.assert_allclose(colors[20, 40, :3], BLUE, atol=1e-6)
     preview.clear()
     assert not np.any(preview.layer.data)
 
@@ -61,3 +66,20 @@ def test_the_rim_is_as_wide_as_asked() -> None:
         np.testing.assert_array_equal(erode(crop, steps), np.pad(inside, steps))
     assert not erode(np.ones((4, 9), bool), 2).any()
     assert not erode(np.ones((1, 1), bool), 1).any()
+
+
+def test_more_colors_than_fit() -> None:
+    shape = (100, 100)
+    preview = Preview(Picture((Image(np.zeros(shape)),)))
+    colors = [(number / 80, 0.5, 0.25) for number in range(80)]
+    places = [divmod(number, 10) for number in range(80)]
+    blocks = [block(shape, 10 * y, 10 * x, 10 * y + 8, 10 * x + 8) for y, x in places]
+    preview.show([Shown(mask, color=c) for mask, c in zip(blocks, colors, strict=True)], PLANE)
+    drawn = [tuple(colors_of(preview)[10 * y + 4, 10 * x + 4, :3]) for y, x in places]
+    np.testing.assert_allclose(drawn[:63], colors[:63], atol=1e-6)
+    np.testing.assert_allclose(drawn[63:], colors[:17], atol=1e-6)
+    for number in (79, 0, 70):  # then each alone, in its own
+        preview.show([Shown(blocks[number], color=colors[number])], PLANE)
+        y, x = places[number]
+        there = colors_of(preview)[10 * y + 4, 10 * x + 4, :3]
+        np.testing.assert_allclose(there, colors[number], atol=1e-6)

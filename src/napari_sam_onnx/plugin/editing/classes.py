@@ -27,6 +27,7 @@ from napari_sam_onnx.plugin.editing.picking import pick_at
 from napari_sam_onnx.plugin.layers.classes import (
     ClassTexts,
     color_classes,
+    color_in_class,
     keep_list,
     list_of,
     read_layer_classes,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.editing.commits import Commits
     from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
+    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.plane import Plane
 
 Shown = Literal["nothing", "colors", "text", "both"]
@@ -100,6 +102,7 @@ class Classes:
         self._closed = False
         self._refresh_calmly = calm(self._refresh)
         commits.painter.class_of_next = self._class_of_next
+        commits.tints.of_class = self._color_of_next
         commits.labels.changed.connect(self._on_target)
         commits.changed.connect(self._refresh_soon)
         self.session.picture_changed.connect(self._refresh_soon)
@@ -148,6 +151,7 @@ class Classes:
         """Give the next objects a class; "" for none."""
         if name != self.current:
             self.current = name
+            self.session.dialogue.draw_again()
             self.changed.emit()
 
     def choose_shown(self, shown: Shown) -> None:
@@ -223,6 +227,16 @@ class Classes:
     def _class_of_next(self) -> str | None:
         return self.current if self.listed else None
 
+    def _color_of_next(self, label: int) -> Color | None:
+        """Return the colour that a new object gets by its class, or None where it gets none."""
+        layer = self.commits.labels.layer
+        if not self.listed or self.shown not in ("colors", "both"):
+            return None
+        if not self.current and not (layer is not None and read_layer_classes(layer)):
+            return None
+        one = next((one for one in self.listed if one.name == self.current), None)
+        return color_in_class(one, label)
+
     def _set_list(self, classes: Sequence[ObjectClass]) -> None:
         self.listed = check_classes(classes)
         if self.current not in [one.name for one in self.listed]:
@@ -290,6 +304,7 @@ class Classes:
         """Show the classes as they are now, and count them."""
         if self._closed:
             return
+        self.session.dialogue.draw_again()
         layer = self.commits.labels.layer
         named = {} if layer is None else read_layer_classes(layer)
         if layer is not None:

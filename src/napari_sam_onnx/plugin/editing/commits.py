@@ -19,6 +19,7 @@ from napari_sam_onnx.plugin.editing.naming import apply_naming, inherit
 from napari_sam_onnx.plugin.editing.painting import Painter
 from napari_sam_onnx.plugin.editing.picking import open_object, pick
 from napari_sam_onnx.plugin.editing.recording import describe_edit, drop_act, keep_act
+from napari_sam_onnx.plugin.editing.tints import Tints
 from napari_sam_onnx.plugin.editing.walking import walk
 from napari_sam_onnx.plugin.layers.labels import TargetError, erase_object
 from napari_sam_onnx.plugin.layers.objects import split_objects, without_objects
@@ -70,6 +71,7 @@ class Commits:
         self.painter = Painter(session, self.labels, self.history)
         self.painter.changed.connect(self.changed.emit)
         session.dialogue.fit = self.painter.fit_here
+        self.tints = Tints(session, self.labels)
         session.edited.connect(self._on_edited)
         session.detached.connect(self._on_detached)
         self.labels.changed.connect(session.dialogue.fit_again)
@@ -272,6 +274,7 @@ class Commits:
         """Let go of all label images; what still waits is not written."""
         self.painter.close()
         self.history.clear()
+        self.tints.close()
         self.labels.close()
 
     def record(self, step: Step) -> None:

@@ -253,9 +253,7 @@ def _read_labels(layer: Labels | None, plane: Plane) -> Any:
 def _corrected(prompts: Snapshot, plane: Plane, asked: Any) -> int:
     """Return the label that an object's prompts correct, or 0."""
     correction = prompts.correction_on(plane)
-    if correction is None or asked.mask is None or asked.mask is not correction.mask.low_res:
-        return 0
-    return correction.label
+    return correction.label if correction is not None and correction.is_asked(asked) else 0
 
 
 def _describe_paints(paints: Sequence[Paint], name: str) -> str:

@@ -15,6 +15,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_sam_onnx.export.writers import classes_of
 from napari_sam_onnx.labels.classes import WITHIN, ObjectClass, complete_classes
+from napari_sam_onnx.plugin.layers.colors import as_color
 from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.plane import from_plane, take_plane
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.plane import Plane
 
 COLUMN = "class"
@@ -82,18 +84,19 @@ def keep_list(layer: Labels, classes: Sequence[ObjectClass]) -> None:
 
 def color_classes(layer: Labels, classes: Sequence[ObjectClass]) -> None:
     """Show objects in the colours of their classes, and those without one in gray."""
-    rgb = {one.name: tuple(value / 255 for value in one.rgb) for one in classes}
     colors: dict[int | None, Any] = {None: UNCLASSED_COLOR, 0: (0.0, 0.0, 0.0, 0.0)}
-    shades = {
-        name: [(*_shade(own, step), 1.0) for step in SHADES]  # type: ignore[arg-type]
-        for name, own in rgb.items()
-    }
+    shades = {one.name: _shade(one) for one in classes}
     for label, name in read_layer_classes(layer).items():
         if name in shades:
             colors[label] = shades[name][label % len(SHADES)]
     if layer not in _own_colors:
         _own_colors[layer] = layer.colormap
     layer.colormap = DirectLabelColormap(color_dict=colors)
+
+
+def color_in_class(one: ObjectClass | None, label: int) -> Color:
+    """Return the colour that an object of a class gets by its number; None: of no class."""
+    return as_color(UNCLASSED_COLOR if one is None else _shade(one)[label % len(SHADES)])
 
 
 def uncolor(layer: Labels) -> None:
@@ -171,9 +174,13 @@ def find_middles(
     return found
 
 
-def _shade(rgb: tuple[float, float, float], step: float) -> tuple[float, float, float]:
-    hue, light, saturation = rgb_to_hls(*rgb)
-    return hls_to_rgb(hue, min(0.9, max(0.1, light + step)), saturation)
+def _shade(one: ObjectClass) -> list[tuple[float, float, float, float]]:
+    """List the shades of a class."""
+    red, green, blue = (value / 255 for value in one.rgb)
+    hue, light, saturation = rgb_to_hls(red, green, blue)
+    return [
+        (*hls_to_rgb(hue, min(0.9, max(0.1, light + step)), saturation), 1.0) for step in SHADES
+    ]
 
 
 def _nothing(values: Sequence[Any]) -> Any:

@@ -8,30 +8,35 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
-from napari.utils.colormaps.standardize_color import transform_color
 
+from napari_sam_onnx.plugin.layers.colors import usual_colors
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, place
 from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
+    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.picture import Picture
 
-COLORS = ("#ffd500", "#00d5ff", "#ff7ac8", "#9dff3b", "#ff8f1f", "#b18cff")
-"""Of the objects that are shown together, in turn; the first is that of a single one."""
+UNKNOWN: Color = (1.0, 0.835, 0.0)
+"""Of an object whose number, and so whose colour, is still being found out."""
 
-REFUSED = "#9a9a9a"
+REFUSED = (0.604, 0.604, 0.604)
 FILL, DOUBTFUL_FILL, REFUSED_FILL = 0.35, 0.12, 0.0
 DOUBTFUL_EDGE = 0.6
 DASH = 4
 """A doubtful or refused outline has gaps of so many times its width."""
 
-_LOOKS = ("sure", "doubtful", "refused")
-_KINDS = 2 * len(_LOOKS)  # values per colour: outline and fill of each look
+# The layer's values: four per colour, outline and fill where sure, then where doubtful; the last
+# two are those of what is refused. A palette of all usual colours is made once, not per click.
+_LOOKS = ("sure", "doubtful")
+_KINDS = 2 * len(_LOOKS)
+_MOST_COLORS = 63
+_REFUSED_VALUE = 1 + _KINDS * _MOST_COLORS
 
 # Up to this size the layer holds the plane, of which masks change a few pixels; beyond, the
 # objects' own box, so that a huge plane costs no more than a small one.
@@ -48,11 +53,14 @@ class Shown:
     ----------
     mask : Mask
     look : {"sure", "doubtful", "refused"}
-        How it looks; what is refused is not written when it is accepted.
+        How it looks; what is refused is gray, and not written when it is accepted.
+    color : (red, green, blue)
+        That of the label it will be.
     """
 
     mask: Mask
     look: Literal["sure", "doubtful", "refused"] = "sure"
+    color: Color = UNKNOWN
 
 
 class Preview:
@@ -69,11 +77,15 @@ class Preview:
         self._data: NDArray[np.uint8] = np.zeros((1,) * picture.main.ndim, np.uint8)
         self._place: tuple[Any, ...] | None = None
         self._drawn: list[NDArray[np.uint8]] = []
+        self._look = (FILL, True)
+        self._palette: dict[Color, int] = {}
+        for color in (UNKNOWN, *usual_colors()):
+            self._palette.setdefault(color, len(self._palette))
         self.layer = Labels(
             self._data,
             name="SAM preview",
             opacity=1.0,
-            colormap=_make_colormap(),
+            colormap=_make_colormap(self._palette, *self._look),
             metadata={MARK: {"role": "preview"}},
             **geometry_of(picture),
         )
@@ -82,12 +94,12 @@ class Preview:
 
     def show(self, objects: Sequence[Shown], plane: Plane) -> None:
         """Show masks on their plane instead of what was shown."""
-        seen = [(number, shown) for number, shown in enumerate(objects) if shown.mask]
+        seen = [shown for shown in objects if shown.mask]
         if not seen:
             self.clear()
             return
-        height, width = seen[0][1].mask.shape
-        boxes = np.array([shown.mask.bbox for _, shown in seen])
+        height, width = seen[0].mask.shape
+        boxes = np.array([shown.mask.bbox for shown in seen])
         around = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
         whole = height * width <= WHOLE_PLANE_PIXELS
         region = (0, 0, height, width) if whole else around
@@ -100,8 +112,12 @@ class Preview:
             self._drawn = []
         flat = take_plane(self._data, Plane(plane.axes, (0,) * len(plane.position)))
         line = max(1, round(max(height, width) / SCREEN_PIXELS))
-        for number, shown in seen:
-            self._draw(flat, region, number, shown, line)
+        slots = self._take_colors([shown.color for shown in seen if shown.look != "refused"])
+        for shown in seen:
+            value = _REFUSED_VALUE
+            if shown.look != "refused":
+                value = 1 + _KINDS * slots[shown.color] + 2 * _LOOKS.index(shown.look)
+            self._draw(flat, region, shown, value, line)
         if fits:
             self._redraw()
         else:
@@ -118,7 +134,8 @@ class Preview:
         outline : bool
             Whether their outlines are drawn.
         """
-        self.layer.colormap = _make_colormap(fill, outline)
+        self._look = fill, outline
+        self.layer.colormap = _make_colormap(self._palette, *self._look)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -141,12 +158,11 @@ class Preview:
         self,
         flat: NDArray[np.uint8],
         region: tuple[int, ...],
-        number: int,
         shown: Shown,
+        value: int,
         line: int,
     ) -> None:
         mask = shown.mask
-        value = 1 + _KINDS * (number % len(COLORS)) + 2 * _LOOKS.index(shown.look)
         top, left = mask.origin[0] - region[0], mask.origin[1] - region[1]
         rows, columns = mask.crop.shape
         there = flat[top : top + rows, left : left + columns]
@@ -158,6 +174,19 @@ class Preview:
         there[mask.crop] = value + 1
         there[edge] = value
         self._drawn.append(there)
+
+    def _take_colors(self, colors: Sequence[Color]) -> Mapping[Color, int]:
+        """Have colours in the palette, and say where; those that are not needed make room.
+
+        Of more than it can hold, the last ones share the places of the first.
+        """
+        wanted = list(dict.fromkeys(colors))
+        if any(color not in self._palette for color in wanted[:_MOST_COLORS]):
+            kept = list(dict.fromkeys([*wanted, *self._palette]))[:_MOST_COLORS]
+            self._palette = {color: slot for slot, color in enumerate(kept)}
+            self.layer.colormap = _make_colormap(self._palette, *self._look)
+        slots = [self._palette[color] for color in wanted[:_MOST_COLORS]]
+        return {color: slots[number % _MOST_COLORS] for number, color in enumerate(wanted)}
 
     def _wipe(self) -> None:
         for there in self._drawn:
@@ -191,20 +220,20 @@ def erode(crop: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return inner
 
 
-def _make_colormap(fill: float = FILL, outline: bool = True) -> CyclicLabelColormap:
+def _make_colormap(palette: Mapping[Color, int], fill: float, outline: bool) -> CyclicLabelColormap:
     """Say how each value of the layer looks; what is refused is outlined in any case.
 
     (A colormap that names each value is compiled by numba when it is first drawn, for 0.4 s.)
     """
-    colors = [(0.0, 0.0, 0.0, 0.0)]
-    gray = transform_color(REFUSED)[0]
-    for name in COLORS:
-        own = transform_color(name)[0]
-        doubtful = fill * DOUBTFUL_FILL / FILL
-        edge, doubtful_edge = (1.0, DOUBTFUL_EDGE) if outline else (fill, doubtful)
-        looks = ((own, edge, fill), (own, doubtful_edge, doubtful), (gray, 1.0, REFUSED_FILL))
-        for color, *alphas in looks:
-            colors += [(*color[:3], alpha) for alpha in alphas]
+    colors = np.zeros((_REFUSED_VALUE + 2, 4), np.float32)
+    doubtful = fill * DOUBTFUL_FILL / FILL
+    edge, doubtful_edge = (1.0, DOUBTFUL_EDGE) if outline else (fill, doubtful)
+    for color, slot in palette.items():
+        first = 1 + _KINDS * slot
+        colors[first : first + _KINDS, :3] = color
+        colors[first : first + _KINDS, 3] = edge, fill, doubtful_edge, doubtful
+    colors[_REFUSED_VALUE:, :3] = REFUSED
+    colors[_REFUSED_VALUE:, 3] = 1.0, REFUSED_FILL
     return CyclicLabelColormap(colors=colors)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.prompts import Prompts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,10 @@ class Correction:
     layer: Any
     label: int
     mask: Mask
+
+    def is_asked(self, prompts: Prompts) -> bool:
+        """Whether prompts are those about this object."""
+        return prompts.mask is not None and prompts.mask is self.mask.low_res
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from napari_sam_onnx.labels.edits import invert
 from napari_sam_onnx.labels.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.plane import box_corners
-from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.layers.preview import UNKNOWN, Shown
 from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Request
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sam_onnx.masks.mask import Mask
+    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.prompts import Prompts
 
     Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
+    Paint = Callable[[Sequence[Fitted], Plane], Sequence[Color]]
 
 
 class Dialogue:
@@ -53,6 +55,8 @@ class Dialogue:
         What was answered, one per object.
     fit : callable
         Says what of masks would be written.
+    color : callable
+        Says in which colours.
     fitted : tuple of Fitted
         What of the answers would be written.
     style : Style
@@ -71,6 +75,7 @@ class Dialogue:
         self.request: Request | None = None
         self.answers: tuple[Answer, ...] = ()
         self.fit: Fit = fit_anywhere
+        self.color: Paint = color_alike
         self.fitted: tuple[Fitted, ...] = ()
         self.style = Style()
         self._current = 0
@@ -131,6 +136,11 @@ class Dialogue:
             self._draw()
             if [fit.problem for fit in before] != [fit.problem for fit in self.fitted]:
                 self.scene.advise()
+
+    def draw_again(self) -> None:
+        """Draw the same masks anew: their colours are others."""
+        if self.fitted and len(self.fitted) == len(self.answers):
+            self._show_fitted()
 
     @property
     def answer(self) -> Answer | None:
@@ -311,18 +321,26 @@ class Dialogue:
 
     def _draw(self) -> None:
         """Draw what would be written; a mask that is refused is drawn as it is, as refused."""
-        layers, plane = self.scene.layers, self.scene.plane
+        plane = self.scene.plane
         seen = self.answers if plane is not None else ()
         self.fitted = ()
         if seen and plane is not None:
             self.fitted = tuple(self.fit([answer.mask for answer in seen], plane))
+        self._show_fitted()
+
+    def _show_fitted(self) -> None:
+        """Draw what was fitted last, in the colours that it will have."""
+        layers, plane = self.scene.layers, self.scene.plane
         if layers is None or layers.preview.layer not in self.scene.viewer.layers:
             return
         if not self.fitted or plane is None:
             layers.preview.clear()
             return
-        pairs = zip(self.fitted, seen, strict=True)
-        layers.preview.show([Shown(fit.mask, _look(fit, a.mask)) for fit, a in pairs], plane)
+        colors = self.color(self.fitted, plane)
+        triples = zip(self.fitted, self.answers, colors, strict=True)
+        layers.preview.show(
+            [Shown(fit.mask, _look(fit, a.mask), color) for fit, a, color in triples], plane
+        )
 
     def _exchange(self, old: Answer, new: Answer) -> None:
         """Show another candidate, where its object is still the one that is shown."""
@@ -347,3 +365,8 @@ def _look(fit: Fitted, mask: Mask) -> Literal["sure", "doubtful", "refused"]:
 def fit_anywhere(masks: Sequence[Mask], plane: Plane) -> Sequence[Fitted]:
     """Fit masks where there are no labels yet."""
     return fit_masks(None, masks)
+
+
+def color_alike(fitted: Sequence[Fitted], plane: Plane) -> Sequence[Color]:
+    """Show all objects alike where nobody says what their labels will be."""
+    return [UNKNOWN] * len(fitted)

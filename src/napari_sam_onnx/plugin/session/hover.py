@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sam_onnx.labels.fitting import Fitted
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.prompts import PromptError, make_prompts
@@ -78,7 +79,8 @@ class Hover:
         if request is not self._asked or layers is None or self.session.answers:
             return
         self._shown = True
-        layers.preview.show([Shown(masks[0], "doubtful")], request.plane)
+        color = self.session.dialogue.color([Fitted(masks[0])], request.plane)[0]
+        layers.preview.show([Shown(masks[0], "doubtful", color)], request.plane)
 
     def _forget(self) -> None:
         """Let what was asked under the pointer go: something else is shown now."""
