@@ -70,7 +70,9 @@ def test_each_object_has_the_color_of_its_number(bench: Bench) -> None:
     again = [previewed(bench, at) for at in CENTERS[1:]]
     assert again != shown
     bench.commits.accept()
-    assert [labelled(bench, at) for at in CENTERS[1:]] == [pytest.approx(c, abs=2e-3) for c in again]
+    assert [labelled(bench, at) for at in CENTERS[1:]] == [
+        pytest.approx(c, abs=2e-3) for c in again
+    ]
 
 
 def test_a_corrected_object_keeps_its_color(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.plugin.layers.colors import Tint
 from napari_sam_onnx.plugin.layers.picture import Picture
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.preview import FILL, Preview, Shown, erode
@@ -29,7 +30,11 @@ def test_an_outline_and_a_light_fill() -> None:
     preview = Preview(Picture((Image(np.zeros(shape)),)))
     sure, doubtful, refused = (block(shape, 5, x, 35, x + 20) for x in (5, 30, 55))
     preview.show(
-        [Shown(sure, color=RED), Shown(doubtful, "doubtful", BLUE), Shown(refused, "refused")],
+        [
+            Shown(sure, tint=Tint(RED)),
+            Shown(doubtful, "doubtful", Tint(BLUE)),
+            Shown(refused, "refused"),
+        ],
         PLANE,
     )
     shown = np.asarray(preview.layer.data) > 0
@@ -74,12 +79,23 @@ def test_more_colors_than_fit() -> None:
     colors = [(number / 80, 0.5, 0.25) for number in range(80)]
     places = [divmod(number, 10) for number in range(80)]
     blocks = [block(shape, 10 * y, 10 * x, 10 * y + 8, 10 * x + 8) for y, x in places]
-    preview.show([Shown(mask, color=c) for mask, c in zip(blocks, colors, strict=True)], PLANE)
+    preview.show([Shown(mask, tint=Tint(c)) for mask, c in zip(blocks, colors, strict=True)], PLANE)
     drawn = [tuple(colors_of(preview)[10 * y + 4, 10 * x + 4, :3]) for y, x in places]
     np.testing.assert_allclose(drawn[:63], colors[:63], atol=1e-6)
     np.testing.assert_allclose(drawn[63:], colors[:17], atol=1e-6)
     for number in (79, 0, 70):  # then each alone, in its own
-        preview.show([Shown(blocks[number], color=colors[number])], PLANE)
+        preview.show([Shown(blocks[number], tint=Tint(colors[number]))], PLANE)
         y, x = places[number]
         there = colors_of(preview)[10 * y + 4, 10 * x + 4, :3]
         np.testing.assert_allclose(there, colors[number], atol=1e-6)
+
+
+def test_outlines_are_seen_on_the_picture_and_on_the_label() -> None:
+    def light(color: tuple[float, ...]) -> float:
+        return float(np.dot(color, (0.3, 0.59, 0.11)))
+
+    for color in ((0.1, 0.05, 0.0), BLUE, (0.9, 0.9, 0.2)):
+        assert light(Tint(color).edge) >= 0.499
+        corrected = Tint(color, on_itself=True)
+        assert abs(light(corrected.edge) - light(color)) > 0.3 and corrected.color == color
+    assert Tint((0.9, 0.9, 0.2)).edge == (0.9, 0.9, 0.2)  # light enough as it is

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.plugin.layers.colors import color_of
-from napari_sam_onnx.plugin.layers.preview import UNKNOWN
+from napari_sam_onnx.plugin.layers.colors import Tint, color_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,25 +37,25 @@ class Tints:
         self.session, self.labels = session, labels
         self.of_class: Callable[[int], Color | None] = lambda label: None
         self._watched: Labels | None = None
-        session.dialogue.color = self.choose
+        session.dialogue.tint = self.choose
         labels.changed.connect(self._follow)
 
-    def choose(self, fitted: Sequence[Fitted], plane: Plane) -> list[Color]:
-        """Return a colour for each object that is shown on a plane, in the order of writing."""
+    def choose(self, fitted: Sequence[Fitted], plane: Plane) -> list[Tint]:
+        """Return a tint for each object that is shown on a plane, in the order of writing."""
         layer, label = self.labels.layer, self.labels.next_label
         prompts, answers = self.session.prompts, self.session.answers
         opened = None if prompts is None else prompts.correction_on(plane)
-        colors = []
+        tints = []
         for number, fit in enumerate(fitted):
             answer = answers[number] if number < len(answers) else None
             if opened is not None and answer is not None and opened.is_asked(answer.prompts):
-                colors.append(color_of(opened.layer, opened.label))
+                tints.append(Tint(color_of(opened.layer, opened.label), on_itself=True))
             elif label is None:
-                colors.append(UNKNOWN)
+                tints.append(Tint())
             else:
-                colors.append(self.of_class(label) or color_of(layer, label))
+                tints.append(Tint(self.of_class(label) or color_of(layer, label)))
                 label += not fit.problem
-        return colors
+        return tints
 
     def close(self) -> None:
         """Listen to no label image any more."""

@@ -6,6 +6,7 @@ each value compiles code, for a second.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,43 @@ if TYPE_CHECKING:
 
 Color = tuple[float, float, float]
 """Red, green and blue, 0 to 1."""
+
+UNKNOWN: Color = (1.0, 0.835, 0.0)
+"""Of an object whose number, and so whose colour, is still being found out."""
+
+LEAST_LIGHT = 0.5
+"""An outline is no darker than this: half of napari's colours are hard to see on a dark picture."""
+
+ON_ITSELF = 0.7
+"""So much white or black is mixed into an outline that lies on a label of the same colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tint:
+    """How an open object is coloured.
+
+    Parameters
+    ----------
+    color : (red, green, blue)
+        That of the label it will be.
+    on_itself : bool
+        Whether it is that label already, and lies on it.
+    """
+
+    color: Color = UNKNOWN
+    on_itself: bool = False
+
+    @property
+    def edge(self) -> Color:
+        """The colour of its outline, which is seen on the picture and on the label."""
+        red, green, blue = self.color
+        light = 0.3 * red + 0.59 * green + 0.11 * blue
+        if self.on_itself:
+            return _mix(self.color, 0.0 if light > LEAST_LIGHT else 1.0, ON_ITSELF)
+        return _mix(self.color, 1.0, max(0.0, (LEAST_LIGHT - light) / (1 - light or 1)))
+
+
+PLAIN = Tint()
 
 
 def color_of(layer: Labels | None, label: int) -> Color:
@@ -38,6 +76,11 @@ def usual_colors() -> list[Color]:
 def as_color(values: Sequence[float]) -> Color:
     """Take the colour without its opacity, to three digits, so that equal ones compare equal."""
     red, green, blue = (round(float(value), 3) for value in values[:3])
+    return red, green, blue
+
+
+def _mix(color: Color, gray: float, share: float) -> Color:
+    red, green, blue = (value + share * (gray - value) for value in color)
     return red, green, blue
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_sam_onnx.plugin.layers.colors import usual_colors
+from napari_sam_onnx.plugin.layers.colors import PLAIN, Tint, usual_colors
 from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, place
 from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
 
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.picture import Picture
-
-UNKNOWN: Color = (1.0, 0.835, 0.0)
-"""Of an object whose number, and so whose colour, is still being found out."""
 
 REFUSED = (0.604, 0.604, 0.604)
 FILL, DOUBTFUL_FILL, REFUSED_FILL = 0.35, 0.12, 0.0
@@ -54,13 +50,13 @@ class Shown:
     mask : Mask
     look : {"sure", "doubtful", "refused"}
         How it looks; what is refused is gray, and not written when it is accepted.
-    color : (red, green, blue)
-        That of the label it will be.
+    tint : Tint
+        In which colour.
     """
 
     mask: Mask
     look: Literal["sure", "doubtful", "refused"] = "sure"
-    color: Color = UNKNOWN
+    tint: Tint = PLAIN
 
 
 class Preview:
@@ -78,9 +74,8 @@ class Preview:
         self._place: tuple[Any, ...] | None = None
         self._drawn: list[NDArray[np.uint8]] = []
         self._look = (FILL, True)
-        self._palette: dict[Color, int] = {}
-        for color in (UNKNOWN, *usual_colors()):
-            self._palette.setdefault(color, len(self._palette))
+        usual = [Tint(), *(Tint(color) for color in usual_colors())]
+        self._palette = {tint: slot for slot, tint in enumerate(dict.fromkeys(usual))}
         self.layer = Labels(
             self._data,
             name="SAM preview",
@@ -112,11 +107,11 @@ class Preview:
             self._drawn = []
         flat = take_plane(self._data, Plane(plane.axes, (0,) * len(plane.position)))
         line = max(1, round(max(height, width) / SCREEN_PIXELS))
-        slots = self._take_colors([shown.color for shown in seen if shown.look != "refused"])
+        slots = self._take_tints([shown.tint for shown in seen if shown.look != "refused"])
         for shown in seen:
             value = _REFUSED_VALUE
             if shown.look != "refused":
-                value = 1 + _KINDS * slots[shown.color] + 2 * _LOOKS.index(shown.look)
+                value = 1 + _KINDS * slots[shown.tint] + 2 * _LOOKS.index(shown.look)
             self._draw(flat, region, shown, value, line)
         if fits:
             self._redraw()
@@ -175,18 +170,18 @@ class Preview:
         there[edge] = value
         self._drawn.append(there)
 
-    def _take_colors(self, colors: Sequence[Color]) -> Mapping[Color, int]:
+    def _take_tints(self, tints: Sequence[Tint]) -> Mapping[Tint, int]:
         """Have colours in the palette, and say where; those that are not needed make room.
 
         Of more than it can hold, the last ones share the places of the first.
         """
-        wanted = list(dict.fromkeys(colors))
-        if any(color not in self._palette for color in wanted[:_MOST_COLORS]):
+        wanted = list(dict.fromkeys(tints))
+        if any(tint not in self._palette for tint in wanted[:_MOST_COLORS]):
             kept = list(dict.fromkeys([*wanted, *self._palette]))[:_MOST_COLORS]
-            self._palette = {color: slot for slot, color in enumerate(kept)}
+            self._palette = {tint: slot for slot, tint in enumerate(kept)}
             self.layer.colormap = _make_colormap(self._palette, *self._look)
-        slots = [self._palette[color] for color in wanted[:_MOST_COLORS]]
-        return {color: slots[number % _MOST_COLORS] for number, color in enumerate(wanted)}
+        slots = [self._palette[tint] for tint in wanted[:_MOST_COLORS]]
+        return {tint: slots[number % _MOST_COLORS] for number, tint in enumerate(wanted)}
 
     def _wipe(self) -> None:
         for there in self._drawn:
@@ -220,7 +215,7 @@ def erode(crop: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     return inner
 
 
-def _make_colormap(palette: Mapping[Color, int], fill: float, outline: bool) -> CyclicLabelColormap:
+def _make_colormap(palette: Mapping[Tint, int], fill: float, outline: bool) -> CyclicLabelColormap:
     """Say how each value of the layer looks; what is refused is outlined in any case.
 
     (A colormap that names each value is compiled by numba when it is first drawn, for 0.4 s.)
@@ -228,9 +223,9 @@ def _make_colormap(palette: Mapping[Color, int], fill: float, outline: bool) -> 
     colors = np.zeros((_REFUSED_VALUE + 2, 4), np.float32)
     doubtful = fill * DOUBTFUL_FILL / FILL
     edge, doubtful_edge = (1.0, DOUBTFUL_EDGE) if outline else (fill, doubtful)
-    for color, slot in palette.items():
+    for tint, slot in palette.items():
         first = 1 + _KINDS * slot
-        colors[first : first + _KINDS, :3] = color
+        colors[first : first + _KINDS, :3] = tint.edge, tint.color, tint.edge, tint.color
         colors[first : first + _KINDS, 3] = edge, fill, doubtful_edge, doubtful
     colors[_REFUSED_VALUE:, :3] = REFUSED
     colors[_REFUSED_VALUE:, 3] = 1.0, REFUSED_FILL

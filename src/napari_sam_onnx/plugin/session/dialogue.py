@@ -15,9 +15,10 @@ from psygnal import Signal
 
 from napari_sam_onnx.labels.edits import invert
 from napari_sam_onnx.labels.fitting import Fitted, fit_masks
+from napari_sam_onnx.plugin.layers.colors import Tint
 from napari_sam_onnx.plugin.layers.objects import split_objects
 from napari_sam_onnx.plugin.layers.plane import box_corners
-from napari_sam_onnx.plugin.layers.preview import UNKNOWN, Shown
+from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Request
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
     from napari_sam_onnx.plugin.session.answers import Answer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.prompts import Prompts
 
     Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
-    Paint = Callable[[Sequence[Fitted], Plane], Sequence[Color]]
+    Paint = Callable[[Sequence[Fitted], Plane], Sequence[Tint]]
 
 
 class Dialogue:
@@ -55,7 +55,7 @@ class Dialogue:
         What was answered, one per object.
     fit : callable
         Says what of masks would be written.
-    color : callable
+    tint : callable
         Says in which colours.
     fitted : tuple of Fitted
         What of the answers would be written.
@@ -75,7 +75,7 @@ class Dialogue:
         self.request: Request | None = None
         self.answers: tuple[Answer, ...] = ()
         self.fit: Fit = fit_anywhere
-        self.color: Paint = color_alike
+        self.tint: Paint = tint_alike
         self.fitted: tuple[Fitted, ...] = ()
         self.style = Style()
         self._current = 0
@@ -336,10 +336,9 @@ class Dialogue:
         if not self.fitted or plane is None:
             layers.preview.clear()
             return
-        colors = self.color(self.fitted, plane)
-        triples = zip(self.fitted, self.answers, colors, strict=True)
+        triples = zip(self.fitted, self.answers, self.tint(self.fitted, plane), strict=True)
         layers.preview.show(
-            [Shown(fit.mask, _look(fit, a.mask), color) for fit, a, color in triples], plane
+            [Shown(fit.mask, _look(fit, a.mask), tint) for fit, a, tint in triples], plane
         )
 
     def _exchange(self, old: Answer, new: Answer) -> None:
@@ -367,6 +366,6 @@ def fit_anywhere(masks: Sequence[Mask], plane: Plane) -> Sequence[Fitted]:
     return fit_masks(None, masks)
 
 
-def color_alike(fitted: Sequence[Fitted], plane: Plane) -> Sequence[Color]:
+def tint_alike(fitted: Sequence[Fitted], plane: Plane) -> Sequence[Tint]:
     """Show all objects alike where nobody says what their labels will be."""
-    return [UNKNOWN] * len(fitted)
+    return [Tint()] * len(fitted)

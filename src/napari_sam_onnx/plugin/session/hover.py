@@ -79,8 +79,8 @@ class Hover:
         if request is not self._asked or layers is None or self.session.answers:
             return
         self._shown = True
-        color = self.session.dialogue.color([Fitted(masks[0])], request.plane)[0]
-        layers.preview.show([Shown(masks[0], "doubtful", color)], request.plane)
+        tint = self.session.dialogue.tint([Fitted(masks[0])], request.plane)[0]
+        layers.preview.show([Shown(masks[0], "doubtful", tint)], request.plane)
 
     def _forget(self) -> None:
         """Let what was asked under the pointer go: something else is shown now."""

@@ -26,7 +26,7 @@ from napari_sam_onnx.plugin.layers.placing import (
 from napari_sam_onnx.plugin.layers.plane import box_vertices, from_plane, plane_shape, to_plane
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise
-from napari_sam_onnx.plugin.session.dialogue import Dialogue, color_alike, fit_anywhere
+from napari_sam_onnx.plugin.session.dialogue import Dialogue, fit_anywhere, tint_alike
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.lanes import Lane, ThreadLane
 from napari_sam_onnx.plugin.session.watching import Watcher
@@ -193,7 +193,7 @@ class Session:
         """Leave the viewer as it was, labels apart."""
         self.lane.close()
         self.let_go()
-        self.dialogue.fit, self.dialogue.color = fit_anywhere, color_alike
+        self.dialogue.fit, self.dialogue.tint = fit_anywhere, tint_alike
         self._watcher.close()
         self.engine.close()
 
