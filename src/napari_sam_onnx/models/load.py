@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,9 +62,10 @@ def load_model(
         Fields of the contract that the files cannot tell, see `detect_contract`; they are
         added to those of the card.
     compiled : bool
-        Whether a decoder of SAM's structure that runs on the CPU is replaced by graphs that
-        give the same answers sooner, see `compile_decoder`. They are made when the decoder is
-        opened for the first time, which takes some seconds.
+        Whether graphs of SAM's structure that run on the CPU are replaced by some that give the
+        same answers sooner, and encoders with less memory, see `compile_decoder` and
+        `fuse_encoder`. They are made when a file is opened for the first time, which takes some
+        seconds.
     time_limit : float, optional
         Seconds that one run of a graph may take, those that loading tries included; without end
         where omitted.
@@ -87,6 +89,7 @@ def load_model(
     """
     # ONNX Runtime is imported only here, so that commands which open no model start at once
     from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
+    from napari_sam_onnx.models.onnx.compile.encoder import fuse_encoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
     from napari_sam_onnx.models.onnx.memory.layouts import has_memory
     from napari_sam_onnx.models.onnx.probes import probe_decoder
@@ -99,8 +102,15 @@ def load_model(
     faster: CompiledDecoder | None = None
     try:
         for path in paths:
+            content = fuse_encoder(path, _find_place, provider) if compiled else None
             sessions.append(
-                Session(path, provider=provider, threads=threads, time_limit=time_limit)
+                Session(
+                    path,
+                    provider=provider,
+                    threads=threads,
+                    content=content,
+                    time_limit=time_limit,
+                )
             )
         if len(sessions) == 1 and is_flow_network(sessions[0]):
             key = fingerprint(paths, FLOWS_CONTRACT)
@@ -146,6 +156,12 @@ def load_model(
         name=name,
         findings=(*findings, finding) if finding else findings,
     )
+
+
+def _find_place(path: Path) -> Path:
+    """Say where what is written of an encoder is kept; its weights are looked for by its name."""
+    known = f"{path.name}|{sha256_of(path)}"
+    return compiled_dir() / hashlib.sha256(known.encode()).hexdigest()[:24]
 
 
 def _open_memory(name: str, sessions: Sequence[Session], numbers: Sequence[Path]) -> MemoryModel:

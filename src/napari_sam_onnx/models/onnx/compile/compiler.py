@@ -8,13 +8,10 @@ can be written it happens at each loading.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.compile.keep import keep_files
 from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
 from napari_sam_onnx.models.onnx.compile.verify import make_embedding, make_feeds, verify
@@ -22,6 +19,7 @@ from napari_sam_onnx.models.onnx.runtime import Session, runtime_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -81,7 +79,7 @@ def compile_decoder(
     except NotCompilableError as error:
         return None, _SLOWER + str(error)
     files = dict(zip(_FILES, contents, strict=True))
-    _keep(kept, files if compiled.takes_batches else {**files, _SINGLE: b""})
+    keep_files(kept, files if compiled.takes_batches else {**files, _SINGLE: b""})
     return compiled, "the decoder runs compiled: it answered random prompts as before"
 
 
@@ -104,7 +102,7 @@ def _try(
             compiled.close()
         told = isinstance(error, NotCompilableError)
         reason = str(error) if told else "the faster graphs do not run here"
-        _keep(kept, {_REFUSED: reason.encode()})
+        keep_files(kept, {_REFUSED: reason.encode()})
         raise NotCompilableError(reason) from error
     return compiled
 
@@ -224,19 +222,3 @@ def _read(kept: Path) -> Contents | None:
     except OSError:
         return None
     return contents[0], contents[1], contents[2]
-
-
-def _keep(kept: Path | None, files: dict[str, bytes]) -> None:
-    """Keep files in a folder that appears with all of them; where it cannot be, keep nothing."""
-    if kept is None:
-        return
-    part = None
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=kept.parent))
-        for name, content in files.items():
-            (part / name).write_bytes(content)
-        os.replace(part, kept)
-    except OSError:  # another process may have been faster
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
