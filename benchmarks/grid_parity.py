@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="of encoder.onnx and decoder.onnx")
     parser.add_argument("--published", type=Path, nargs=2, metavar=("ENCODER", "DECODER"))
     parser.add_argument("--pictures", nargs="+", default=["discs", "nuclei"])
+    parser.add_argument("--cases", nargs="+", help="default: all")
     parser.add_argument("--side", type=int, default=8, help="clicks along a side of the grid")
     parser.add_argument("--shape", type=int, nargs=2, default=(384, 512))
     parser.add_argument("--threads", type=int, default=2)
@@ -136,6 +137,9 @@ def main() -> None:
             sam, cases = read_back(*arguments.published), PUBLISHED
             files = arguments.published[0], Path(kept) / "decoder.onnx"
             export_decoder(sam, files[1])
+        if unknown := sorted(set(arguments.cases or ()) - set(cases)):
+            parser.error(f"no case is called {', '.join(unknown)}; there are {', '.join(cases)}")
+        cases = {title: cases[title] for title in arguments.cases or cases}
         model = load_model(files, provider="cpu", threads=arguments.threads)
         rows, fine = [], True
         pictures = dict(draw_pictures(tuple(arguments.shape)))

@@ -74,9 +74,9 @@ def make_nuclei() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     return expose(lit, rng), compact_labels(truth, 40)
 
 
-def make_blobs() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+def make_blobs(seed: int = 20240712) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Simulate yeast in brightfield and YFP, (2, 1024, 1024)."""
-    rng = np.random.default_rng(20240712)
+    rng = np.random.default_rng(seed)
     shape = (1024, 1024)
     cells: list[Cell] = []
     mothers = place_cells(shape, 430, (14, 2.2), 0.8, rng)

@@ -8,12 +8,8 @@ from scipy import ndimage
 
 from napari_sam_onnx import find_similar
 from napari_sam_onnx.automatic import ParameterError
-from napari_sam_onnx.automatic.taught.similar import (
-    ALIKE,
-    _find_least,
-    compare_features,
-    describe_masks,
-)
+from napari_sam_onnx.automatic.taught.compare import ALIKE, _find_least, compare_features
+from napari_sam_onnx.automatic.taught.looks import describe_masks
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.masks.mask import Mask
 from tests.fakes import ComponentModel, draw_discs

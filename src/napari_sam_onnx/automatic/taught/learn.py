@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.automatic.settings.declare import ParameterError
-from napari_sam_onnx.automatic.taught.similar import describe_masks
+from napari_sam_onnx.automatic.taught.looks import describe_masks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,8 @@ import numpy as np
 from napari_sam_onnx.arguments import as_numbers
 from napari_sam_onnx.automatic.generate import find_masks, load
 from napari_sam_onnx.automatic.settings.declare import ParameterError
+from napari_sam_onnx.automatic.taught.compare import rate_similar
+from napari_sam_onnx.automatic.taught.looks import look_at
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.labels.label_image import paint_masks
 from napari_sam_onnx.masks.mask import Mask
@@ -22,29 +24,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.kept.mask_set import MaskSet
     from napari_sam_onnx.cache import EmbeddingStore
-    from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.pictures.image import Channel
-
-OCTAVES = 1.0
-"""Difference in diameter, in powers of two, at which an object is three fifths as similar."""
-
-
-CHANNELS = 8
-"""Maps of fewer channels say where objects are, not what they look like."""
-
-COLOR = 2.0
-"""Weight of the colour inside, where each of the model's maps has 1."""
-
-FLAT = 0.02
-"""Part of the range of brightness below which differences of colour are noise."""
-
-
-ALIKE = 0.6
-"""Cosine between an example and the others at which they are as alike as is ever asked."""
-
-FEW = 3
-"""Examples below which they say nothing of how alike they are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +37,7 @@ class Similar:
     found : MaskSet
         The candidates.
     similarity : (N,) float64
-        At most 1; see `compare_features`.
+        At most 1; see `rate_similar`.
     """
 
     found: MaskSet
@@ -133,122 +114,12 @@ def find_similar(
     )
     found = find_masks(shown, made, mode, progress=progress, cache=kept, **parameters)
     given = [*positive, *negative]
-    taught = describe_masks(encode_through(rgb, made, kept), rgb, given)
-    features = describe_masks(encode_through(shown, made, kept), shown, found.masks)
-    count = len(positive)
-    similarity = compare_features(features, taught[:count], taught[count:])
-    shown_areas = np.array([mask.area for mask in positive], np.float64)
-    return Similar(found, similarity * compare_sizes(found.feature("area"), shown_areas))
-
-
-def compare_sizes(areas: NDArray[np.float64], examples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compare the areas of objects (N,) with those of examples (K,): 1 within their range."""
-    sizes = np.log2(np.sqrt(examples))
-    octaves = np.log2(np.sqrt(np.maximum(1, areas)))
-    beyond = np.maximum(0, np.maximum(sizes.min() - octaves, octaves - sizes.max()))
-    near: NDArray[np.float64] = np.exp(-0.5 * (beyond / OCTAVES) ** 2)
-    return near
-
-
-def describe_masks(
-    embedding: Embedding, rgb: NDArray[np.uint8], masks: Sequence[Mask]
-) -> NDArray[np.float64]:
-    """Describe masks by what the model and the eye see inside.
-
-    Parameters
-    ----------
-    embedding : Embedding
-        Of the plane; its maps of at least `CHANNELS` channels are taken.
-    rgb : (H, W, 3) uint8
-        The plane as the model saw it.
-    masks : sequence of N Mask
-        Not empty.
-
-    Returns
-    -------
-    (N, D) float64
-        Each map's channels, averaged inside the mask, minus the channel's mean over the plane,
-        over its standard deviation there; each map weighs alike, the colour `COLOR` times as much.
-
-    Raises
-    ------
-    ParameterError
-        If the embedding holds no such map.
-    """
-    tensors = [np.asarray(t) for t in embedding.tensors.values() if np.ndim(t) == 4]
-    maps = [tensor[0] for tensor in tensors if tensor.shape[1] >= CHANNELS]
-    if not maps:
-        raise ParameterError("The model's embedding holds no map of features to compare.")
-    parts = [_pool_map(values, embedding, masks) / np.sqrt(len(values)) for values in maps]
-    colors = rgb.reshape(-1, 3) / 255
-    middle, spread = colors.mean(axis=0), colors.std(axis=0) + FLAT
-    inside = [rgb[mask.slices][mask.crop].reshape(-1, 3).mean(axis=0) / 255 for mask in masks]
-    shown = (np.array(inside).reshape(-1, 3) - middle) / spread
-    return np.concatenate([*parts, COLOR * shown / np.sqrt(3)], axis=1)
-
-
-def _pool_map(
-    maps: NDArray[Any], embedding: Embedding, masks: Sequence[Mask]
-) -> NDArray[np.float64]:
-    """Average (C, h, w) maps inside each mask, relative to the plane: (N, C)."""
-    stride = max(embedding.input_shape) / max(maps.shape[1:])
-    stride = 2.0 ** max(0, round(np.log2(stride)))  # what is padded makes it seem smaller
-    cell = stride * np.array(embedding.plane_shape) / np.array(embedding.input_shape)
-    sides = [int(np.ceil(n / c)) for n, c in zip(embedding.plane_shape, cell, strict=True)]
-    maps = maps[:, : max(1, sides[0]), : max(1, sides[1])].astype(np.float64)
-    flat = maps.reshape(len(maps), -1)
-    middle, spread = flat.mean(axis=1), flat.std(axis=1) + 1e-6
-    pooled = np.zeros((len(masks), len(maps)))
-    for number, mask in enumerate(masks):
-        y, x = np.nonzero(mask.crop)
-        rows = np.clip((y + mask.origin[0] + 0.5) / cell[0], 0, maps.shape[1] - 1).astype(int)
-        columns = np.clip((x + mask.origin[1] + 0.5) / cell[1], 0, maps.shape[2] - 1).astype(int)
-        places, weights = np.unique(rows * maps.shape[2] + columns, return_counts=True)
-        pooled[number] = (flat[:, places] @ (weights / weights.sum()) - middle) / spread
-    return pooled
-
-
-def compare_features(
-    features: NDArray[np.float64],
-    examples: NDArray[np.float64],
-    unlike: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Compare objects with examples.
-
-    Parameters
-    ----------
-    features : (N, C) float64
-    examples, unlike : (K, C), (L, C) float64
-
-    Returns
-    -------
-    (N,) float64
-        Cosine similarity to the mean of the examples; where an object is nearer to something
-        that it is to be unlike than to every example, the difference is taken off. It is stretched
-        so that 0.5 is where the example is that is least like the others, or `ALIKE`: examples
-        that differ much let others differ as much.
-    """
-    units = _normalize(features)
-    similarity: NDArray[np.float64] = units @ _normalize(examples.mean(axis=0, keepdims=True))[0]
-    if len(unlike):
-        nearest = (units @ _normalize(examples).T).max(axis=1)
-        worst = (units @ _normalize(unlike).T).max(axis=1)
-        similarity = np.where(worst > nearest, np.minimum(similarity, nearest) - worst, similarity)
-    return 1 - (1 - similarity) * 0.5 / (1 - _find_least(examples))
-
-
-def _find_least(examples: NDArray[np.float64]) -> float:
-    """Find how much an example is like the others that is least like them; at most `ALIKE`."""
-    if len(examples) < FEW:
-        return 0.5
-    others = (examples.sum(axis=0) - examples) / (len(examples) - 1)
-    alike = (_normalize(examples) * _normalize(others)).sum(axis=1)
-    return min(ALIKE, float(alike.min()))
-
-
-def _normalize(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    unit: NDArray[np.float64] = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-12)
-    return unit
+    taught = look_at(encode_through(rgb, made, kept), rgb, given)
+    looks = look_at(encode_through(shown, made, kept), shown, found.masks)
+    numbers = np.arange(len(given))
+    wanted, others = (taught.take(part) for part in np.split(numbers, [len(positive)]))
+    chosen = found.indices(found.selection)
+    return Similar(found, rate_similar(looks, wanted, others, chosen))
 
 
 def _read_examples(

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sam_onnx.automatic.taught.compare import rate_similar
 from napari_sam_onnx.automatic.taught.fit import FEWEST, fit_settings
 from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST, describe_objects, learn_judge
-from napari_sam_onnx.automatic.taught.similar import compare_features, compare_sizes, describe_masks
+from napari_sam_onnx.automatic.taught.looks import Looks, look_at
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.editing.gestures import Gesture
@@ -164,31 +165,26 @@ class Teaching:
     def _compare(self, finding: Finding, read: Any) -> Generator[str, None, None]:
         """Note for each mask how much it is like the examples."""
         engine = self.session.engine
-        features: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
+        looks: dict[bool, list[Looks]] = {True: [], False: []}
         with engine.use(self.session.source) as model:
             for index in sorted({place for place, _ in self._examples}):
                 rgb = read(index)
                 embedding = encode_through(rgb, model, engine.cache)
                 for key, wanted in self._examples.items():
                     if key[0] == index:
-                        seen = describe_masks(embedding, rgb, [self._masks[key]])
-                        features[wanted].append(seen[0])
+                        looks[wanted].append(look_at(embedding, rgb, [self._masks[key]]))
                 yield "Looking at the examples …"
-            like = np.array(features[True])
-            unlike = np.array(features[False]).reshape(-1, like.shape[1])
-            areas = np.array(
-                [self._masks[key].area for key, wanted in self._examples.items() if wanted], float
-            )
+            like = Looks.join(looks[True])
+            unlike = Looks.join(looks[False]) if looks[False] else like.take([])
             for number, (index, plane) in enumerate(list(finding.planes.items())):
                 yield f"Plane {number + 1} of {len(finding.planes)} …"
                 if not len(plane.found):
                     continue
                 rgb = read(index)
                 embedding = encode_through(rgb, model, engine.cache)
-                seen = describe_masks(embedding, rgb, plane.found.masks)
-                similarity = compare_features(seen, like, unlike)
-                near = compare_sizes(plane.found.feature("area"), areas)
-                plane.found.note(SIMILARITY, similarity * near)
+                seen = look_at(embedding, rgb, plane.found.masks)
+                chosen = plane.found.indices(plane.found.selection)
+                plane.found.note(SIMILARITY, rate_similar(seen, like, unlike, chosen))
 
     def _learn(self, finding: Finding, read: Any) -> Generator[str, None, None]:
         """Learn from what was judged, and rate everything."""

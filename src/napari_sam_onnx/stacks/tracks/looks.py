@@ -1,7 +1,7 @@
 """What a model sees in each object of a series, so that links prefer what looks alike.
 
 The maps of a frame's embedding are averaged inside each object, as they are for examples, see
-`napari_sam_onnx.automatic.taught.similar`.
+`napari_sam_onnx.automatic.taught.looks`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.settings.declare import ParameterError
-from napari_sam_onnx.automatic.taught.similar import describe_masks
+from napari_sam_onnx.automatic.taught.looks import describe_masks
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.mask import Mask
 
