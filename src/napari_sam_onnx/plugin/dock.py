@@ -20,6 +20,7 @@ from napari_sam_onnx.plugin.editing.gestures import Gestures
 from napari_sam_onnx.plugin.editing.scale_advice import ScaleAdviser
 from napari_sam_onnx.plugin.editing.sizes import Sizes
 from napari_sam_onnx.plugin.editing.styles import Styles
+from napari_sam_onnx.plugin.editing.waking import Waker
 from napari_sam_onnx.plugin.keys import BINDINGS, bind
 from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic.automatic_panel import AutomaticPanel
@@ -238,6 +239,7 @@ class SamDock(QWidget):
             self.autosave,
         )
         self.destroyed.connect(partial(_stop, running))
+        self.waker = Waker(self.session, self.gestures)
         self.session.choose_layer(_first_picture(viewer))
         self._bind()
         self._show_stack()
@@ -275,6 +277,7 @@ class SamDock(QWidget):
         self.hands.release()
         self.score_tip.shut()
         self._release()
+        self.waker.close()
         self.automatic.close()
         self.stacks.close()
         self.comparison.close()

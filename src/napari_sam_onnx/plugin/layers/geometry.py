@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.transforms import Affine
 
 from napari_sam_onnx.export.writers import MARK as MARK
-from napari_sam_onnx.plugin.layers.shown import layer_shape
+from napari_sam_onnx.plugin.layers.shown import layer_shape, lie_alike
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -24,6 +25,14 @@ def role_of(layer: Layer) -> str | None:
     """
     mark = layer.metadata.get(MARK)
     return mark.get("role") if isinstance(mark, dict) else None
+
+
+def is_channel(layer: Any, picture: Picture) -> bool:
+    """Whether a layer is of a picture: one of its layers, or added to its light on its pixels."""
+    if not isinstance(layer, Image) or role_of(layer) is not None:
+        return False
+    added = layer.blending == "additive" and lie_alike(layer, picture.main)
+    return layer in picture.layers or added
 
 
 def geometry_of(picture: Picture) -> dict[str, Any]:

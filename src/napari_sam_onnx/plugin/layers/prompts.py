@@ -14,7 +14,7 @@ from napari.layers import Points, Shapes
 from napari.utils.colormaps.standardize_color import transform_color
 from qtpy.QtCore import QTimer
 
-from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of
+from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, is_channel
 from napari_sam_onnx.plugin.layers.preview import Preview
 from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
@@ -133,6 +133,8 @@ class PromptLayers:
             return "A prompt layer was removed; press “Click objects” to get it back."
         if active is None:
             return f"No layer is selected, so clicks and keys go nowhere; {again}."
+        if is_channel(active, self._picture):
+            return f"“{active.name}” is selected, so keys go to it; click on it or {again}."
         if active is not self.points and active is not self.boxes:
             return f"“{active.name}” is selected, so clicks and keys go to it; {again}."
         if not active.visible:

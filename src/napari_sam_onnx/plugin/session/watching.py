@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
+from qtpy.QtCore import QTimer
 
-from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.layers.geometry import is_channel, role_of
 from napari_sam_onnx.plugin.layers.picture import content_of
 from napari_sam_onnx.plugin.layers.placing import find_shown_plane, is_empty
-from napari_sam_onnx.plugin.layers.shown import lie_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +161,17 @@ class Watcher:
         layer.events.name.connect(self._on_renamed)
         if session.layers is not None and layer not in session.layers.all:
             session.layers.stay_on_top()
+            if session.picture is not None and is_channel(layer, session.picture):
+                # napari opens the channels of a file one by one, and selects the last of them
+                QTimer.singleShot(0, partial(self._wake, layer))
         session.layers_changed.emit()
+
+    def _wake(self, layer: Any) -> None:
+        """Send clicks to the prompts again where a channel that was opened took them."""
+        session = self.session
+        selected = session.viewer.layers.selection.active is layer
+        if selected and session.layers is not None and session.layers.present:
+            session.layers.activate()
 
     def _on_renamed(self, *_: Any) -> None:
         self.session.layers_changed.emit()
@@ -188,9 +199,7 @@ class Watcher:
         if picture is None:
             if other:
                 session.choose_layer(layer)
-        elif not other or layer in picture.layers:
-            session.advise()
-        elif layer.blending == "additive" and lie_alike(layer, picture.main):
+        elif not other or is_channel(layer, picture):
             session.advise()
         elif session.prompts is not None and not is_empty(session.prompts):
             session.say(
