@@ -102,13 +102,14 @@ def load_model(
     faster: CompiledDecoder | None = None
     try:
         for path in paths:
-            content = fuse_encoder(path, _find_place, provider) if compiled else None
+            written = fuse_encoder(path, _find_place, provider) if compiled else None
+            where = path.resolve() if written else path  # links may lead to where the weights lie
             sessions.append(
                 Session(
-                    path,
+                    where,
                     provider=provider,
                     threads=threads,
-                    content=content,
+                    content=written,
                     time_limit=time_limit,
                 )
             )
@@ -160,7 +161,7 @@ def load_model(
 
 def _find_place(path: Path) -> Path:
     """Say where what is written of an encoder is kept; its weights are looked for by its name."""
-    known = f"{path.name}|{sha256_of(path)}"
+    known = f"{path.resolve().name}|{sha256_of(path)}"
     return compiled_dir() / hashlib.sha256(known.encode()).hexdigest()[:24]
 
 

@@ -177,6 +177,22 @@ def test_memory_of_a_run_is_not_kept_where_it_is_not_wanted(tmp_path):
     assert held[1] < held[0] - 100 * 2**20  # an answer that is gone leaves nothing behind
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's own figures")
+def test_sessions_that_run_in_turns_share_their_memory(tmp_path):
+    graph = Graph()
+    wide = graph.add("Expand", graph.take("x", (1, 1)), graph.constant([64, 2**18], "int64"))
+    graph.give(graph.over("ReduceMax", graph.add("Exp", wide), 1), "y", (64,))  # 64 MB each
+    path, x = graph.save(tmp_path / "wide.onnx"), np.ones((1, 1), np.float32)
+    answers, grown = [], []
+    for share in (False, True):
+        before = int(Path("/proc/self/statm").read_text().split()[1])
+        sessions = [Session(path, provider="cpu", share_memory=share) for _ in range(4)]
+        answers += [session.run({"x": x})["y"] for session in sessions]
+        grown.append(int(Path("/proc/self/statm").read_text().split()[1]) - before)
+    assert all(np.array_equal(answer, answers[0]) for answer in answers)
+    assert grown[1] < grown[0] / 2
+
+
 def test_the_system_gets_memory_back_where_it_is_asked_for_alone(path, monkeypatch):
     given = []
     monkeypatch.setattr(runtime, "give_back_memory", lambda: given.append(True))

@@ -11,6 +11,7 @@ import threading
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -165,6 +166,9 @@ class Session:
     keep_memory : bool
         Whether memory that a run took on the CPU is kept for the next run, which is faster for
         many small ones; where not, it is the system's again as soon as nothing uses it.
+    share_memory : bool
+        Whether memory that is kept is that of all sessions that share it, also when this one is
+        closed: for several that run in turns.
 
     Attributes
     ----------
@@ -192,6 +196,7 @@ class Session:
         content: bytes | None = None,
         time_limit: float | None = None,
         keep_memory: bool = True,
+        share_memory: bool = False,
     ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
@@ -199,6 +204,7 @@ class Session:
         self.threads = choose_threads(threads)
         self.time_limit = time_limit
         self.keep_memory = keep_memory
+        self._shares_memory = share_memory and provider == "cpu" and _make_shared_memory()
         self._runs: set[ort.RunOptions] = set()
         self._content = content
         self._rewritten = content is not None
@@ -346,6 +352,8 @@ class Session:
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = self.keep_memory
+        if self._shares_memory:
+            options.add_session_config_entry("session.use_env_allocators", "1")
         # weights apart, so that what is between them can be given back
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -377,6 +385,18 @@ class Session:
             return self._open("cpu")
         except _ORT_ERRORS as error:
             raise ModelError(_explain_open_error(self.path, error)) from error
+
+
+@cache
+def _make_shared_memory() -> bool:
+    """Make the store of sessions that share memory; it takes what is asked for, and no more."""
+    kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    info = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+    try:
+        ort.create_and_register_allocator(info, ort.OrtArenaCfg({"arena_extend_strategy": 1}))
+    except _ORT_ERRORS:  # somebody else made one
+        return False
+    return True
 
 
 def close_sessions() -> None:

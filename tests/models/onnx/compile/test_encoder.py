@@ -130,6 +130,21 @@ def test_a_model_is_opened_with_what_was_written(tmp_path, monkeypatch):
     np.testing.assert_array_equal(second[1], first[1])
 
 
+def test_links_are_followed_to_the_weights(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    path = build_vit(tmp_path / "blobs" / "0815")
+    link = tmp_path / "encoder.onnx"
+    try:
+        link.symlink_to(path)
+    except OSError:
+        pytest.skip("no links here")
+    model = load_model((link, build_sam_decoder(tmp_path / "decoder.onnx", Plan())), provider="cpu")
+    plane = np.zeros((FRAME, FRAME, 3), np.uint8)
+    assert np.isfinite(model.encode(plane).tensors["image_embeddings"]).all()
+    assert len(list((tmp_path / "home" / "compiled").rglob("encoder.onnx"))) == 1
+    model.close()
+
+
 def test_damaged_files_are_refused_as_before(tmp_path):
     path = build_vit(tmp_path / "vit.onnx")
     path.write_bytes(path.read_bytes()[:5000])

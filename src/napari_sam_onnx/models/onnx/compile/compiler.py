@@ -116,6 +116,7 @@ def _open(original: Session, contents: Contents, row: DecoderContract) -> Compil
             content=contents[number],
             time_limit=original.time_limit,
             keep_memory=number > 0,  # the first runs once per picture
+            share_memory=number > 0,
         )
 
     def open_alone() -> tuple[Session, Session]:

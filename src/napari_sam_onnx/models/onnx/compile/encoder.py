@@ -52,7 +52,7 @@ def fuse_encoder(path: Path, place: Callable[[Path], Path], provider: str = "aut
             return None
         if (folder / _FILE).is_file():
             return (folder / _FILE).read_bytes()
-        content = _write(path)
+        content = _write(path.resolve())
     except (
         Exception
     ):  # onnx's own errors share no narrower base; who opens the file says what it is
