@@ -12,7 +12,7 @@ from napari_sam_onnx.automatic.finders.boxes import boxes_of, iterate_boxes
 from napari_sam_onnx.automatic.finders.crops import lay_tiles
 from napari_sam_onnx.automatic.finders.flows import iterate_flows
 from napari_sam_onnx.automatic.finders.grid import iterate_grid
-from napari_sam_onnx.automatic.finders.large import add_large
+from napari_sam_onnx.automatic.finders.large import add_large, may_be_large
 from napari_sam_onnx.automatic.finders.objects import iterate_objects
 from napari_sam_onnx.automatic.finders.progress import LOOKING
 from napari_sam_onnx.automatic.finders.tiles import Wanted, iterate_tiles
@@ -129,9 +129,9 @@ def iterate_mask_set(
             return (yield from iterate_grid(rgb, model, parameters, kept))
         case ObjectsParameters():
             found = yield from iterate_objects(rgb, model, parameters, kept, doubtful, wanted)
-            if not large:
-                return found
             seen = model.scale if isinstance(model, AtScale) else own_scale(rgb, model, kept)
+            if not large or not may_be_large(rgb, model, seen, kept):
+                return found
             return (yield from add_large(found, rgb, model, seen, kept))
         case BlobsParameters():
             return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful, wanted))

@@ -102,3 +102,10 @@ def test_a_model_of_one_size_is_asked_once():
     model = ComponentModel()
     automask(SMALL_DISCS, model, "objects")
     assert model.encoded == 1
+
+
+def test_a_plane_of_small_objects_is_not_looked_at_again(model):
+    automask(SMALL_DISCS, model, "objects")
+    assert model.encoded == 1
+    automask(SMALL_DISCS | BIG_DISC, model, "objects")
+    assert model.encoded > 2

@@ -40,7 +40,7 @@ REACH = 200.0
 """Diameter in pixels of the encoder's input beyond which an object may be seen in pieces."""
 
 HINT = 0.6
-"""Part of it from which on a box in a small look is reason to look for large objects."""
+"""Part of it from which on a box is reason to look for large objects."""
 
 SEEN = 24.0
 """Pixels of the encoder's input that `REACH` has at least in that look."""
@@ -62,6 +62,16 @@ SAME = 0.6
 
 LARGER = Progress(1, 1, "looks")
 """The plane is looked at once more, for larger objects."""
+
+
+def may_be_large(rgb: NDArray[np.uint8], model: Model, scale: float, cache: EmbeddingStore) -> bool:
+    """Say whether a run's own look at a plane proposes what may be a part of a large object.
+
+    However large an object is, some box there is as large as what is seen at once. The look is in
+    the cache still, so this costs no other.
+    """
+    proposed = _propose(model, encode_through(rgb, model, cache), HINT * REACH / scale)
+    return len(proposed) > 0
 
 
 def add_large(

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.runtime import Session
     from napari_sam_onnx.prompts import Prompts
 
+_KEPT_INPUT = 1024
+"""Longest side that an encoder of free size encodes in memory which it keeps, some 60 MB: tiles and
+small frames come in long rows, and to take that memory anew costs up to a third of their time."""
+
 _MOST_PROMPTS = 64
 _MOST_LARGE_PROMPTS = 16  # SAM's decoders keep 32 channels of 256 × 256 for each prompt
 _MOST_COMPILED_PROMPTS = 4  # more of them do not fit the processor's caches and take longer each
@@ -184,7 +188,10 @@ class OnnxModel:
         tensor, input_shape = prepare_plane(image, row, shape)
         outputs = {row.input: tensor}
         if self._encoder is not None:
-            outputs = self._encoder.run(outputs, release=True)
+            keeps = self.largest_input > 0 and max(input_shape) <= _KEPT_INPUT
+            outputs = self._encoder.run(outputs, release=not keeps)
+            if keeps:  # what is kept for long must not lie in memory that is used again
+                outputs = {name: np.array(tensor) for name, tensor in outputs.items()}
         tensors = {
             name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
             for name, parts in self.contract.wiring.items()
