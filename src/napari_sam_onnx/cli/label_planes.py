@@ -16,12 +16,13 @@ from napari_sam_onnx.automatic import (
 )
 from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import open_cache
+from napari_sam_onnx.cli.given import load_labels, read_labels
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.labels.label_image import check_label
 from napari_sam_onnx.labels.label_store import find_largest
 from napari_sam_onnx.labels.linking import measure_areas
-from napari_sam_onnx.pictures.picture_file import load_picture, read_picture
+from napari_sam_onnx.pictures.picture_file import read_picture
 from napari_sam_onnx.stacks import (
     StitchParameters,
     are_of_planes,
@@ -256,7 +257,7 @@ class PlaneFile:
     @classmethod
     def open(cls, path: Path, planes: ArrayPlanes, what: str) -> PlaneFile:
         """Open a file, or raise ParameterError where its size is not that of the stack."""
-        array = read_picture(path).array
+        array = read_picture(path).array if what == "region" else read_labels(path).array
         shape = tuple(array.shape)
         if shape not in (planes.plane_shape, planes.label_shape):
             shapes = {str(planes.label_shape): 0, str(planes.plane_shape): 0}
@@ -282,7 +283,7 @@ def label_boxes(
     """Redraw the objects of a label image on a single plane, and count them."""
     if planes.axes:
         raise ParameterError(f"Boxes are for a single plane; the picture is {planes.array_axes}.")
-    given = load_picture(boxes)
+    given = load_labels(boxes)
     settings, limits = split_limits("boxes", request.settings)
     parameters = make_parameters("boxes", **settings)
     steps = iterate_labels(planes.read(()), model, parameters, boxes=given, limits=limits)

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from napari_sam_onnx.cli.given import load_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.evaluation.evaluate import THRESHOLDS, EvaluationError, evaluate_labels
 from napari_sam_onnx.evaluation.evaluate_tracks import evaluate_tracks
@@ -19,7 +20,6 @@ from napari_sam_onnx.pictures.picture_file import (
     PictureFileError,
     is_folder,
     list_pictures,
-    load_picture,
 )
 from napari_sam_onnx.stacks.tracks import read_ctc
 
@@ -72,7 +72,7 @@ def evaluate(
     levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
     scores: dict[str, Scores] = {}
     for name, found, expected in pair_files(labels, truth):
-        ours, theirs = (load_picture(path) for path in (found, expected))
+        ours, theirs = (load_labels(path) for path in (found, expected))
         try:
             scores[name] = score_labels(ours, theirs, levels, boundary)
         except EvaluationError as error:
@@ -228,4 +228,4 @@ def _read_series(path: Path) -> tuple[NDArray[Any], Mapping[int, int]]:
     if is_folder(path):
         labels, tracks = read_ctc(path)
         return labels, tracks.parents
-    return load_picture(path), {}
+    return load_labels(path), {}

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from napari_sam_onnx.cli.given import read_labels
 from napari_sam_onnx.export.formats import (
     FORMATS,
     find_format,
@@ -118,7 +119,7 @@ def export(
 def _read_labels(path: Path, shape: str | None) -> PictureFile:
     """Read a label image, or the objects of another format."""
     if path.suffix.lower() in SUFFIXES:
-        return read_picture(path)
+        return read_labels(path)
     size = None
     if shape is not None:
         sides = shape.lower().split("x")

@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from napari_sam_onnx.automatic.taught.fit import FEWEST, fit_settings
+from napari_sam_onnx.cli.given import load_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
 from napari_sam_onnx.models import load_model
@@ -31,7 +32,7 @@ def fit(
     fitted = fit_settings(
         np.asarray(picture.array),
         load_model(model),
-        load_picture(labels),
+        load_labels(labels),
         None if inside is None else load_picture(inside),
         axes=axes or picture.axes,
         channels=None if channels is None else parse_channels(channels),

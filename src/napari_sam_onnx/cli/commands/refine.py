@@ -9,6 +9,7 @@ import typer
 
 from napari_sam_onnx.automatic.refine import COLUMNS, Limits
 from napari_sam_onnx.automatic.refine_planes import iterate_planes
+from napari_sam_onnx.cli.given import read_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
 from napari_sam_onnx.cli.output import say
@@ -64,7 +65,7 @@ def refine(
     shown = None if channels is None else parse_channels(channels)
     planes = ArrayPlanes(picture.array, named, shown)
     check_label_path(out, planes.label_axes)
-    before = np.asarray(read_picture(labels).array)
+    before = np.asarray(read_labels(labels).array)
     if before.shape != planes.label_shape:
         raise LabelError(
             f"The labels have the shape {before.shape} and the picture {planes.label_shape}; they "

@@ -8,6 +8,7 @@ import typer
 
 from napari_sam_onnx.automatic import ParameterError
 from napari_sam_onnx.automatic.taught.similar import find_similar
+from napari_sam_onnx.cli.given import load_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
 from napari_sam_onnx.cli.output import say
@@ -50,7 +51,7 @@ def similar(
     """Find the objects that look like examples; the most similar has the label 1."""
     check_label_path(out, "YX")
     picture = read_picture(source)
-    examples = load_picture(labels)
+    examples = load_labels(labels)
     with write_beside(out, overwrite=force) as part:
         result = find_similar(
             np.asarray(picture.array),

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from napari_sam_onnx.cli.commands.segment_picture import settle_axes
+from napari_sam_onnx.cli.given import read_labels
 from napari_sam_onnx.cli.label_file import check_result, open_labels, refuse_result
 from napari_sam_onnx.cli.label_planes import SegmentOptions, label_stack
 from napari_sam_onnx.cli.options import shared as options
@@ -190,7 +191,7 @@ def _make_labels(
 
 def _copy_labels(path: Path, array: Any) -> None:
     """Read labels that are there already."""
-    given = read_picture(path).array
+    given = read_labels(path).array
     if tuple(given.shape) != tuple(array.shape) or given.dtype.kind not in "ui":
         raise ImageError(
             f"{path.name} holds {given.dtype} of shape {tuple(given.shape)}; labels of the series "
