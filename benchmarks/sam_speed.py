@@ -187,13 +187,18 @@ def _run_planes(field: Field) -> Iterator[Record]:
             }
         )
     for record in _summarise(f"a plane of {PLANES}, {PLANE_SIDE}², 16 clicks", runs):
-        first, last = (
-            median(run[record.contestant].processor for run in part)
-            for part in (runs[1:11], runs[-10:])
-        )
+        own = [run[record.contestant].processor for run in runs]
         grown = runs[-1][record.contestant].kept - runs[10][record.contestant].kept
-        note = f"last ten {last / first - 1:+.1%} of the first, {grown:+.0f} MiB since the tenth"
+        note = f"last ten {_drift(own):+.1%} of the first, {grown:+.0f} MiB since the tenth"
+        if "plain" in runs[0] and record.contestant != "plain":  # what the machine did, left out
+            beside = [o / run["plain"].processor for o, run in zip(own, runs, strict=True)]
+            note += f"; beside the plain loop {_drift(beside):+.1%}"
         yield record._replace(note=note)
+
+
+def _drift(values: list[float]) -> float:
+    """How much larger the last ten are than the first ten, without the very first."""
+    return median(values[-10:]) / median(values[1:11]) - 1
 
 
 def main() -> None:

@@ -123,6 +123,10 @@ class Here:
     def __init__(self, kept: KeptPieces | None = None) -> None:
         self.kept = kept
 
+    def has(self, key: str) -> bool:
+        """Whether a piece of this name seems to be finished."""
+        return self.kept is not None and self.kept.has(key)
+
     def do(self, pieces: Sequence[Piece], model: Any, cache: Any) -> Generator[Moment, None, None]:
         """See `Workshop.do`."""
         for number, piece in enumerate(pieces):
@@ -201,6 +205,10 @@ class KeptPieces:
         for path in pieces:
             path.unlink()
         self._put(RECIPE, lambda part: part.write_text(json.dumps({"recipe": digest})))
+
+    def has(self, key: str) -> bool:
+        """Whether there is a piece of this name, damaged or not."""
+        return (self.folder / f"{key}.npz").is_file()
 
     def read(self, key: str) -> Parts | None:
         """Return a finished piece; None where there is none, or it is damaged."""

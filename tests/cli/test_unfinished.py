@@ -1,6 +1,7 @@
 """A stack or a large plane that was stopped goes on with the next plane or tile."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ class Stop:
         self.model, self.left, self.encode = model, after, model.encode
 
     def __call__(self, image):
-        if not self.left:
-            raise KeyboardInterrupt
+        if not self.left:  # other threads hear of no signal
+            main = threading.current_thread() is threading.main_thread()
+            raise KeyboardInterrupt if main else RuntimeError
         self.left -= 1
         return self.encode(image)
 

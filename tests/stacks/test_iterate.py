@@ -120,11 +120,11 @@ def test_a_lazy_stack_is_read_plane_by_plane():
     updates = iterate_stack(lazy, ComponentModel(), "ZYX", channels=channels)
     for update in updates:
         if update.labels is not None:
-            assert len(lazy.planes) == update.done  # the next one was not touched yet
+            assert len(lazy.planes) <= update.done + 1  # those after the next were not touched yet
     assert [key[0] for key in lazy.planes] == [0, 1, 2, 3]
 
 
-def test_dask_planes_are_loaded_one_at_a_time_and_not_twice_at_once():
+def test_dask_planes_are_loaded_one_ahead_at_most_and_not_twice_at_once():
     stack = np.repeat(moving(), 10, axis=0)  # 40 planes
     lock, loads, alive = threading.Lock(), [], []
 
@@ -144,7 +144,7 @@ def test_dask_planes_are_loaded_one_at_a_time_and_not_twice_at_once():
     for update in iterate_stack(lazy, ComponentModel(), "ZYX", link="z", channels=channels):
         alive.append(len(loads) - update.done)
     assert sorted(loads) == list(range(40))  # every plane once
-    assert max(alive) <= 1  # never ahead
+    assert max(alive) <= 2  # the one in work, and the next
     loads.clear()
     labels = automask_stack(lazy, ComponentModel(), "ZYX", link="z")  # limits are measured now
     assert len(loads) < 40 + 25

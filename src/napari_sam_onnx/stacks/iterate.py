@@ -1,14 +1,15 @@
 """The planes of an nD array: automatic masks plane by plane, linked along z or t.
 
-One plane is in memory at a time. The stack may be lazy (dask, zarr, memmap): it is indexed
-plane by plane and never converted whole.
+Two planes are in memory at a time: the next one is read and encoded while one is decoded. The
+stack may be lazy (dask, zarr, memmap): it is indexed plane by plane and never converted whole.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from napari_sam_onnx.labels.linking import link_labels, number_on
 from napari_sam_onnx.pictures.image import AXES, BlankError, ImageError, check_axes
 from napari_sam_onnx.pieces import Here, Piece, Task
 from napari_sam_onnx.planes import ArrayPlanes
+from napari_sam_onnx.stacks.ahead import Ahead, encodes_whole_planes
 from napari_sam_onnx.stacks.plane_work import find_plane, pack_plane, unpack_plane
 
 if TYPE_CHECKING:
@@ -181,8 +183,13 @@ def iterate_stack(
     single = workshop if len(order) == 1 else None  # its tiles are the pieces
     shop = Here() if workshop is None or single is not None else workshop
 
+    ahead: Ahead | None = None
+    if isinstance(shop, Here) and encodes_whole_planes(settings):
+        left = [index for index, _ in order if not shop.has(_name_plane(index))]
+        ahead = Ahead(made, kept, look.read, dict(pairwise(left)))
+
     def prepare(index: tuple[int, ...]) -> Task | None:
-        rgb = look.read(index)
+        rgb = look.read(index) if ahead is None else ahead.read(index)
         if rgb is None or settings is None:
             return None
         place = None if places is None else places(index)
@@ -195,7 +202,9 @@ def iterate_stack(
     ]
     next_label = 1
     previous: NDArray[np.uint32] | None = None
-    with closing(shop.do(pieces, made, kept)) as moments:
+    store = kept if ahead is None else ahead
+    ending = nullcontext() if ahead is None else closing(ahead)
+    with ending, closing(shop.do(pieces, made, store)) as moments:
         for moment in moments:
             index, starts = order[moment.number]
             if not moment.done:
