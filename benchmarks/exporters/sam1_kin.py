@@ -2,7 +2,7 @@
 
     pip install --no-deps x-segment-anything efficientsam && pip install timm torchvision
     python -m benchmarks.exporters.sam1_kin FOLDER [NAME …]
-    python -m benchmarks.exporters.compiled FOLDER/edge-sam/encoder.onnx:FOLDER/edge-sam/decoder.onnx
+    python -m benchmarks.exporters.compiled FOLDER/NAME/encoder.onnx:FOLDER/NAME/decoder.onnx …
 
 EdgeSAM and RepViT-SAM as x-segment-anything has them, EfficientViT-SAM as efficientsam does, SAM L
 and H with shallow encoders; random weights. Decoders are exported as segment-anything exports its
