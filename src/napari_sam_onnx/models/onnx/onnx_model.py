@@ -188,10 +188,7 @@ class OnnxModel:
         tensor, input_shape = prepare_plane(image, row, shape)
         outputs = {row.input: tensor}
         if self._encoder is not None:
-            keeps = self.largest_input > 0 and max(input_shape) <= _KEPT_INPUT
-            outputs = self._encoder.run(outputs, release=not keeps)
-            if keeps:  # what is kept for long must not lie in memory that is used again
-                outputs = {name: np.array(tensor) for name, tensor in outputs.items()}
+            outputs = self._run_encoder(tensor, max(input_shape))
         tensors = {
             name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
             for name, parts in self.contract.wiring.items()
@@ -199,6 +196,22 @@ class OnnxModel:
         if isinstance(self._decoder, CompiledDecoder):
             self._decoder.prepare(tensors)
         return Embedding(tensors, (image.shape[0], image.shape[1]), input_shape, self._id)
+
+    def _run_encoder(
+        self, tensor: NDArray[np.generic], longest: int
+    ) -> dict[str, NDArray[np.generic]]:
+        """Run the encoder, and give back the memory that is too large to be kept for the next."""
+        assert self._encoder is not None
+        row = self.contract.encoder
+        free = self.largest_input > 0
+        keeps = free and longest <= _KEPT_INPUT
+        outputs = self._encoder.run({row.input: tensor}, release=not keeps)
+        if keeps:  # embeddings are kept for long: not in memory that the next run uses again
+            return {name: np.array(answer) for name, answer in outputs.items()}
+        if free:  # its answers held most of the memory until now; after a smallest run none does
+            smallest, _ = prepare_plane(np.zeros((32, 32, 3), np.uint8), row, (32, 32))
+            self._encoder.run({row.input: smallest}, release=True)
+        return outputs
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
         """Answer B prompts, each for one object of the plane.
