@@ -48,7 +48,9 @@ def build_efficientvit_sam() -> Any:
     """EfficientViT-SAM L0, at SAM's own size."""
     from efficientsam.models.efficientvit import efficientvit_sam_l0
 
-    return efficientvit_sam_l0(image_size=SIDE)
+    sam = efficientvit_sam_l0(image_size=SIDE)
+    sam.image_encoder.img_size = SIDE  # segment-anything's export asks for it
+    return sam
 
 
 def build_shallow(width: int, heads: int) -> Any:
@@ -80,7 +82,9 @@ class Encoder(torch.nn.Module):
         """(H, W, 3) of 0…255 -> (1, 256, 64, 64)."""
         planes = ((picture - self.mean) / self.deviation).permute(2, 0, 1)
         missing = SIDE - planes.shape[1], SIDE - planes.shape[2]
-        return self.encoder(torch.nn.functional.pad(planes, (0, missing[1], 0, missing[0]))[None])
+        padded = torch.nn.functional.pad(planes, (0, missing[1], 0, missing[0]))
+        answer = self.encoder(padded[None])
+        return answer[0] if isinstance(answer, tuple) else answer  # RepViT-SAM's gives None too
 
 
 def enliven(sam: Any, encoder: Encoder) -> None:

@@ -78,6 +78,8 @@ class _Part(NamedTuple):
 
     def narrow(self, begin: int, end: int) -> _Part:
         """Leave out pixels before `begin` and from `end` on."""
+        if begin <= self.begin and self.begin + len(self.weights) <= end:
+            return self
         first = max(begin - self.begin, 0)
         return _Part(self.begin + first, self.cells, self.weights[first : end - self.begin])
 
