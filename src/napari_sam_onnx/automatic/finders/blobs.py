@@ -69,8 +69,8 @@ def find_blobs(
     from skimage.feature import peak_local_max
     from skimage.transform import resize
 
-    brightest = np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])  # max() takes 8 times
-    gray = brightest.astype(np.float32) / 255
+    brightest = np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])  # max() takes longer
+    gray = brightest.astype(np.float32) / np.float32(255)
     height, width = gray.shape
     factor = min(1.0, SEARCH_RADIUS / min_radius)
     small = max(1, round(height * factor)), max(1, round(width * factor))

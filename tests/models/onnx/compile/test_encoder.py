@@ -103,6 +103,28 @@ def test_other_attentions_are_left_as_they_are(tmp_path, other):
     assert [file.name for file in kept.rglob("*.txt")] == ["as_it_is.txt"]  # looked at once
 
 
+def test_what_does_not_run_is_not_tried_again(tmp_path, monkeypatch):
+    path, kept = build_vit(tmp_path / "vit.onnx"), tmp_path / "kept"
+
+    def fail(*_):
+        raise ModelError("It does not run here.")
+
+    monkeypatch.setattr(encoders, "_run_once", fail)
+    assert fuse_encoder(path, lambda path: kept, "cpu") is None
+    assert [file.name for file in kept.rglob("*.txt")] == ["as_it_is.txt"]
+
+
+def test_half_precision_is_left_as_it_is(tmp_path):
+    model = onnx.load(build_vit(tmp_path / "vit.onnx"))
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            half = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(half, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    assert fuse_attention(model) == ()
+
+
 def test_what_answers_differently_is_not_used(tmp_path, monkeypatch):
     path = build_vit(tmp_path / "vit.onnx")
     monkeypatch.setattr(encoders, "_NEAR", 0.0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 _MICROSOFT = "com.microsoft"
 
@@ -135,12 +135,13 @@ def _read(node: Any, name: str, default: Any) -> Any:
 
 
 def _infer_ranks(model: Any) -> dict[str, int]:
-    """Tell how many axes tensors have, as far as their shapes are known."""
+    """Tell how many axes tensors of single precision have, as far as their shapes are known."""
     inferred = shape_inference.infer_shapes(model, data_prop=True)
     return {
         value.name: len(value.type.tensor_type.shape.dim)
         for value in inferred.graph.value_info
         if value.type.tensor_type.HasField("shape")
+        and value.type.tensor_type.elem_type == TensorProto.FLOAT
     }
 
 
