@@ -99,7 +99,7 @@ def run(planes: int, side: int, model: str, count: int) -> list[list[str]]:
 
     from napari_sam_onnx.plugin.dock import SamDock
     from napari_sam_onnx.plugin.layers.labels import place_of
-    from napari_sam_onnx.plugin.runs.automatic import Run
+    from napari_sam_onnx.plugin.runs.asked import Run
 
     peaks = Peaks()
     with peaks.step("open the viewer and the stack"):

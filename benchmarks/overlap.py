@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from benchmarks.sam_speed import draw_plane
 from benchmarks.timing import print_table
 from napari_sam_onnx import load_model
-from napari_sam_onnx.automatic.generate import iterate_mask_set
 from napari_sam_onnx.automatic.settings.modes import make_parameters
+from napari_sam_onnx.automatic.steps import iterate_mask_set
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import drive
 

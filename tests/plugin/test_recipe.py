@@ -17,7 +17,7 @@ import napari_sam_onnx as nso
 from napari_sam_onnx.cli.app import app
 from napari_sam_onnx.plugin.editing.recording import describe_layer
 from napari_sam_onnx.plugin.layers.labels import TargetError
-from napari_sam_onnx.plugin.runs.automatic import Run
+from napari_sam_onnx.plugin.runs.asked import Run
 from napari_sam_onnx.records.recipes import Recipe
 from tests.fakes import ComponentModel, draw_discs
 from tests.plugin.driver import CONTROL, RIGHT

@@ -6,14 +6,7 @@ never compete for one name.
 
 from napari_sam_onnx.automatic.choose import choose_parameters
 from napari_sam_onnx.automatic.finders.progress import Progress
-from napari_sam_onnx.automatic.generate import (
-    automask,
-    find_masks,
-    generate_masks,
-    iterate_labels,
-    iterate_mask_set,
-    iterate_masks,
-)
+from napari_sam_onnx.automatic.generate import automask, find_masks, generate_masks
 from napari_sam_onnx.automatic.kept.mask_set import MaskSet
 from napari_sam_onnx.automatic.settings.declare import ParameterError, form_fields
 from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
@@ -31,6 +24,7 @@ from napari_sam_onnx.automatic.settings.parameters import (
     ObjectsParameters,
 )
 from napari_sam_onnx.automatic.settings.selection import Selection
+from napari_sam_onnx.automatic.steps import iterate_labels, iterate_mask_set, iterate_masks
 
 __all__ = [
     "MODES",

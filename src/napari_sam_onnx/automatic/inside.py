@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.generate import iterate_mask_set
 from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
+from napari_sam_onnx.automatic.steps import iterate_mask_set
 from napari_sam_onnx.automatic.where import Place
 from napari_sam_onnx.masks.regions import Region, cut_region, move_mask, whole_region
 

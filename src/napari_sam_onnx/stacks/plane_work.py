@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.automatic.generate import iterate_mask_set
+from napari_sam_onnx.automatic.steps import iterate_mask_set
 from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.labels.label_image import paint_masks
@@ -62,7 +62,7 @@ def find_plane(
     Parameters
     ----------
     model, cache, rgb, settings, place
-        See `napari_sam_onnx.automatic.generate.iterate_mask_set`.
+        See `napari_sam_onnx.automatic.steps.iterate_mask_set`.
     limits : mapping of str to value
         Limits that are to be others than those of the settings.
     judge : Judge, optional

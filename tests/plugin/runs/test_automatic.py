@@ -12,7 +12,8 @@ from napari_sam_onnx.labels import label_store
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.layers.picture import split_axis
-from napari_sam_onnx.plugin.runs.automatic import Automatic, Run
+from napari_sam_onnx.plugin.runs.asked import Run
+from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.records.recipes import Recipe, open_planes, replay

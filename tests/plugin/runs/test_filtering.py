@@ -10,7 +10,8 @@ from napari.layers import Labels, Shapes
 
 from napari_sam_onnx.automatic import Selection
 from napari_sam_onnx.plugin.layers.region import read_region
-from napari_sam_onnx.plugin.runs.automatic import Automatic, Run
+from napari_sam_onnx.plugin.runs.asked import Run
+from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.filtering import Filtering, describe_filtered
 from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import draw_discs

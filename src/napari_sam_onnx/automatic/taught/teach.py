@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.generate import iterate_mask_set
 from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.automatic.settings.modes import make_parameters
+from napari_sam_onnx.automatic.steps import iterate_mask_set
 from napari_sam_onnx.automatic.taught.learn import describe_objects, learn_judge
 from napari_sam_onnx.automatic.where import make_place
 from napari_sam_onnx.cache import EmbeddingCache, encode_through

@@ -6,7 +6,6 @@ finished; both stay when the run is cancelled. What was found is kept, to be cho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.automatic import MODES, split_limits
+from napari_sam_onnx.automatic import split_limits
 from napari_sam_onnx.automatic.finding import Finding
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.labels.label_store import remove_labels
@@ -28,9 +27,10 @@ from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
 from napari_sam_onnx.plugin.layers.reader import name_axes
 from napari_sam_onnx.plugin.layers.region import read_region
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.runs.asked import Run, least_rating, name_link
 from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.filling import Filling, find_places
-from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
+from napari_sam_onnx.plugin.runs.pace import Pace, describe_update
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.records.recipes import Recipe, describe_settings
 from napari_sam_onnx.stacks import iterate_stack
@@ -39,12 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from threading import Event
 
-    from napari.layers import Labels, Shapes
+    from napari.layers import Labels
 
     from napari_sam_onnx.automatic.settings.modes import Parameters
-    from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.region import DrawnRegion
     from napari_sam_onnx.plugin.session.engine import Engine
@@ -53,40 +51,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.stacks import StackUpdate
 
 SOON = 0.3  # seconds between two looks at a plane that is being filled
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """What a run is asked to do.
-
-    Parameters
-    ----------
-    mode : str or None
-        A key of `MODES`; None: what suits the model.
-    parameters : mapping of str to value
-        Settings of the mode.
-    whole : bool
-        All planes, or the one that is shown.
-    link : int or None
-        The axis of the picture along which an object keeps its label.
-    region : napari Shapes layer or None
-        Where objects are looked for; None: everywhere.
-    fill : napari Labels layer or None
-        Whose gaps are filled; None: a new label image.
-    keep : bool
-        Whether the last result stays beside this one; else this one takes its place.
-    judge : Judge or None
-        What was learned from judged objects, and rates these too.
-    """
-
-    mode: str | None
-    parameters: dict[str, Any]
-    whole: bool = False
-    link: int | None = None
-    region: Shapes | None = None
-    fill: Labels | None = None
-    keep: bool = False
-    judge: Judge | None = None
 
 
 class Automatic:
@@ -297,12 +261,12 @@ class Automatic:
             inside = update.step.done / update.step.total
         looking = update.step is not None and not update.step.total
         if looking and not update.done:  # nobody knows yet how much there is to do
-            self.work.tell(_describe(update, None, self._drafted))
+            self.work.tell(describe_update(update, None, self._drafted))
             return
         fraction = min(1.0, (update.done + inside) / max(1, update.total))
         assert self._pace is not None
         left = self._pace.guess(fraction, monotonic())
-        self.work.tell(_describe(update, left, self._drafted), fraction)
+        self.work.tell(describe_update(update, left, self._drafted), fraction)
 
     def _keep_recipe(self, settings: Parameters) -> None:
         """Keep with the layer how its labels were made, once nothing is left open any more.
@@ -405,53 +369,3 @@ class Automatic:
         if layer is self.layer:
             self.layer = None
             self.work.cancel()
-
-
-def name_link(reader: Reader, plane: Plane, link: int | None) -> str | None:
-    """Name the axis along which an object keeps its label as the engine knows it.
-
-    Parameters
-    ----------
-    reader : Reader
-    plane : Plane
-    link : int or None
-        The axis of the picture.
-
-    Raises
-    ------
-    ImageError
-        If there is one plane along it, or it lies in the plane.
-    """
-    if link is None:
-        return None
-    if link not in plane.others or reader.shape[link] == 1:
-        raise ImageError("The picture has one plane along the axis to link; choose another.")
-    return name_axes(len(reader.shape), plane.axes, reader.channel_axis)[link].lower()
-
-
-def least_rating(settings: Parameters | None) -> float:
-    """Return what a mask must be rated for a run to show it, 0 where that is not known yet."""
-    inner = getattr(settings, "inner_parameters", None) or settings
-    return float(getattr(inner, "min_rating", getattr(inner, "pred_iou_thresh", 0.0)))
-
-
-def modes() -> tuple[str, ...]:
-    """Name the modes that need nothing but a picture and a model that answers clicks."""
-    return tuple(mode for mode in MODES if mode not in ("boxes", "flows"))
-
-
-def _describe(update: StackUpdate, left: float | None, found: int) -> str:
-    """Say how far a run has come and how long it will take."""
-    parts = []
-    if update.total > 1:
-        parts.append(f"plane {min(update.done + 1, update.total)} of {update.total}")
-    if update.step is not None and update.step.total:
-        parts.append(f"{update.step.done} of {update.step.total} {update.step.unit}")
-    if found and update.step is not None and update.step.unit != "objects":
-        parts.append(f"{found} object{'s' * (found != 1)}")
-    if left is not None and left > 0:
-        parts.append(f"{format_seconds(left)} left")
-    if update.step is not None and update.step.unit == "looks":
-        parts.append("finding how large the objects are …")
-    text = ", ".join(parts) or "looking over the picture …"
-    return text[0].upper() + text[1:]

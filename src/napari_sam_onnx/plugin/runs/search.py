@@ -16,8 +16,8 @@ import numpy as np
 
 from napari_sam_onnx.automatic import make_parameters
 from napari_sam_onnx.automatic.finders.flows import FlowNetwork
-from napari_sam_onnx.automatic.generate import iterate_masks
 from napari_sam_onnx.automatic.look_up import Examples, iterate_look_up
+from napari_sam_onnx.automatic.steps import iterate_masks
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.labels.label_image import paint_masks
 from napari_sam_onnx.models import TextModel

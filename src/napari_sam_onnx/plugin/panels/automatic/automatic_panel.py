@@ -22,7 +22,7 @@ from napari_sam_onnx.plugin.panels.parts.widgets import (
     narrow_combo,
     narrow_form,
 )
-from napari_sam_onnx.plugin.runs.automatic import Run, modes
+from napari_sam_onnx.plugin.runs.asked import Run, modes
 from napari_sam_onnx.plugin.runs.filtering import describe_filtered
 from napari_sam_onnx.records.presets import Preset
 
