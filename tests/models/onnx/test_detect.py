@@ -6,7 +6,7 @@ import pytest
 
 from napari_sam_onnx.models import ModelError
 from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
-from napari_sam_onnx.models.onnx.runtime import TensorSpec
+from napari_sam_onnx.models.onnx.tensors import TensorSpec
 
 
 def spec(name, *shape, dtype="float32"):

@@ -9,7 +9,7 @@ import pytest
 
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.models import Model, ModelError, load_model
-from napari_sam_onnx.models.onnx.onnx_model import choose_candidates
+from napari_sam_onnx.models.onnx.candidates import choose_candidates
 from napari_sam_onnx.prompts import PromptError, make_prompts
 from tests.models.families import FAMILIES, IMAGENET, SYMMETRIC
 from tests.models.onnx_pairs import MEAN, PADDING_COUNTS, STD

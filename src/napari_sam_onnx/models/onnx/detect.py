@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_sam_onnx.models.onnx.rows import DecoderContract, EncoderContract
-    from napari_sam_onnx.models.onnx.runtime import TensorSpec
+    from napari_sam_onnx.models.onnx.tensors import TensorSpec
 
     Specs = Sequence[TensorSpec]
 

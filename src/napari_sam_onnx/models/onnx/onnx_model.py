@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_sam_onnx.embedding import Embedding, LowResMasks
 from napari_sam_onnx.models.model import ModelError
+from napari_sam_onnx.models.onnx.candidates import choose_candidates
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
 from napari_sam_onnx.models.onnx.feeds import ask, build_feeds, group
 from napari_sam_onnx.models.onnx.frame import find_frame
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.embedding import Logits, Proposals
+    from napari_sam_onnx.embedding import Proposals
     from napari_sam_onnx.models.onnx.detect import Contract
     from napari_sam_onnx.models.onnx.feeds import Question
     from napari_sam_onnx.models.onnx.frame import Frame
@@ -388,38 +389,3 @@ class OnnxModel:
 
 def _nothing() -> NDArray[np.float32]:
     raise AssertionError("every question is in one batch")
-
-
-def choose_candidates(
-    logits: NDArray[np.float32] | Logits,
-    scores: NDArray[np.float32],
-    prompts: Sequence[Prompts],
-    rule: str,
-) -> NDArray[np.int64]:
-    """Pick the candidate to show first for each prompt.
-
-    Parameters
-    ----------
-    logits : (B, M, h, w) float32
-    scores : (B, M) float32
-        Raw predicted IoU; values above 1 count as they are.
-    prompts : sequence of B Prompts
-    rule : {"token", "iou", "stability"}
-        See `DecoderContract`. "stability" is the area at 1 over the area at −1
-        (Kirillov et al. 2023, appendix B), which EdgeSAM's authors advise.
-
-    Returns
-    -------
-    (B,) int64
-    """
-    if rule == "stability":
-        values = np.asarray(logits)
-        sure = np.count_nonzero(values > 1, axis=(2, 3))
-        possible = np.count_nonzero(values > -1, axis=(2, 3))
-        best = np.argmax(sure / np.maximum(possible, 1), axis=1)
-    elif rule == "token" and logits.shape[1] == 4:
-        ambiguous = np.array([prompt.ambiguous for prompt in prompts])
-        best = np.where(ambiguous, 1 + np.argmax(scores[:, 1:], axis=1), 0)
-    else:
-        best = np.argmax(scores, axis=1)
-    return np.asarray(best, np.int64)

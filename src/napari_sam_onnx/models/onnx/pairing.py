@@ -9,7 +9,7 @@ from napari_sam_onnx.models.model import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from napari_sam_onnx.models.onnx.runtime import TensorSpec
+    from napari_sam_onnx.models.onnx.tensors import TensorSpec
 
     Specs = Sequence[TensorSpec]
 

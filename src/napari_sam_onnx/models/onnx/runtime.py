@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,8 @@ from napari_sam_onnx.models.onnx.interruptible import (
     TookTooMuchError,
     run_interruptibly,
 )
+from napari_sam_onnx.models.onnx.open_errors import explain_open_error, first_line
+from napari_sam_onnx.models.onnx.tensors import spec_of
 from napari_sam_onnx.models.onnx.threads import choose_threads, count_of
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ _AUTO_ORDER = ("cuda", "rocm", "migraphx", "directml", "openvino")
 """What "auto" takes first. TensorRT is left out because it compiles for minutes on first
 use, Core ML because it splits SAM's decoders into pieces and is then slower than the CPU."""
 
-_DTYPES: Mapping[str, str] = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(bool)": "bool",
-}
-
 SPARE = 2**28
 """Bytes of memory that a run must leave free; it is stopped where it does not."""
 
@@ -70,32 +61,6 @@ _BREATH = 1.0
 _open_sessions: WeakSet[Session] = WeakSet()
 
 _ORT_ERRORS = (Exception,)  # onnxruntime's own errors share no narrower base
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """What a graph says of one of its inputs or outputs.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the graph.
-    dtype : str
-        numpy's name of its type, such as ``"float32"``.
-    shape : tuple of int or None
-        Its sides; None where the graph leaves one open.
-    ranked : bool
-        Whether the graph states a shape at all.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
-    ranked: bool = True
-
-    def __str__(self) -> str:
-        sides = ", ".join("?" if side is None else str(side) for side in self.shape)
-        return f"{self.name} {self.dtype} [{sides}]"
 
 
 def runtime_version() -> str:
@@ -216,16 +181,16 @@ class Session:
             session = self._open(name)
         except _ORT_ERRORS as error:
             if name == "cpu":
-                raise ModelError(_explain_open_error(self.path, error)) from error
-            session = self._fall_back(_first_line(error))
+                raise ModelError(explain_open_error(self.path, error)) from error
+            session = self._fall_back(first_line(error))
         if session.get_providers()[0] != PROVIDERS[self.provider]:
             session = self._fall_back("it did not start on this machine")
         self._session: ort.InferenceSession | None = session
         if self.provider == "cpu":
             self._content = None  # only a provider that may fail still needs it
         try:
-            self.inputs = tuple(_spec(arg) for arg in session.get_inputs())
-            self.outputs = tuple(_spec(arg) for arg in session.get_outputs())
+            self.inputs = tuple(spec_of(arg) for arg in session.get_inputs())
+            self.outputs = tuple(spec_of(arg) for arg in session.get_outputs())
             self.metadata: Mapping[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         except UnicodeDecodeError as error:
             raise ModelError(
@@ -288,8 +253,8 @@ class Session:
             if self._session is None:
                 raise ModelError(f"{self.path.name} was closed while it ran.") from error
             if self.provider == "cpu":
-                raise ModelError(f"{self.path.name} failed: {_first_line(error)}") from error
-            reason = _first_line(error)
+                raise ModelError(f"{self.path.name} failed: {first_line(error)}") from error
+            reason = first_line(error)
         with self._lock:
             if self.provider != "cpu":
                 self._session = self._fall_back(reason)
@@ -384,7 +349,7 @@ class Session:
         try:
             return self._open("cpu")
         except _ORT_ERRORS as error:
-            raise ModelError(_explain_open_error(self.path, error)) from error
+            raise ModelError(explain_open_error(self.path, error)) from error
 
 
 @cache
@@ -403,39 +368,3 @@ def close_sessions() -> None:
     """End all runs of this process, and close what they ran in."""
     for session in tuple(_open_sessions):
         session.close()
-
-
-def _spec(arg: Any) -> TensorSpec:
-    shape = arg.shape
-    sides = tuple(side if isinstance(side, int) and side > 0 else None for side in shape or ())
-    return TensorSpec(arg.name, _DTYPES.get(arg.type, arg.type), sides, ranked=bool(shape))
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0].rstrip(".") if text else type(error).__name__
-
-
-def _explain_open_error(path: Path, error: Exception) -> str:
-    """Turn an error of opening a graph into what the user can do about it."""
-    text = str(error)
-    lowered = text.lower()
-    absent = ("not exist", "no such", "not found", "cannot open", "cannot get file", "filesystem")
-    if "external" in lowered and any(words in lowered for words in absent):
-        return (
-            f"{path.name} keeps its weights in a second file that is not beside it; put the "
-            f"file there under its original name ({_first_line(error)})."
-        )
-    if path.stat().st_size == 0:
-        return f"{path.name} is empty; get the file again."
-    if "opset" in lowered or "ir version" in lowered or "ir_version" in lowered:
-        return f"{path.name} is newer than the installed onnxruntime; update onnxruntime."
-    if "not_implemented" in lowered or "could not find an implementation" in lowered:
-        return (
-            f"{path.name} needs an operation that the installed onnxruntime lacks; take another "
-            f"export of the model, at full precision if this one is smaller ({_first_line(error)})."
-        )
-    return (
-        f"{path.name} is not an ONNX file that can be read, or is damaged; get the file again "
-        f"({_first_line(error)})."
-    )

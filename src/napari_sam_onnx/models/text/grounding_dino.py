@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.onnx.runtime import Session, TensorSpec
+    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.tensors import TensorSpec
     from napari_sam_onnx.models.text.tokens import Tokens
 
 SCORE_THRESHOLD = 0.3

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models.onnx.rows import DecoderContract
-    from napari_sam_onnx.models.onnx.runtime import Session, TensorSpec
+    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.tensors import TensorSpec
 
     Arrays = Mapping[str, NDArray[Any]]
 
