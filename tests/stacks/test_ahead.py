@@ -9,6 +9,7 @@ import pytest
 from napari_sam_onnx.automatic.settings.modes import make_parameters
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.models import ModelError
+from napari_sam_onnx.models.onnx import runtime
 from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.stacks import ahead as planes_ahead
 from napari_sam_onnx.stacks.ahead import encodes_whole_planes
@@ -131,6 +132,26 @@ def test_a_run_that_is_closed_does_not_wait_for_the_plane_ahead():
     steps.close()
     assert time.monotonic() - began < PATIENCE / 2
     held.set()
+
+
+def test_a_process_that_ends_waits_until_the_plane_ahead_has_stopped(monkeypatch):
+    held, ended = threading.Event(), []
+
+    class Slow(Watched):
+        def encode(self, image):
+            if threading.current_thread().name == "plane ahead":
+                held.wait(PATIENCE)
+                ended.append(True)
+            return super().encode(image)
+
+    steps = iterate_stack(planes(), Slow(), "ZYX", mode="objects", channels=CHANNELS)
+    next(step for step in steps if step.labels is not None)
+    steps.close()
+    monkeypatch.setattr(runtime, "close_sessions", held.set)  # stops the run
+    planes_ahead._end_threads()
+    assert ended
+    monkeypatch.setattr(runtime, "close_sessions", lambda: pytest.fail("nothing runs any more"))
+    planes_ahead._end_threads()
 
 
 def test_blank_planes_are_left_out_and_the_cache_keeps_what_it_kept():

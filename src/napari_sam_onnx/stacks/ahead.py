@@ -7,8 +7,10 @@ is done again when its turn comes, and told then.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from napari_sam_onnx.automatic.settings.modes import TiledParameters
 from napari_sam_onnx.automatic.settings.parameters import FlowsParameters
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 ROOM = 2**31
 """Bytes that must be free for a second plane: an encoder takes up to 1.5 GB."""
+
+
+_PATIENCE = 5.0
+"""Seconds that a thread is waited for when the process ends; it is told to stop before."""
+
+_threads: WeakSet[threading.Thread] = WeakSet()
 
 
 def encodes_whole_planes(settings: Parameters | None) -> bool:
@@ -124,8 +132,12 @@ class _Work:
         self.failed = False
         self.has_read, self.has_encoded = threading.Event(), threading.Event()
         self._model, self._store, self._read = model, store, read
-        # a daemon: a run that is cancelled does not wait for it
-        threading.Thread(target=self._work, name="plane ahead", daemon=True).start()
+        # a daemon: a run that is cancelled does not wait for it, nor does a process that ends
+        thread = threading.Thread(target=self._work, name="plane ahead", daemon=True)
+        atexit.unregister(_end_threads)
+        atexit.register(_end_threads)
+        _threads.add(thread)
+        thread.start()
 
     def _work(self) -> None:
         try:
@@ -139,3 +151,14 @@ class _Work:
         finally:
             self.has_read.set()
             self.has_encoded.set()
+
+
+def _end_threads() -> None:
+    """Stop what still runs when the process ends, which must not end while a graph runs."""
+    running = [thread for thread in _threads if thread.is_alive()]
+    if running:
+        from napari_sam_onnx.models.onnx.runtime import close_sessions
+
+        close_sessions()
+    for thread in running:
+        thread.join(_PATIENCE)
