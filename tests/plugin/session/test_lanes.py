@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
+from functools import partial
 from threading import Event, get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream
+from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream, _start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +154,7 @@ import sys, time
 import numpy as np
 from napari._qt.qt_event_loop import get_qapp
 from napari_sam_onnx.models.load import load_model
-from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream
+from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane, ThreadStream, _start_worker
 app = get_qapp()
 def run():
     model = load_model("pebble")
@@ -174,3 +176,30 @@ def test_a_process_that_ends_during_work_ends_well() -> None:
         [sys.executable, "-c", _LEAVE], capture_output=True, text=True, env=environment, timeout=60
     )
     assert (left.returncode, left.stdout, left.stderr) == (0, "leaving\n", "")
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_worker_that_is_over_holds_nothing(qtbot: Any, steps: bool) -> None:
+    class Picture:
+        pass
+
+    class Listener:
+        def hear(self, *_: Any) -> None:
+            heard.append(True)
+
+    def look(picture: Picture) -> bool:
+        return picture is not None
+
+    def look_often(picture: Picture) -> Iterator[bool]:
+        yield picture is not None
+
+    heard: list[bool] = []
+    picture, listener = Picture(), Listener()
+    known = [weakref.ref(picture), weakref.ref(listener)]
+    signal = "yielded" if steps else "returned"
+    work = look_often if steps else partial(look)
+    worker = _start_worker(work, picture, connect={signal: listener.hear})
+    del picture, listener
+    qtbot.waitUntil(lambda: not worker.is_running and bool(heard), timeout=20_000)
+    qtbot.waitUntil(lambda: all(ref() is None for ref in known), timeout=20_000)
+    assert worker is not None  # as napari's window holds it

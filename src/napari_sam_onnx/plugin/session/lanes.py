@@ -10,6 +10,7 @@ import atexit
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QTimer
@@ -249,12 +250,70 @@ class ThreadStream:
         self._finished(self._error)
 
 
+class _Errand:
+    """What a worker has to do and whom it tells; nothing of it is left when it is over.
+
+    napari keeps each worker for as long as its window is open, and so would keep every picture,
+    model and answer that one had to do with.
+    """
+
+    def __init__(
+        self, work: Callable[..., Any], given: tuple[Any, ...], tell: Mapping[str, Any]
+    ) -> None:
+        self._work: Callable[..., Any] | None = work
+        self._given = given
+        self._tell = dict(tell)
+        _under_way.add(self)
+
+    def run(self) -> Any:
+        """Do it."""
+        work, given = self._take()
+        return work(*given)
+
+    def iterate(self) -> Generator[Any, None, None]:
+        """Do it step by step."""
+        work, given = self._take()
+        yield from work(*given)
+
+    def on_yielded(self, value: Any) -> None:
+        """Tell of a step."""
+        if "yielded" in self._tell:
+            self._tell["yielded"](value)
+
+    def on_returned(self, value: Any) -> None:
+        """Tell of the result."""
+        if "returned" in self._tell:
+            self._tell["returned"](value)
+
+    def on_finished(self) -> None:
+        """Tell that it is over, and forget it."""
+        tell, self._tell = self._tell, {}
+        _under_way.discard(self)
+        self._work, self._given = None, ()
+        if "finished" in tell:
+            tell["finished"]()
+
+    def _take(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        work, given = self._work, self._given
+        self._work, self._given = None, ()
+        assert work is not None
+        return work, given
+
+
+_under_way: set[_Errand] = set()
+"""Qt holds those it calls weakly."""
+
+
 def _start_worker(work: Callable[..., Any], *given: Any, connect: Mapping[str, Any]) -> Any:
     from napari.qt.threading import create_worker
 
     atexit.unregister(end_workers)
     atexit.register(end_workers)  # the last that is registered comes first: before Qt's own
-    return create_worker(work, *given, _connect=dict(connect))
+    errand = _Errand(work, given, connect)
+    listeners: dict[str, Any] = {"returned": errand.on_returned, "finished": errand.on_finished}
+    if not isgeneratorfunction(work):
+        return create_worker(errand.run, _connect=listeners)
+    return create_worker(errand.iterate, _connect={**listeners, "yielded": errand.on_yielded})
 
 
 def end_workers() -> None:
