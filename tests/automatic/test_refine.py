@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_sam_onnx.automatic.edges import compare_edges
 from napari_sam_onnx.automatic.refine import Limits, iterate_refinement, refine_labels
 from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.mask import Mask
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def test_neighbours_keep_their_pixels() -> None:
         (Limits(predicted_iou=0.97), (0.95, 0.7, 0.5), "not certain"),
         (Limits(stability=1.1), (0.95, 0.7, 0.5), "not stable"),
         (Limits(gain=0.9), (0.95, 0.7, 0.5), "no better"),
+        (Limits(edges=90), (0.95, 0.7, 0.5), "edges no clearer"),
         (Limits(), (0.5, 0.7, 0.95), "another object"),  # everything bright
     ],
 )
@@ -101,3 +104,16 @@ def test_it_goes_on_batch_by_batch_and_can_be_closed() -> None:
 def test_what_cannot_be_refined_is_said(labels: Any, only: Any, said: str) -> None:
     with pytest.raises(LabelError, match=said):
         refine_labels(PICTURE, ComponentModel(), labels, only)
+
+
+def test_edges_are_compared_where_the_outlines_run() -> None:
+    right, wrong = Mask.from_array(TRUTH == 2), Mask.from_array(BEFORE == 7)
+    rgb = np.dstack([PICTURE] * 3)
+    ratio = compare_edges(rgb, wrong, right)
+    assert ratio > 1.5 and compare_edges(rgb, right, wrong) == pytest.approx(1 / ratio)
+    assert compare_edges(rgb, right, right) == 1
+    assert compare_edges(np.zeros_like(rgb), wrong, right) == 1  # no edges, no evidence
+    red = rgb * np.array([1, 0, 0], np.uint8)  # an edge in one channel is one
+    assert compare_edges(red, wrong, right) > 1.5
+    corner = Mask.from_array(np.pad(np.ones((9, 9), bool), ((0, 91), (0, 111))))
+    assert compare_edges(rgb, corner, corner) == 1  # at the picture's border

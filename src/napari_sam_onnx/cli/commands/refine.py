@@ -47,6 +47,14 @@ def refine(
     min_stability: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Stability of an outline, at least.")
     ] = USUAL.stability,
+    edges: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How many times steeper the picture is along a new outline, at least; 0 leaves "
+            "the decision to the model.",
+        ),
+    ] = USUAL.edges,
     model: options.ListedModel = "pebble",
     axes: Annotated[
         Optional[str],  # noqa: UP045
@@ -57,8 +65,8 @@ def refine(
 ) -> None:
     """Outline labelled objects anew where that is an improvement; numbers stay.
 
-    Meant for labels that are coarse, shifted, or of another tool: of those that are right already
-    some would be made a little worse.
+    Meant for labels that are coarse, shifted, or of another tool; those that are right already are
+    left alone but for a few.
     """
     picture = read_picture(source)
     named = axes or picture.axes or infer_axes(picture.array.shape)
@@ -78,7 +86,7 @@ def refine(
             sink.read,
             list(np.ndindex(planes.shape)),
             load_model(model),
-            Limits(min_iou, min_stability, gain),
+            Limits(min_iou, min_stability, gain, edges=edges),
         )
         result = drive(steps)
         made = before.copy()

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.refine import Refined, Refinement
     from napari_sam_onnx.automatic.refine_planes import StackRefinement
 
-HEADS = ("Object", "Plane", "", "Pixels before", "after", "Overlap", "Gain", "Score", "Stability")
+HEADS = (
+    "Object",
+    "Plane",
+    "",
+    "Pixels before",
+    "after",
+    "Overlap",
+    "Gain",
+    "Edges",
+    "Score",
+    "Stability",
+)
 
 
 class RefineTable(QDialog):
@@ -39,6 +50,7 @@ class RefineTable(QDialog):
                 refined.after.area,
                 round(refined.iou, 2),
                 round(gain, 2),
+                round(refined.edges, 2),
                 round(refined.predicted_iou, 2),
                 round(refined.stability, 2),
             )
