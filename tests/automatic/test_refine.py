@@ -47,9 +47,10 @@ def test_wrong_outlines_are_replaced_and_right_ones_left() -> None:
     for number, label in ((4, 1), (7, 2), (9, 3)):
         np.testing.assert_array_equal(made == number, label == TRUTH)
     assert made.dtype == BEFORE.dtype and np.unique(made).tolist() == [0, 4, 7, 9]
-    assert len(model.asked) == 6 and model.decoded == 1  # each in two ways, all in one batch
-    first, second = model.asked[2:4]
+    assert len(model.asked) == 9 and model.decoded == 1  # each in three ways, all in one batch
+    first, second, third = model.asked[3:6]
     assert first.mask is not None and first.box is not None and second.box is None
+    assert second.mask is not None and third.mask is third.box is None
     assert first.points.tolist() == second.points.tolist() == [[34, 83]]
     assert "2 of 3 objects outlined anew" in result.summarize()
     assert result.objects[1].expected_after > 0.99 > result.objects[1].expected_before + 0.2
@@ -72,6 +73,7 @@ def test_neighbours_keep_their_pixels() -> None:
         (Limits(stability=1.1), (0.95, 0.7, 0.5), "not stable"),
         (Limits(gain=0.9), (0.95, 0.7, 0.5), "no better"),
         (Limits(edges=90), (0.95, 0.7, 0.5), "edges no clearer"),
+        (Limits(alone=1.1), (0.95, 0.7, 0.5), "not found by its centre"),
         (Limits(), (0.5, 0.7, 0.95), "another object"),  # everything bright
     ],
 )

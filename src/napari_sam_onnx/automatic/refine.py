@@ -1,11 +1,12 @@
 """Objects that were labelled before, by whatever tool, outlined anew where that is an improvement.
 
 Each object is asked about in two ways: its centre and its mask, with its box and without, since a
-box follows a wrong outline. The more certain answer is compared with the object as it is, by what
+box follows a wrong outline; and by its centre alone, which knows nothing of the old outline. The
+more certain of the first two answers is compared with the object as it is, by what
 the model says of every pixel and by where the picture itself has its edges: a model has a style of
 outlining, and to be sure of it does not make another style wrong. An outline is taken where it is
-more probable, stable, still the same object, and where edges run along it more clearly than along
-the old one. Numbers stay.
+more probable, stable, still the same object, what the centre alone finds too, and where edges run
+along it more clearly than along the old one. Numbers stay.
 """
 
 from __future__ import annotations
@@ -75,13 +76,16 @@ class Limits:
         IoU of the old and the new outline, at least: beyond it is another object.
     edges : float
         How many times steeper the picture has to be along the new outline, at least.
+    alone : float
+        IoU of the new outline and what the centre alone finds, at least.
     """
 
     predicted_iou: float = 0.6
     stability: float = 0.6
-    gain: float = 0.02
+    gain: float = 0.1
     same: float = 0.4
-    edges: float = 1.25
+    edges: float = 1.3
+    alone: float = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -291,18 +295,21 @@ def _refine(
     answer = model.decode(embedding, asked)
     made = []
     for number, (label, mask) in enumerate(batch):
-        ways = (2 * number, 2 * number + 1)
+        ways = (3 * number, 3 * number + 1)
         scores = [float(answer.predicted_iou[way, int(answer.best[way])]) for way in ways]
         way = ways[int(np.argmax(scores))]
         low_res = answer.mask(way, int(answer.best[way]))
         found = mask_from_low_res(low_res, mask.shape, max(scores))
+        last = 3 * number + 2
+        alone = mask_from_low_res(answer.mask(last, int(answer.best[last])), mask.shape, 0.0)
         edges = compare_edges(rgb, mask, found) if found else 0.0
-        made.append(_judge(label, mask, found, low_res, edges, limits))
+        agreed = measure_iou(found, alone) if found and alone else 0.0
+        made.append(_judge(label, mask, found, low_res, edges, agreed, limits))
     return made
 
 
-def _ask(mask: Mask) -> tuple[Prompts, Prompts]:
-    """Ask about an object by its centre, its mask, and with its box and without."""
+def _ask(mask: Mask) -> tuple[Prompts, Prompts, Prompts]:
+    """Ask about an object by its centre and mask, with its box and without; by its centre alone."""
     from scipy import ndimage
 
     inside = ndimage.distance_transform_edt(np.pad(mask.crop, 1))[1:-1, 1:-1]
@@ -312,11 +319,18 @@ def _ask(mask: Mask) -> tuple[Prompts, Prompts]:
     box = (y0 - 0.5, x0 - 0.5, y1 - 0.5, x1 - 0.5)
     earlier = low_res_from_mask(mask)
     with_box = make_prompts([centre], box=box, mask=earlier, plane_shape=mask.shape)
-    return with_box, replace(with_box, box=None)
+    without = replace(with_box, box=None)
+    return with_box, without, replace(without, mask=None)
 
 
 def _judge(
-    label: int, before: Mask, after: Mask, low_res: LowResMask, edges: float, limits: Limits
+    label: int,
+    before: Mask,
+    after: Mask,
+    low_res: LowResMask,
+    edges: float,
+    agreed: float,
+    limits: Limits,
 ) -> Refined:
     """Say whether another outline is taken, and why."""
     promised = [_expect(mask, low_res) for mask in (before, after)]
@@ -331,6 +345,8 @@ def _judge(
         why = "not stable"
     elif promised[1] - promised[0] < limits.gain:
         why = "no better"
+    elif agreed < limits.alone:
+        why = "not found by its centre"
     elif edges < limits.edges:
         why = "edges no clearer"
     taken = not why
@@ -342,7 +358,8 @@ def _judge(
         why or "better",
         after.predicted_iou,
         after.stability,
-        *promised,
+        promised[0],
+        promised[1],
         edges,
     )
 

@@ -57,6 +57,7 @@ class SegmentOptions:
     axes: str | None = None
     channels: tuple[Channel, ...] | None = None
     view: str = ""
+    project: str = ""
     mode: str | None = None
     boxes: Path | None = None
     link: Link | None = None

@@ -59,3 +59,17 @@ def test_a_stack_is_refined_plane_by_plane(
     assert rows[0] == ["z", *COLUMNS] and {row[0] for row in rows[1:]} == {"0", "1"}
     tifffile.imwrite(labels, BEFORE)
     assert "of one size" in run(*arguments, "--axes", "ZYX", "--force")[2]
+
+
+def test_a_projected_stack_is_refined_as_one_plane(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "napari_sam_onnx.cli.commands.refine.load_model", lambda _: ComponentModel()
+    )
+    picture, labels, out = (tmp_path / f"{name}.tif" for name in ("picture", "labels", "out"))
+    tifffile.imwrite(picture, np.stack([PICTURE, PICTURE // 2]), metadata={"axes": "ZYX"})
+    tifffile.imwrite(labels, BEFORE)
+    code, said, err = run("refine", picture, labels, "-o", out, "--project", "max")
+    assert (code, err) == (0, "") and "2 of 3 objects" in said
+    np.testing.assert_array_equal(tifffile.imread(out) == 7, TRUTH == 2)

@@ -346,3 +346,23 @@ def test_settings_have_types_and_not_their_names():
     (command,) = [c.callback for c in app.registered_commands if c.callback.__name__ == "segment"]
     told = {name: str(kind) for name, kind in command.__annotations__.items()}
     assert "min_iou" in told and not [name for name in told if "ForwardRef" in told[name]]
+
+
+@pytest.mark.parametrize("mode", ["max", "mean"])
+def test_planes_along_z_are_segmented_as_one(run, tmp_path, discs, mode):
+    halves = np.stack([discs, discs])
+    halves[0, 27:] = 0
+    halves[1, :27] = 0
+    path, out = tmp_path / "stack.tif", tmp_path / "out.tif"
+    tifffile.imwrite(path, np.stack([halves, halves]), metadata={"axes": "TZYX"})
+    code, _, err = run("segment", path, "-o", out, "--project", mode, "--link", "t")
+    assert (code, err) == (0, "")
+    stored = read_picture(out)
+    assert stored.axes == "TYX"
+    for plane in np.asarray(stored.array):
+        assert objects_of(plane) == components(discs)
+    flat = tmp_path / "flat.tif"
+    tifffile.imwrite(flat, discs)
+    code, _, err = run("segment", flat, "-o", out, "--force", "--project", mode)
+    assert code == 2 and "no Z to project along" in err
+    assert "max" in run("segment", flat, "-o", out, "--force", "--project", "median")[2]

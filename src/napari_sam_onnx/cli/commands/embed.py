@@ -33,6 +33,7 @@ class _Shown:
 
     axes: str | None
     channels: Any
+    project: str = ""
     view: Any = None
 
 
@@ -44,6 +45,7 @@ def embed(
     decoder: options.Decoder = None,
     axes: options.PictureAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     gb: Annotated[
         float, typer.Option(min=0.001, help="Most GB on disk; the least recently used go first.")
     ] = DEFAULT_GB,
@@ -58,7 +60,11 @@ def embed(
     pictures = list_pictures(source) if is_folder(source) else [source]
     if not pictures:
         raise PictureFileError(f"The folder {source} holds no picture.")
-    shown = _Shown(axes, None if channels is None else parse_channels(channels))
+    shown = _Shown(
+        axes,
+        None if channels is None else parse_channels(channels),
+        options.name_of(project),
+    )
     named = (Path(model), decoder) if decoder is not None else model
     opened = load_model(named, provider=provider, threads=threads)
     cache = DiskCache(cache_dir(), int(gb * 1e9))

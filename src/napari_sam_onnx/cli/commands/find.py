@@ -36,6 +36,7 @@ class _Shown(NamedTuple):
 
     axes: str | None
     channels: tuple[Channel, ...] | None
+    project: str = ""
     view: str = ""
 
 
@@ -62,6 +63,7 @@ def find(
     ] = None,
     axes: options.StackAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     force: options.ForceFiles = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -75,9 +77,8 @@ def find(
 
     began = time.perf_counter()
     picture = read_picture(source)
-    planes = settle_axes(
-        picture, _Shown(axes, None if channels is None else parse_channels(channels))
-    )
+    shown = None if channels is None else parse_channels(channels)
+    planes = settle_axes(picture, _Shown(axes, shown, options.name_of(project)))
     check_label_path(out, planes.label_axes)
     if link is not None and link.upper() not in planes.axes:
         raise PromptError(f"--link {link}: the planes run along {planes.axes or 'no axis'}.")

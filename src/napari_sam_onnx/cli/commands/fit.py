@@ -10,8 +10,9 @@ from napari_sam_onnx.automatic.taught.fit import FEWEST, fit_settings
 from napari_sam_onnx.cli.given import load_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
+from napari_sam_onnx.cli.options.projected import read_projected
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.pictures.picture_file import load_picture, read_picture
+from napari_sam_onnx.pictures.picture_file import load_picture
 
 
 def fit(
@@ -26,15 +27,16 @@ def fit(
     model: options.ListedModel = "pebble",
     axes: options.PlaneAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
 ) -> None:
     """Search the scale and the rating that reproduce labels best, and print them as options."""
-    picture = read_picture(source)
+    picture = read_projected(source, axes, project)
     fitted = fit_settings(
         np.asarray(picture.array),
         load_model(model),
         load_labels(labels),
         None if inside is None else load_picture(inside),
-        axes=axes or picture.axes,
+        axes=picture.axes,
         channels=None if channels is None else parse_channels(channels),
     )
     print(f"mean AP at IoU 0.5 and 0.75 on the labels: {fitted.default:.3f} by default", end="")

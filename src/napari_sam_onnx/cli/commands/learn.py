@@ -53,6 +53,7 @@ def learn(
     model: options.ListedModel = "pebble",
     axes: options.PictureAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     force: options.ForceFile = False,
 ) -> None:
     """Learn from objects that were kept and deleted; `segment --learned OUT` leaves out the rest.
@@ -64,7 +65,10 @@ def learn(
     if mode is not None and mode not in MODES:
         raise ParameterError(f"There is no mode {mode!r}; choose one of {', '.join(MODES)}.")
     shown = None if channels is None else parse_channels(channels)
-    planes = settle_axes(read_picture(source), SegmentOptions(axes=axes, channels=shown))
+    planes = settle_axes(
+        read_picture(source),
+        SegmentOptions(axes=axes, channels=shown, project=options.name_of(project)),
+    )
     kept = PlaneFile.open(labels, planes, "label image")
     region = None if inside is None else PlaneFile.open(inside, planes, "region")
     opened = load_model(model)

@@ -32,6 +32,7 @@ class _Shown(NamedTuple):
     axes: str | None
     channels: tuple[Channel, ...] | None
     view: str = ""
+    project: str = ""
 
 
 def propagate(

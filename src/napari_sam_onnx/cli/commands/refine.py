@@ -18,8 +18,9 @@ from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.pictures.image import infer_axes
+from napari_sam_onnx.pictures.image import check_axes, infer_axes
 from napari_sam_onnx.pictures.picture_file import read_picture
+from napari_sam_onnx.pictures.projection import project_depth
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 
 USUAL = Limits()
@@ -61,6 +62,7 @@ def refine(
         typer.Option(help="The picture's axes, one letter of TZCYX per dimension."),
     ] = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     force: options.ForceFiles = False,
 ) -> None:
     """Outline labelled objects anew where that is an improvement; numbers stay.
@@ -71,7 +73,10 @@ def refine(
     picture = read_picture(source)
     named = axes or picture.axes or infer_axes(picture.array.shape)
     shown = None if channels is None else parse_channels(channels)
-    planes = ArrayPlanes(picture.array, named, shown)
+    array = picture.array
+    if project is not None:
+        array, named = project_depth(array, check_axes(named, array.ndim), project.value)
+    planes = ArrayPlanes(array, named, shown)
     check_label_path(out, planes.label_axes)
     before = np.asarray(read_labels(labels).array)
     if before.shape != planes.label_shape:

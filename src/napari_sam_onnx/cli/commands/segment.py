@@ -53,6 +53,7 @@ def segment(
     contract: options.Contract = None,
     axes: options.PictureAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     view: Annotated[
         Optional[ViewName],  # noqa: UP045
         typer.Option(help="Another way to see the picture: inverted, or one stain of a slide."),
@@ -147,7 +148,7 @@ def segment(
     named = _name_model(model, decoder)
     if suggest:
         opened = load_model(named, provider=provider, threads=threads)
-        write_suggestions(source, out, opened, axes, force=force)
+        write_suggestions(source, out, opened, axes, options.name_of(project), force=force)
         return
     files = () if isinstance(named, str) else named
     given = [path for path in (boxes, inside, fill, learned) if path is not None]
@@ -161,6 +162,7 @@ def segment(
         axes=axes,
         channels=None if channels is None else parse_channels(channels),
         view="" if view is None else view.value,
+        project=options.name_of(project),
         mode=wanted,
         boxes=boxes,
         inside=inside,

@@ -25,6 +25,7 @@ from napari_sam_onnx.pictures.image import (
 )
 from napari_sam_onnx.pictures.overlay import arrange_montage, draw_overlay
 from napari_sam_onnx.pictures.picture_file import read_picture
+from napari_sam_onnx.pictures.projection import project_depth
 from napari_sam_onnx.pieces import Here
 from napari_sam_onnx.planes import ArrayPlanes
 
@@ -121,6 +122,10 @@ class Shown(Protocol):
     def view(self) -> Any:
         """Another way to see it."""
 
+    @property
+    def project(self) -> str:
+        """How planes along z are made one; "" where they are not."""
+
 
 def settle_axes(picture: PictureFile, request: Shown) -> ArrayPlanes:
     """Name the axes and choose the channels, or say why that cannot be done."""
@@ -135,6 +140,8 @@ def settle_axes(picture: PictureFile, request: Shown) -> ArrayPlanes:
         own = picture.axes or ("YX" if len(shape) == 2 else "")
         array = insert_axes(array, own, axes.upper())
     named = check_axes(axes, array.ndim)
+    if request.project:
+        array, named = project_depth(array, named, request.project)
     return ArrayPlanes(
         array,
         named,

@@ -11,11 +11,12 @@ from napari_sam_onnx.automatic.taught.similar import find_similar
 from napari_sam_onnx.cli.given import load_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
+from napari_sam_onnx.cli.options.projected import read_projected
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.pictures.picture_file import load_picture, read_picture
+from napari_sam_onnx.pictures.picture_file import load_picture
 
 
 def similar(
@@ -46,11 +47,12 @@ def similar(
     model: options.ListedModel = "pebble",
     axes: options.PlaneAxes = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     force: options.ForceFiles = False,
 ) -> None:
     """Find the objects that look like examples; the most similar has the label 1."""
     check_label_path(out, "YX")
-    picture = read_picture(source)
+    picture = read_projected(source, axes, project)
     examples = load_labels(labels)
     with write_beside(out, overwrite=force) as part:
         result = find_similar(
@@ -59,7 +61,7 @@ def similar(
             examples,
             None if like is None else _read_numbers(like),
             () if unlike is None else _read_numbers(unlike),
-            axes=axes or picture.axes,
+            axes=picture.axes,
             channels=None if channels is None else parse_channels(channels),
             others=None if search is None else load_picture(search),
         )

@@ -59,6 +59,7 @@ def track(
         typer.Option(help="The series' axes, one letter of TZCYX per dimension, e.g. TYX."),
     ] = None,
     channels: options.Channels = None,
+    project: options.Project = None,
     z_spacing: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(
@@ -131,6 +132,7 @@ def track(
     request = SegmentOptions(
         axes=axes,
         channels=shown,
+        project=options.name_of(project),
         z_spacing=z_spacing,
         force=force,
         quiet=quiet,

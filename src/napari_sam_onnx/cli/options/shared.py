@@ -1,5 +1,6 @@
 """Options that several commands take, each declared once."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -7,6 +8,9 @@ import typer
 
 from napari_sam_onnx.cli.options.channels import SYNTAX
 from napari_sam_onnx.cli.options.contract_option import HELP as CONTRACT_HELP
+from napari_sam_onnx.pictures.projection import PROJECTIONS
+
+ProjectionName = Enum("ProjectionName", {name: name for name in PROJECTIONS}, type=str)  # type: ignore[misc]
 
 AnyModel = Annotated[
     str, typer.Option(help="A model of `models list`, or an encoder's .onnx with --decoder.")
@@ -38,6 +42,17 @@ StackAxes = Annotated[
     typer.Option(help="The stack's axes, one letter of TZCYX per dimension, e.g. ZYX."),
 ]
 Channels = Annotated[Optional[str], typer.Option(help=SYNTAX)]  # noqa: UP045
+Project = Annotated[
+    Optional[ProjectionName],  # noqa: UP045
+    typer.Option(help="Take the maximum or the mean of all planes along z as one plane."),
+]
+
+
+def name_of(choice: Optional[Enum]) -> str:  # noqa: UP045
+    """Return what was chosen among names; "" for nothing."""
+    return "" if choice is None else str(choice.value)
+
+
 ForceFiles = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.masks.regions import Region, shrink, whole_region
+from napari_sam_onnx.pictures.projection import project
 from napari_sam_onnx.planes import ArrayPlanes
 from napari_sam_onnx.plugin.layers.plane import Plane
-from napari_sam_onnx.plugin.layers.slab import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

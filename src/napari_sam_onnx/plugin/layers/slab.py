@@ -6,14 +6,14 @@ sees.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 Slab = tuple[tuple[int, int], ...]
 """For each axis of a layer the first position that is shown, and the one after the last."""
@@ -55,27 +55,3 @@ def find_slab(
         spans.append((min(low, size - 1), min(high, size)))
     thick = any(b - a > 1 for axis, (a, b) in enumerate(spans) if axis not in displayed)
     return tuple(spans) if thick else ()
-
-
-def project(planes: Iterable[NDArray[np.generic]], mode: str) -> NDArray[np.generic]:
-    """Make one plane of several, one after another, so that two are in memory at a time.
-
-    Parameters
-    ----------
-    planes : iterable of arrays of one shape, at least one
-    mode : {"sum", "mean", "max", "min"}
-
-    Returns
-    -------
-    array
-        Float64 for sum and mean, else of their type.
-    """
-    combine = {"max": np.maximum, "min": np.minimum}.get(mode, np.add)
-    result: Any = None
-    count = 0
-    for plane in planes:
-        given = plane.astype(np.float64) if combine is np.add else plane
-        result = given if result is None else combine(result, given)
-        count += 1
-    made: NDArray[np.generic] = result / count if mode == "mean" else result
-    return made
