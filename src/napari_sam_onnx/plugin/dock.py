@@ -126,6 +126,10 @@ class SamDock(QWidget):
         self.reviewer = Reviewer(self.session, queue)
         self.propagation = Propagation(self.session, self.commits, self.axes, self.automatic.work)
         self.edits = StackEdits(self.session, self.commits, self.axes, queue)
+        # One thing at a time waits for another click or key, and not while something else is done.
+        self.commits.recorded.connect(self.gestures.interrupt)
+        self.gestures.begun.connect(self.edits.leave)
+        self.edits.begun.connect(self.gestures.end)
         self.doubts = Doubts(
             self.filtering, self.commits, self.reviewer, self.gestures, self.editor
         )

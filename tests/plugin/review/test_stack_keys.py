@@ -64,3 +64,25 @@ def test_keys_and_buttons(drive: Callable[..., Driver]) -> None:
         settle()
         assert (planes_of(2) == []) is gone
     assert "1 doubtful place" not in d.said and "Deleted object 2" in d.said
+
+
+def test_what_waits_does_not_outlive_another_action(drive: Callable[..., Driver]) -> None:
+    d = drive((draw() > 0).astype(np.uint8) * 255, axis_labels=("t", "y", "x"))
+    layer = d.viewer.add_labels(draw())
+    d.commits.labels.choose(layer)
+    d.session.layers.activate()
+    d.viewer.dims.set_current_step(0, 0)
+    d.move(0, 4, 4)
+    d.press(Qt.Key.Key_M, SHIFT)
+    assert d.dock.edits.waiting == "join"
+    d.click(0, 12, 4)  # a point: somebody prompts
+    assert not d.dock.edits.waiting and len(d.points.data) == 1
+    d.press(Qt.Key.Key_Escape)
+    d.move(0, 4, 4)
+    d.press(Qt.Key.Key_M, SHIFT)
+    d.press(Qt.Key.Key_X)  # another thing to click for
+    assert not d.dock.edits.waiting and d.dock.gestures.current.name == "split"
+    d.move(0, 4, 4)
+    d.press(Qt.Key.Key_M, SHIFT)
+    assert d.dock.edits.waiting == "join" and d.gestures_idle
+    np.testing.assert_array_equal(layer.data, draw())

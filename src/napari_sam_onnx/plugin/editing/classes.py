@@ -215,7 +215,8 @@ class Classes:
             f"Class brush: click objects, or draw across them; they become {_call(self.current)}. "
             "C or Esc ends it."
         )
-        self.gestures.begin(Gesture("class", hint, self._brush_at, self._brush_along))
+        brush = Gesture("class", hint, self._brush_at, self._brush_along, lasting=True)
+        self.gestures.begin(brush)
 
     def close(self) -> None:
         """Take what was written on the objects away; their colours stay."""

@@ -51,6 +51,8 @@ class Commits:
         There is something else to undo or redo, or `turbo` or `rules` are others.
     walked : Signal
         A step was undone or done again: the step, and whether it was undone.
+    recorded : Signal
+        The user did something that can be undone.
     accepted : Signal
         The user looked at masks and accepted them: the request about them, and the masks.
     ask_overlap : callable
@@ -60,6 +62,7 @@ class Commits:
 
     changed = Signal()
     walked = Signal(object, bool)
+    recorded = Signal()
     accepted = Signal(object, object)
 
     def __init__(self, session: Session) -> None:
@@ -286,6 +289,7 @@ class Commits:
         self.history.push(step)
         step.act = describe_edit(step)
         keep_act(step)
+        self.recorded.emit()
         self.changed.emit()
 
     # Inside

@@ -35,6 +35,8 @@ class Gesture:
         Called with the places that a drag went over; whether the gesture is done.
     closed : bool
         Whether a stroke is drawn as an outline.
+    lasting : bool
+        Whether it goes on when something else is done meanwhile.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Gesture:
     on_click: Callable[[Place], bool]
     on_stroke: Callable[[list[Place]], bool]
     closed: bool = False
+    lasting: bool = False
 
 
 class Gestures:
@@ -55,9 +58,12 @@ class Gestures:
     ----------
     changed : Signal
         Another gesture is asked for, or none any more.
+    begun : Signal
+        One is asked for.
     """
 
     changed = Signal()
+    begun = Signal()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -74,6 +80,7 @@ class Gestures:
         self.session.layers.activate()
         self.session.layers.hold(True)
         self.current = gesture
+        self.begun.emit()
         self.session.say(gesture.hint)
         self.changed.emit()
 
@@ -87,6 +94,11 @@ class Gestures:
             self.session.drop_draft()
         self.changed.emit()
         return True
+
+    def interrupt(self) -> None:
+        """Let clicks be points again where something else was done, unless the gesture lasts."""
+        if self.current is not None and not self.current.lasting:
+            self._finish()
 
     def click(self, place: Place) -> None:
         """Take a click."""

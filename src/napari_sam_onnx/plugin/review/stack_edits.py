@@ -72,9 +72,12 @@ class StackEdits:
     ----------
     changed : Signal
         Another object is waited for, or none.
+    begun : Signal
+        One is waited for.
     """
 
     changed = Signal()
+    begun = Signal()
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class StackEdits:
         self._begun: tuple[str, Labels, tuple[int, ...]] | None = None
         self._stale: list[Labels] = []
         commits.walked.connect(self._on_walked)
+        commits.recorded.connect(self.leave)
         session.removed.connect(lambda _: self.leave())
         session.detached.connect(lambda: self.leave())
 
@@ -274,6 +278,7 @@ class StackEdits:
             self._begun = None
             self.changed.emit()
             return begun[2]
+        self.begun.emit()
         self.changed.emit()
         return None
 

@@ -111,7 +111,7 @@ class Teaching:
             return False  # until it is asked for again, or Esc
 
         self.gestures.begin(
-            Gesture(kind, HINTS[kind], lambda place: take([place]), take, closed=True)
+            Gesture(kind, HINTS[kind], lambda at: take([at]), take, closed=True, lasting=True)
         )
 
     def clear(self) -> None:
