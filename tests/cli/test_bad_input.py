@@ -365,3 +365,18 @@ def test_a_signal_in_the_middle_of_a_run(tmp_path, number, code):
     assert process.returncode == code
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "x.tif", "-o", "y.tif", "--mode", "foo"),
+        ("segment", "x.tif", "-o", "y.tif", "--project", "median"),
+        ("export", "x.tif", "-o", "y.json", "--format", "foo"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_said_without_jargon(run, words):
+    code, out, err = run(*words)
+    assert code == 2 and out == ""
+    assert f"{words[-1]!r} is not one of" in err and "Value error" not in err
+    assert "Usage:" in err

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_sam_onnx.cli.logs import LogFile
+
+JARGON = "Value error, "
 
 app = typer.Typer(
     add_completion=False,
@@ -96,9 +98,11 @@ def _call(arguments: Sequence[str] | None, log: LogFile) -> int:
     """Run a command; its exit code."""
     try:
         check_words(sys.argv[1:] if arguments is None else arguments)
-        app(arguments)
+        return _call_app(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except typer.Abort:
+        return _fail("Aborted.", code=1)
     except (UserError, MemoryError) as error:
         return _fail(explain(error))
     except OSError as error:
@@ -106,7 +110,20 @@ def _call(arguments: Sequence[str] | None, log: LogFile) -> int:
     except Exception as error:
         sentence = explain(error)
         return _fail(f"{sentence.rstrip('.')} with {log.place}.", code=1)
-    return 0
+
+
+def _call_app(arguments: Sequence[str] | None) -> int:
+    """Run a command; what Typer has to say of its words is said without Pydantic's jargon."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except Exception as error:
+        said: Any = error  # Typer keeps the class of its own errors to itself
+        if not hasattr(said, "show") or not isinstance(getattr(said, "message", None), str):
+            raise
+        said.message = said.message.removeprefix(JARGON)
+        said.show()
+        return int(said.exit_code)
+    return code if isinstance(code, int) else 0
 
 
 def _fail(sentence: str, code: int = 2) -> int:
