@@ -21,8 +21,8 @@ INVERTED = "inverted"
 VIEWS = (INVERTED, *(f"{part}{end}" for end in ("", "-inverted") for part in (*STAINS, *COLORS)))
 
 FULL_STAIN = {"hematoxylin": 0.12, "eosin": 0.2, "dab": 0.25}
-"""How much of each stain, in the unit of `skimage.color.separate_stains`, is shown as white: about
-what one pixel of a hundred holds on slides of nuclei and tissue. Fixed, so that tiles look alike."""
+"""How much of each stain, in the unit of `skimage.color.separate_stains`, is shown as white: what
+about one pixel of a hundred holds on slides of nuclei and tissue. Fixed: tiles look alike."""
 
 
 def check_view(view: str) -> str:
