@@ -141,6 +141,7 @@ class Here:
                 if self.kept is not None:
                     self.kept.write(piece.key, piece.pack(value))
             yield Moment(number, done=True, value=value)
+            task = value = None  # large, and not wanted while the next piece is done
 
 
 class KeptPieces:

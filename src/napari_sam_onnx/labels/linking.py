@@ -9,7 +9,11 @@ import numpy as np
 from napari_sam_onnx.labels.label_image import check_label
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+_STRIP_PIXELS = 2**20
 
 
 def count_overlaps(
@@ -142,15 +146,25 @@ def number_on(labels: NDArray[np.integer], next_label: int) -> tuple[NDArray[np.
         If the numbers run out.
     """
     held = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    held[labels] = True
+    for strip in _cut_strips(labels.shape):
+        held[labels[strip]] = True
     held[0] = False
     count = int(np.count_nonzero(held))
+    numbered = np.zeros(labels.shape, np.uint32)
     if not count:
-        return np.zeros(labels.shape, np.uint32), next_label
+        return numbered, next_label
     check_label(next_label + count - 1)
     numbers = np.zeros(len(held), np.uint32)
     numbers[held] = np.arange(next_label, next_label + count)
-    return numbers[labels], next_label + count
+    for strip in _cut_strips(labels.shape):
+        numbered[strip] = numbers[labels[strip]]
+    return numbered, next_label + count
+
+
+def _cut_strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut a plane into strips of rows: labels that are indices take twice their memory."""
+    rows = max(1, _STRIP_PIXELS // max(1, shape[1]))
+    yield from (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
 def link_labels(

@@ -232,6 +232,12 @@ def iterate_stack(
                 numbers = _number_masks(plane.found, plane.chosen, plane.labels, labels)
                 update = replace(update, found=plane.found.settle(), numbers=numbers)
             yield update
+            del (
+                update,
+                plane,
+                labels,
+                moment,
+            )  # large, and not wanted while the next plane is looked at
 
 
 class _Looks:
@@ -312,7 +318,8 @@ def _number_masks(
     """Say which label each mask of a plane has got, 0 where none of its pixels has one."""
     own = np.array([found.masks[i].label or n for n, i in enumerate(chosen, 1)], np.intp)
     renamed = np.zeros(int(own.max(initial=0)) + 1, np.uint32)
-    renamed[painted] = labels
+    for row, new in zip(painted, labels, strict=True):  # a whole plane of indices is large
+        renamed[row] = new
     numbers = np.zeros(len(found), np.uint32)
     numbers[chosen] = renamed[own]
     return numbers
