@@ -74,6 +74,14 @@ class SplittingModel(Protocol):
         """Give a model that answers as this one does, and how many threads may ask it."""
 
 
+@runtime_checkable
+class RestingModel(Protocol):
+    """A model that keeps memory for the next plane of a long run."""
+
+    def rest(self) -> None:
+        """Give that memory back, as nothing follows for now."""
+
+
 class ObjectTrack(Protocol):
     """The memory of one object that is followed through planes; positions number them."""
 

@@ -380,3 +380,26 @@ def test_stability_is_the_ratio_of_two_areas():
     logits = np.array([[[[0.5, 2.0], [2.0, -3.0]], [[2.0, 2.0], [-3.0, -3.0]]]], np.float32)
     scores = np.array([[0.9, 0.1]], np.float32)
     assert choose_candidates(logits, scores, [prompt([CLICK])], "stability") == [1]
+
+
+def test_the_encoder_of_the_embedded_model_keeps_memory_of_small_planes_alone(monkeypatch):
+    from napari_sam_onnx import load_model
+
+    model = load_model("pebble")
+    released: list[tuple[tuple[int, ...], bool]] = []
+    encoder = model._encoder
+    run = encoder.run
+
+    def watch(feeds, outputs=None, *, release=False):
+        released.append((next(iter(feeds.values())).shape[:2], release))
+        return run(feeds, outputs, release=release)
+
+    monkeypatch.setattr(encoder, "run", watch)
+    small = model.encode(np.zeros((64, 64, 3), np.uint8))
+    assert released == [((128, 128), False)]
+    assert all(tensor.base is None for tensor in small.tensors.values())
+    model.encode(np.zeros((64, 1088, 3), np.uint8))
+    assert released[1:] == [((64, 1088), True), ((32, 32), True)]
+    model.rest()
+    assert released[3:] == [((32, 32), True)]
+    model.close()

@@ -204,15 +204,19 @@ class OnnxModel:
         """Run the encoder, and give back the memory that is too large to be kept for the next."""
         assert self._encoder is not None
         row = self.contract.encoder
-        free = self.largest_input > 0
-        keeps = free and longest <= _KEPT_INPUT
+        keeps = self.largest_input > 0 and longest <= _KEPT_INPUT
         outputs = self._encoder.run({row.input: tensor}, release=not keeps)
         if keeps:  # embeddings are kept for long: not in memory that the next run uses again
             return {name: np.array(answer) for name, answer in outputs.items()}
-        if free:  # its answers held most of the memory until now; after a smallest run none does
+        self.rest()  # its answers held most of the memory until now
+        return outputs
+
+    def rest(self) -> None:
+        """Give back the memory that an encoder of free size keeps, by encoding next to nothing."""
+        if self._encoder is not None and self.largest_input:
+            row = self.contract.encoder
             smallest, _ = prepare_plane(np.zeros((32, 32, 3), np.uint8), row, (32, 32))
             self._encoder.run({row.input: smallest}, release=True)
-        return outputs
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
         """Answer B prompts, each for one object of the plane.

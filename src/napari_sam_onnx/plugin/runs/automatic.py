@@ -18,6 +18,7 @@ from napari_sam_onnx.automatic import split_limits
 from napari_sam_onnx.automatic.finding import Finding
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.labels.label_store import remove_labels
+from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.editing.label_target import Home, LabelTarget
@@ -226,6 +227,7 @@ class Automatic:
                     if update.found is not None and update.numbers is not None:
                         finding.add(update.index, update.found, update.numbers, update.labels)
                     last = max(last, int(update.labels.max(initial=0)))
+                    give_back_memory()
                     if draft is not None:
                         draft.clear()
                 elif update.step is not None and draft is not None:

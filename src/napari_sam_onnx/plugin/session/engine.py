@@ -6,7 +6,7 @@ plugin, one call at a time.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from threading import RLock
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.memory import give_back_memory
+from napari_sam_onnx.models.model import ModelError, RestingModel
 from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.prompting.near import Neighbourhoods, is_large
 from napari_sam_onnx.prompting.segmenter import answer_plane
@@ -124,6 +125,9 @@ class Engine:
             yield model
         finally:
             self._borrowed.remove(model)
+            if isinstance(model, RestingModel) and model is self._model:
+                with suppress(ModelError):  # it was closed meanwhile
+                    model.rest()
 
     @contextmanager
     def borrow(self, source: Any) -> Iterator[Model]:
