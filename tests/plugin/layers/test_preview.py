@@ -53,15 +53,32 @@ def test_an_outline_and_a_light_fill() -> None:
     assert not np.any(preview.layer.data)
 
 
-def test_large_planes_hold_the_objects_alone() -> None:
+def test_large_planes_hold_the_blocks_that_objects_lie_in() -> None:
     shape = (3000, 2000)
     preview = Preview(Picture((Image(np.zeros(shape, np.uint8), multiscale=False),)))
-    preview.show(
-        [Shown(block(shape, 100, 50, 140, 90)), Shown(block(shape, 160, 40, 180, 60))], PLANE
-    )
-    assert preview.layer.data.shape == (80, 50)
-    np.testing.assert_allclose(preview.layer.translate, (100, 40))
-    assert np.count_nonzero(preview.layer.data) == 40 * 40 + 20 * 20
+
+    def show(*places: tuple[int, int]) -> None:
+        preview.show([Shown(block(shape, y, x, y + 40, x + 20)) for y, x in places], PLANE)
+        seen = np.zeros(shape, bool)
+        top, left = (round(float(edge)) for edge in preview.layer.translate)
+        held = np.asarray(preview.layer.data)
+        assert held.size <= 2048 * 1024
+        seen[top : top + held.shape[0], left : left + held.shape[1]] = held > 0
+        expected = np.zeros(shape, bool)
+        for y, x in places:
+            expected[y : y + 40, x : x + 20] = True
+        np.testing.assert_array_equal(seen, expected)
+
+    show((100, 50), (160, 40))
+    first = preview.layer.data
+    assert first.shape == (512, 512)
+    show((300, 400))  # in the same block: nothing is laid anew
+    assert preview.layer.data is first
+    show((500, 500))  # across four
+    assert preview.layer.data.shape == (1024, 1024)
+    show((2950, 1975))  # at the plane's end
+    np.testing.assert_allclose(preview.layer.translate, (2560, 1536))
+    assert preview.layer.data.shape == (440, 464)
 
 
 def test_the_rim_is_as_wide_as_asked() -> None:

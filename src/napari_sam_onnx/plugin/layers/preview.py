@@ -34,9 +34,11 @@ _KINDS = 2 * len(_LOOKS)
 _MOST_COLORS = 63
 _REFUSED_VALUE = 1 + _KINDS * _MOST_COLORS
 
-# Up to this size the layer holds the plane, of which masks change a few pixels; beyond, the
-# objects' own box, so that a huge plane costs no more than a small one.
+# Up to this size the layer holds the plane, of which masks change a few pixels; beyond, the blocks
+# that objects lie in, so that a huge plane costs no more than a small one. The next object in them
+# costs a few pixels too: napari takes 40 ms to show other data in another place.
 WHOLE_PLANE_PIXELS = 2048 * 2048
+BLOCK = 512
 SCREEN_PIXELS = 1200
 """An outline is this part of the plane wide, so that it is seen at the first zoom."""
 
@@ -96,8 +98,7 @@ class Preview:
         height, width = seen[0].mask.shape
         boxes = np.array([shown.mask.bbox for shown in seen])
         around = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
-        whole = height * width <= WHOLE_PLANE_PIXELS
-        region = (0, 0, height, width) if whole else around
+        region = self._choose_region(plane, (height, width), around)
         fits = (plane, region) == self._place
         if fits:
             self._wipe()
@@ -118,6 +119,25 @@ class Preview:
         else:
             self.layer.data = self._data
             self._follow()
+
+    def _choose_region(
+        self, plane: Plane, shape: tuple[int, int], around: Sequence[int]
+    ) -> tuple[int, int, int, int]:
+        """Say what part of a plane the layer holds: the one that it holds where objects fit in."""
+        height, width = shape
+        if height * width <= WHOLE_PLANE_PIXELS:
+            return 0, 0, height, width
+        y0, x0, y1, x1 = around
+        if self._place is not None and self._place[0] == plane:
+            top, left, bottom, right = self._place[1]
+            if top <= y0 and left <= x0 and y1 <= bottom <= height and x1 <= right <= width:
+                return top, left, bottom, right
+        return (
+            y0 // BLOCK * BLOCK,
+            x0 // BLOCK * BLOCK,
+            min(height, -(-y1 // BLOCK) * BLOCK),
+            min(width, -(-x1 // BLOCK) * BLOCK),
+        )
 
     def choose_look(self, fill: float, outline: bool) -> None:
         """Choose how objects look.
