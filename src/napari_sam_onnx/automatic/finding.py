@@ -101,6 +101,8 @@ class Finding:
         Identifies from which side its planes are seen, for who needs to know.
     others : Finding, optional
         An earlier run into the same labels; its planes are ours until they are found anew.
+    among : bool
+        Whether the objects were written among labels that were there already.
 
     Attributes
     ----------
@@ -111,9 +113,14 @@ class Finding:
     """
 
     def __init__(
-        self, labels: PlaneSink, view: tuple[int, ...] = (), others: Finding | None = None
+        self,
+        labels: PlaneSink,
+        view: tuple[int, ...] = (),
+        others: Finding | None = None,
+        *,
+        among: bool = False,
     ) -> None:
-        self.labels, self.view = labels, view
+        self.labels, self.view, self.among = labels, view, among
         self.planes: dict[tuple[int, ...], FoundPlane] = {}
         self.kept: set[int] = set()  # labels that somebody approved of
         self._lock = RLock()  # a run reads in its worker what the interface may repaint

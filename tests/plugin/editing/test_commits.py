@@ -415,11 +415,17 @@ def test_a_correction_can_shrink_and_never_takes_a_neighbour(bench: Bench) -> No
     mine = np.zeros(SHAPE, np.uint16)
     mine[20:41, 20:100] = 7  # two cells that were taken for one
     mine[disc(C)] = 8
-    layer = add_labels(bench, mine)
+    layer = add_labels(bench, mine.copy())
     bench.commits.correct_at(A)
     bench.click(*A)
     bench.commits.accept()
     np.testing.assert_array_equal(layer.data == 7, disc(A))
+    changed = np.count_nonzero((mine == 7) != disc(A))
+    assert bench.said.startswith(f"Object 7: {changed:,} pixels changed in")
+    bench.commits.undo()
+    assert bench.said.startswith("Undone: the correction of object 7;")
+    bench.commits.redo()
+    assert bench.said.startswith("Done again: the correction of object 7;")
     bench.commits.correct_at(C)
     bench.click(*A)  # the wrong one: nothing of object 8 would be left there
     assert "object 7" in bench.said
@@ -427,6 +433,19 @@ def test_a_correction_can_shrink_and_never_takes_a_neighbour(bench: Bench) -> No
     assert (layer.data == 8).sum() == DISC
     bench.commits.correct_at((1, 1))
     assert "no labelled object" in bench.said
+
+
+def test_a_correction_that_only_takes_away_keeps_its_number_in_all_that_is_said(
+    bench: Bench,
+) -> None:
+    bench.open()
+    layer = add_labels(bench, np.where(disc(A, RADIUS + 3), 7, 0).astype(np.uint16))
+    bench.commits.correct_at(A)
+    bench.click(*A)
+    bench.commits.accept()
+    gone = np.count_nonzero(disc(A, RADIUS + 3)) - DISC
+    assert bench.said.startswith(f"Object 7: {gone:,} pixels changed in")
+    assert layer.selected_label == 7
 
 
 def test_a_correction_stays_with_its_layer(bench: Bench) -> None:

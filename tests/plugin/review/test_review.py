@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from napari.layers import Labels
+from scipy.ndimage import binary_dilation
 
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.review import Place, Reviewer, ReviewQueue
+from napari_sam_onnx.plugin.review.reviewer import draw_ring
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Bench
@@ -111,3 +114,43 @@ def test_going_there_moves_sliders_camera_and_label(bench: Bench) -> None:
     assert bench.session.plane.position[0] == 2
     bench.viewer.layers.remove(layer)
     assert not queue.places
+
+
+def test_a_ring_is_drawn_beside_the_object_and_cut_at_the_border() -> None:
+    plane = np.zeros((60, 60), bool)
+    plane[0:10, 20:30] = True
+    ring = np.asarray(draw_ring(Mask.from_array(plane)))
+    rows, columns = np.nonzero(ring)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 12, 17, 32)
+    assert not (ring & binary_dilation(plane)).any()
+    assert not draw_ring(Mask.from_array(np.zeros((60, 60)))).area
+
+
+def test_what_is_looked_at_has_a_ring_as_it_is_until_something_is_opened(bench: Bench) -> None:
+    bench.open(np.zeros((4, 40, 60), np.uint8))
+    labels = np.zeros((4, 40, 60), np.uint32)
+    labels[2, 5:15, 15:25], labels[1, 5:15, 15:25] = 5, 6
+    layer = bench.viewer.add_labels(labels)
+    bench.session.layers.activate()
+    ring = draw_ring(Mask.from_array(labels[2] == 5)).area
+    queue = ReviewQueue()
+    reviewer = Reviewer(bench.session, queue)
+    queue.fill("stack", [place(0.9, 5, 2, layer), place(0.4, 6, 1, layer), place(0.1, 0, 0, layer)])
+    preview = bench.session.layers.preview.layer
+    reviewer.next()
+    assert bench.shown == ring and preview.translate[0] == 2
+    reviewer.next()
+    assert bench.shown == ring and preview.translate[0] == 1
+    upper = np.argwhere(labels[1] == 6)[:50]
+    layer.data_setitem((np.full(50, 1), *upper.T), 0)
+    bench.session.dialogue.fit_again()  # as after every edit
+    assert bench.shown == ring - 2 * 2 * 5  # half of the object
+    reviewer.next()  # an object that may have been missed
+    assert bench.shown > 20 and preview.translate[0] == 0
+    bench.click(0, 20, 20)
+    bench.commits.undo()
+    assert bench.shown == 0  # the mark went when the click opened something
+    reviewer.previous()
+    assert bench.shown == ring - 20
+    bench.viewer.layers.remove(layer)
+    assert bench.shown == 0 and queue.places == ()

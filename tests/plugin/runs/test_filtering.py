@@ -235,6 +235,25 @@ def test_a_rerun_into_gaps_takes_the_place_of_the_last_but_of_what_was_corrected
     np.testing.assert_array_equal(mine.data, kept)
 
 
+def test_gaps_of_a_result_are_filled_and_the_result_stays(hand: Hand) -> None:
+    bench = hand.bench
+    bench.open(draw())
+    hand.run(set={"min_area": 200})
+    result = bench.commits.labels.layer
+    first = result.data.copy()
+    assert ids(result) == [1, 2, 3]
+    hand.run(fill=result)
+    assert "2 new objects" in bench.said
+    np.testing.assert_array_equal(result.data[first > 0], first[first > 0])
+    filled = result.data.copy()
+    hand.run(fill=result)  # of the same layer again: what filled it is found anew
+    np.testing.assert_array_equal(result.data > 0, filled > 0)
+    assert len(ids(result)) == 5
+    for _ in range(2):
+        bench.commits.undo()
+    np.testing.assert_array_equal(result.data, first)
+
+
 def test_gaps_of_a_stack_are_linked_and_numbered_on(hand: Hand) -> None:
     bench = hand.bench
     bench.open(np.stack([draw()] * 3))

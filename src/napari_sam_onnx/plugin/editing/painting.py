@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
@@ -141,21 +140,21 @@ class Painter:
         try:
             fits = self._fit(step, masks)
             layer = self.labels.open(home)
-            with self.labels.writing(layer) as numbers:
-                wanted = numbers.next
+            with self.labels.writing(layer) as free:
+                wanted = free.next
                 for fit, own in fits:
                     if own:
                         paints.append(replace_object(layer, fit.mask, plane, own))
                         continue
-                    label = numbers.find_free(plane)
+                    label = free.find_free(plane)
                     paints.append(paint_mask(layer, fit.mask, plane, label, fit.takes))
-                    numbers.take(paints[-1:])
+                    free.take(paints[-1:])
         except Exception as error:  # a lazy array refuses to be written in its own way
             if paints:
-                with self.labels.writing(paints[0].layer) as numbers:
+                with self.labels.writing(paints[0].layer) as free:
                     for paint in reversed(paints):
                         revert(paint)
-                    numbers.give_back(paints[::-1])
+                    free.give_back(paints[::-1])
             self._give_back(step, error)
             return
         self.settle(step)
@@ -166,11 +165,14 @@ class Painter:
         known = session.engine.id_of(step.request.source)
         step.act = describe_accepted(step, masks, owned, paints, known)
         keep_act(step)
-        layer.selected_label = max(int(paint.after.max()) for paint in paints)
+        numbers = [own or int(paint.after.max()) for own, paint in zip(owned, paints, strict=True)]
+        if all(owned):
+            step.what = f"the correction of {_name_numbers(numbers)}"
+        layer.selected_label = max(numbers)
         session.dialogue.fit_again()
-        taken = not any(own for _, own in fits) and int(paints[0].after.max()) != wanted
+        taken = not any(owned) and numbers[0] != wanted
         note = f" Number {wanted} was taken." if taken else ""
-        session.say(_describe_paints(paints, layer.name) + note, "ready")
+        session.say(_describe_paints(paints, numbers, any(owned), layer.name) + note, "ready")
         self.changed.emit()
 
     def _fit(self, step: Step, masks: Sequence[Mask]) -> list[tuple[Fitted, int]]:
@@ -256,11 +258,17 @@ def _corrected(prompts: Snapshot, plane: Plane, asked: Any) -> int:
     return correction.label if correction is not None and correction.is_asked(asked) else 0
 
 
-def _describe_paints(paints: Sequence[Paint], name: str) -> str:
-    """Say what was written."""
-    pixels = sum(int(np.count_nonzero(paint.after)) for paint in paints)
-    labels = [int(paint.after.max()) for paint in paints]
-    if len(paints) == 1:
-        changed = " changed" if paints[0].before.any() else ""
-        return f"Object {labels[0]}: {pixels:,} pixels{changed} in “{name}”."
-    return f"Objects {labels[0]} to {labels[-1]}: {pixels:,} pixels in “{name}”."
+def _name_numbers(numbers: Sequence[int]) -> str:
+    """Name objects by their numbers."""
+    first, last = min(numbers), max(numbers)
+    return f"object {first}" if len(numbers) == 1 else f"objects {first} to {last}"
+
+
+def _describe_paints(
+    paints: Sequence[Paint], numbers: Sequence[int], corrected: bool, name: str
+) -> str:
+    """Say what was written; of a correction, how much came and went."""
+    count = sum(len(paint.after) for paint in paints)
+    what = _name_numbers(numbers).capitalize()
+    changed = " changed" if corrected or any(paint.before.any() for paint in paints) else ""
+    return f"{what}: {count:,} pixels{changed} in “{name}”."

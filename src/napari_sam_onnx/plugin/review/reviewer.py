@@ -1,12 +1,15 @@
-"""Goes through the places of a queue: sliders, camera and selected label follow."""
+"""Goes through the places of a queue: sliders, camera, selected label and a mark follow."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.plugin.layers.plane import from_plane
+from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.plugin.layers.plane import from_plane, plane_shape, take_plane
+from napari_sam_onnx.plugin.layers.preview import Shown
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.layers.plane import Plane
@@ -15,6 +18,12 @@ if TYPE_CHECKING:
 
 MARGIN = 0.1
 """A place is in view where it keeps this part of the view from a border that cuts the picture."""
+REACH = 512
+"""An object is marked within so many pixels of its middle."""
+SPOT = 60
+"""A place without an object is marked by a circle so many times smaller than the plane."""
+THICK = 400
+"""So many times smaller than the plane is the ring around what is looked at thick."""
 
 
 class Reviewer:
@@ -29,6 +38,7 @@ class Reviewer:
     def __init__(self, session: Session, queue: ReviewQueue) -> None:
         self.session, self.queue = session, queue
         session.removed.connect(queue.drop_layer)
+        queue.changed.connect(self._forget_mark)
 
     def next(self) -> None:
         """Go to the next place."""
@@ -47,11 +57,35 @@ class Reviewer:
         session.say(f"{number} of {count}: {place.reason}")
 
     def show(self, layer: Any, plane: Plane, center: tuple[float, float], label: int) -> None:
-        """Show an object: its plane, its place, and its label as the selected one."""
+        """Show an object: its plane, its place, its outline, and its label as the selected one."""
         self.session.go_to(plane)
         self._bring_into_view(plane, center)
         if label and layer in self.session.viewer.layers:
             layer.selected_label = label
+        seen = self.session.plane or plane
+        self.session.dialogue.mark(partial(self._find_object, layer, seen, center, label))
+
+    def _find_object(
+        self, layer: Any, plane: Plane, center: tuple[float, float], label: int
+    ) -> tuple[Shown, Plane] | None:
+        """Draw a ring around an object as it is now, or where there is none and might be one."""
+        picture = self.session.picture
+        if picture is None or layer not in self.session.viewer.layers:
+            return None
+        shape = plane_shape(picture.shape, plane)
+        if not label:
+            return Shown(draw_ring(_draw_disc(shape, center))), plane
+        labels = take_plane(layer.data, plane)
+        if labels.shape != shape:
+            return None
+        top, left = (max(0, int(place) - REACH) for place in center)
+        near = labels[top : top + 2 * REACH, left : left + 2 * REACH]
+        return Shown(draw_ring(Mask(shape, (top, left), np.asarray(near) == label))), plane
+
+    def _forget_mark(self) -> None:
+        """Take the mark away where nothing is looked at any more."""
+        if self.queue.current is None:
+            self.session.dialogue.mark(None)
 
     def _walk(self, by: int) -> None:
         before = self.queue.current
@@ -88,3 +122,32 @@ class Reviewer:
         for axis, place_in_view in zip(displayed, range(3 - len(displayed), 3), strict=True):
             moved[place_in_view] = float(world[axis - offset])
         camera.center = tuple(moved)
+
+
+def _draw_disc(shape: tuple[int, int], center: tuple[float, float]) -> Mask:
+    """Draw a disc around a place of a plane."""
+    radius = max(3, max(shape) // SPOT)
+    top, left = (max(0, int(place) - radius) for place in center)
+    bottom, right = (int(place) + radius + 1 for place in center)
+    rows, columns = np.ogrid[top : min(bottom, shape[0]), left : min(right, shape[1])]
+    disc = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 <= radius**2
+    return Mask(shape, (top, left), disc)
+
+
+def draw_ring(mask: Mask) -> Mask:
+    """Draw a ring around an object: beside it, so that it is seen on labels of any colour."""
+    from scipy.ndimage import binary_dilation
+
+    mask = crop_to_object(mask)
+    if not mask:
+        return mask
+    thick = max(2, round(max(mask.shape) / THICK))
+    rows, columns = mask.crop.shape
+    top, left = (max(0, place - thick - 1) for place in mask.origin)
+    bottom = min(mask.shape[0], mask.origin[0] + rows + thick + 1)
+    right = min(mask.shape[1], mask.origin[1] + columns + thick + 1)
+    room = np.zeros((bottom - top, right - left), bool)
+    y, x = mask.origin[0] - top, mask.origin[1] - left
+    room[y : y + rows, x : x + columns] = mask.crop
+    gap = binary_dilation(room)
+    return crop_to_object(Mask(mask.shape, (top, left), binary_dilation(gap, None, thick) & ~gap))

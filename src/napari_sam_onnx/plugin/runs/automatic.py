@@ -156,8 +156,7 @@ class Automatic:
             self.findings[layer] = Finding(sink, plane.axes)
             self._draft = Draft(sink) if isinstance(layer.data, np.ndarray) else None
         else:
-            last = None if run.keep else self.findings.get(layer)
-            self._filling = Filling(layer, sink, plane.axes, self.labels, self.findings, last)
+            self._filling = Filling(layer, sink, plane.axes, self.labels, self.findings, run.keep)
         self._started = self._refreshed = monotonic()
         self._pace = Pace()
         old = None if self._filling is None else self._filling.read_ground

@@ -39,8 +39,8 @@ class Filling:
         Gives numbers that are free.
     findings : mapping of napari Labels layer to Finding
         Holds what was found in the layer last, and from now on this.
-    last : Finding or None
-        The result that this one takes the place of.
+    keep : bool
+        Whether what filled the gaps last stays; else this takes its place.
     """
 
     def __init__(
@@ -50,14 +50,16 @@ class Filling:
         view: tuple[int, int],
         target: LabelTarget,
         findings: MutableMapping[Labels, Finding],
-        last: Finding | None,
+        keep: bool,
     ) -> None:
         self.layer = layer
         self.indices: list[Index] = []
         self._labels, self._target, self._findings = labels, target, findings
         self._before = findings.get(layer)
-        self._last = last if last is not None and last.view == view else None
-        self._finding = Finding(labels, view, self._last)
+        last = self._before
+        filled = last is not None and last.among and last.view == view
+        self._last = last if filled and not keep else None
+        self._finding = Finding(labels, view, self._last, among=True)
         self._renamed: dict[int, int] = {0: 0}
 
     def read_ground(self, index: Index) -> NDArray[np.uint32]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
     Paint = Callable[[Sequence[Fitted], Plane], Sequence[Tint]]
+    Find = Callable[[], tuple[Shown, Plane] | None]
 
 
 class Dialogue:
@@ -79,12 +80,14 @@ class Dialogue:
         self.fitted: tuple[Fitted, ...] = ()
         self.style = Style()
         self._current = 0
+        self._find_marked: Find | None = None
         self._book = AnswerBook()
         self._numbers = count(1)
 
     def clear(self) -> None:
         """Forget all answers: the picture is another one."""
         self._book.clear()
+        self._find_marked = None
         self._show(())
 
     def forget(self) -> None:
@@ -136,11 +139,26 @@ class Dialogue:
             self._draw()
             if [fit.problem for fit in before] != [fit.problem for fit in self.fitted]:
                 self.scene.advise()
+        elif self._find_marked is not None:
+            self._show_fitted()
 
     def draw_again(self) -> None:
         """Draw the same masks anew: their colours are others."""
         if self.fitted and len(self.fitted) == len(self.answers):
             self._show_fitted()
+
+    def mark(self, find: Find | None) -> None:
+        """Mark what a function finds, wherever it is by then, until an object is opened."""
+        had, self._find_marked = self._find_marked, find
+        if not self.answers and not (had is None and find is None):
+            self._show_fitted()
+
+    def show_mark(self) -> None:
+        """Show what is marked where nothing is open, or nothing."""
+        preview = None if self.scene.layers is None else self.scene.layers.preview
+        found = None if self._find_marked is None else self._find_marked()
+        if preview is not None:
+            preview.clear() if found is None else preview.show([found[0]], found[1])
 
     @property
     def answer(self) -> Answer | None:
@@ -316,6 +334,8 @@ class Dialogue:
         if not answers and not self.answers:
             return
         self.answers = answers
+        if answers:
+            self._find_marked = None
         self._draw()
         self.changed.emit()
 
@@ -334,7 +354,7 @@ class Dialogue:
         if layers is None or layers.preview.layer not in self.scene.viewer.layers:
             return
         if not self.fitted or plane is None:
-            layers.preview.clear()
+            self.show_mark()
             return
         triples = zip(self.fitted, self.answers, self.tint(self.fitted, plane), strict=True)
         layers.preview.show(

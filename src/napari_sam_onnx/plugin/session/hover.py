@@ -71,7 +71,7 @@ class Hover:
         self._asked = None
         layers = self.session.layers
         if self._shown and layers is not None and not self.session.answers:
-            layers.preview.clear()
+            self.session.dialogue.show_mark()
         self._shown = False
 
     def _show(self, request: Request, masks: list[Mask]) -> None:
