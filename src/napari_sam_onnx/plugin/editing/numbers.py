@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari.layers import Labels
+    from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Paint
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 QUICK_PIXELS = 4_000_000
 """Larger label images, and those that are not in memory, are searched in a worker."""
+
+
+STRIP_PIXELS = 250_000
+"""Labels are compared so many at a time, which stay in the processor's cache."""
 
 
 class Numbers:
@@ -116,8 +121,7 @@ class Numbers:
     def _is_held(self, number: int, plane: Plane) -> bool:
         """Whether a pixel holds a number: anywhere, or on the plane where that takes long."""
         data = self.layer.data
-        there = data if self._quick else take_plane(data, plane)
-        return bool(np.any(np.asarray(there) == number))
+        return holds(np.asarray(data if self._quick else take_plane(data, plane)), number)
 
     def search(self) -> None:
         """Find the first number that is free, in a worker where that takes long."""
@@ -156,3 +160,10 @@ class Numbers:
         if painted >= self._next:
             self._next = painted + 1
             self._changed()
+
+
+def holds(labels: NDArray[np.integer], number: int) -> bool:
+    """Whether a pixel holds a number."""
+    step = max(1, STRIP_PIXELS * len(labels) // max(1, labels.size))
+    strips = range(0, len(labels), step)
+    return any(bool((labels[at : at + step] == number).any()) for at in strips)
