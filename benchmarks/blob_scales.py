@@ -27,17 +27,19 @@ BANDS = ((4, 8), (8, 16), (16, 40), (4, 40))
 COUNT = 150
 
 
-def draw_blobs(seed: int, dark: bool) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+def draw_blobs(
+    seed: int, dark: bool, side: int = SIDE, most: int = COUNT
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Draw ellipses that do not touch, sizes spread evenly over octaves: picture and truth."""
     random = np.random.default_rng(seed)
-    picture, truth = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE), np.int32)
-    y, x = np.ogrid[:SIDE, :SIDE]
-    for _ in range(20 * COUNT):
+    picture, truth = np.zeros((side, side)), np.zeros((side, side), np.int32)
+    y, x = np.ogrid[:side, :side]
+    for _ in range(20 * most):
         number = int(truth.max()) + 1
-        if number > COUNT:
+        if number > most:
             break
         radius = np.exp(random.uniform(np.log(4), np.log(40))) / 2
-        cy, cx = random.uniform(radius + 2, SIDE - radius - 2, 2)
+        cy, cx = random.uniform(radius + 2, side - radius - 2, 2)
         stretch, turn = random.uniform(0.8, 1.25), random.uniform(0, np.pi)
         along = ((x - cx) * np.cos(turn) + (y - cy) * np.sin(turn)) / (radius * stretch)
         across = ((y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)) / (radius / stretch)
@@ -64,12 +66,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--side", type=int, default=SIDE, help="of the picture, in pixels")
+    parser.add_argument("--count", type=int, default=COUNT, help="ellipses, at most")
     options = parser.parse_args()
     count, rows = Count(), []
     for source in options.models:
         model = nso.load_model(tuple(source.split(",")) if "," in source else source)
         for dark in (False, True):
-            rgb, truth = draw_blobs(options.seed, dark)
+            rgb, truth = draw_blobs(options.seed, dark, options.side, options.count)
             find = partial(nso.automask, rgb, model, "blobs")
             for prompt in ("point", "point+box"):
                 count.decodes = 0

@@ -81,7 +81,8 @@ def iterate_mask_set(
         Where objects are looked for; masks are cut to its free pixels.
     large : bool
         Whether ``objects``, in tiles or not, also looks for those that are larger than what the
-        model sees at once, see `napari_sam_onnx.automatic.finders.large`.
+        model sees at once, see `napari_sam_onnx.automatic.finders.large`; and ``blobs`` at those
+        that a model of one size sees too small, see `napari_sam_onnx.automatic.finders.small`.
     workshop : Workshop, optional
         Who does tiles, and where finished ones are kept; they lose their logits.
 
@@ -125,7 +126,7 @@ def iterate_mask_set(
                 return found
             return (yield from add_large(found, rgb, model, seen, kept))
         case BlobsParameters():
-            return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful, wanted))
+            return (yield from iterate_blobs(rgb, model, parameters, kept, doubtful, wanted, large))
         case BoxesParameters():
             assert boxes is not None  # checked above
             corners, numbers = boxes_of(boxes, (rgb.shape[0], rgb.shape[1]))

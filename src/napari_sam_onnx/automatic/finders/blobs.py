@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.finders.beyond import cut_neighbours
 from napari_sam_onnx.automatic.finders.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.finders.progress import Progress
+from napari_sam_onnx.automatic.finders.small import has_one_size, plan_parts
 from napari_sam_onnx.automatic.settings.shared_fields import SUITS
-from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.cache import PartsCache, encode_through
+from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks.nms import keep_first
+from napari_sam_onnx.masks.regions import cut_region, move_mask
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.settings.parameters import BlobsParameters
     from napari_sam_onnx.cache import EmbeddingStore
+    from napari_sam_onnx.embedding import Embedding
+    from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.prompts import Prompts
 
@@ -135,10 +143,12 @@ def iterate_blobs(
     cache: EmbeddingStore,
     doubtful: bool = False,
     wanted: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
+    closer: bool = True,
 ) -> Found:
     """Prompt with the centre and the extent of each blob, and choose one mask per object.
 
     ``wanted`` says which boxes (N, 4) around blobs are to be looked at; all where omitted.
+    ``closer`` says whether a model of one size may look at the smallest blobs enlarged.
     """
     yield Progress(0, 0, "objects")
     blobs = find_blobs(
@@ -157,13 +167,54 @@ def iterate_blobs(
     boxed = parameters.prompt == "point+box"
     if parameters.prompt == SUITS:
         boxed = model.propose(embedding) is None
+    parts = []
+    if closer and has_one_size(model):
+        parts = plan_parts(blobs, BOX_MARGIN, shape, max(embedding.input_shape))
+    ask = partial(
+        _ask, model=model, parameters=parameters, boxed=boxed, doubtful=doubtful, total=len(blobs)
+    )
+    small = [part.blobs for part in parts]
+    rest = np.setdiff1d(np.arange(len(blobs)), np.concatenate([[], *small]).astype(int))
+    found = yield from ask(rgb, embedding, blobs[rest], 0)
+    done = len(rest)
+    kept = PartsCache(cache, len(parts))
+    for part in parts:
+        seen = cut_region(rgb, part.region)
+        embedding = encode_through(seen, model, kept)
+        moved = blobs[part.blobs] - [*part.region.box[:2], 0]
+        move = partial(move_mask, region=part.region, plane_shape=shape)
+        here = yield from ask(seen, embedding, moved, done, move)
+        found = replace(found, masks=(*found.masks, *(move(mask) for mask in here.masks)))
+        done += len(moved)
+    return replace(
+        found, masks=cut_neighbours(found.masks, blobs, parameters.pred_iou_thresh), _known={}
+    )
+
+
+def _ask(
+    rgb: NDArray[np.uint8],
+    embedding: Embedding,
+    blobs: NDArray[np.float64],
+    done: int,
+    move: Callable[[Mask], Mask] | None = None,
+    *,
+    model: Model,
+    parameters: BlobsParameters,
+    boxed: bool,
+    doubtful: bool,
+    total: int,
+) -> Found:
+    """Decode some of the blobs, of which so many are done, on a plane or a part of it."""
+    shape = (rgb.shape[0], rgb.shape[1])
     prompts = [_point_at(blob, shape, boxed) for blob in blobs]
     least = parameters.pred_iou_thresh
-    return (
-        yield from iterate_seeds(
-            rgb, model, embedding, prompts, parameters, least, doubtful=doubtful
-        )
-    )
+    steps = iterate_seeds(rgb, model, embedding, prompts, parameters, least, doubtful=doubtful)
+
+    def tell(step: Progress) -> Progress:
+        masks = step.masks if move is None else tuple(move(mask) for mask in step.masks)
+        return Progress(done + step.done, total, step.unit, masks)
+
+    return (yield from relay(steps, tell))
 
 
 def _point_at(blob: NDArray[np.float64], plane_shape: tuple[int, int], with_box: bool) -> Prompts:

@@ -216,12 +216,12 @@ def find_own(
     """
     corner = np.tile(tiles[number].box[:2], 2)
     placed = boxes + corner
-    depths = np.stack([_measure_depth(tile, placed, plane_shape) for tile in tiles])
+    depths = np.stack([measure_depth(tile, placed, plane_shape) for tile in tiles])
     own: NDArray[np.bool_] = (depths.max(axis=0) <= SEAM) | (depths.argmax(axis=0) == number)
     return own if wanted is None else own & wanted(placed)
 
 
-def _measure_depth(
+def measure_depth(
     tile: Region, boxes: NDArray[np.float64], plane_shape: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Distance of each box from the nearest seam of a tile; negative where it crosses one."""

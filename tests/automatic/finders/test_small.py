@@ -1,0 +1,100 @@
+"""Blobs seen too small are looked at enlarged; masks that reach over to neighbours are cut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_sam_onnx import find_masks
+from napari_sam_onnx.automatic.finders.beyond import cut_neighbours
+from napari_sam_onnx.automatic.finders.small import SEEN, SMALL, has_one_size, plan_parts
+from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.prompting.scales import AtScale
+from tests.fakes import ComponentModel, draw_discs
+
+SHAPE = (400, 600)
+
+
+class Free(ComponentModel):
+    """Takes planes of any size."""
+
+    largest_input = 640
+
+
+def test_only_models_of_one_size_look_closer():
+    assert has_one_size(ComponentModel())
+    assert not has_one_size(Free()) and not has_one_size(AtScale(Free(), 2.0))
+
+
+def test_each_small_blob_is_in_one_part_with_what_is_around_it():
+    random = np.random.default_rng(0)
+    places = random.uniform(20, np.subtract(SHAPE, 20), (200, 2))
+    blobs = np.column_stack([places, random.uniform(2, 9, 200)])
+    parts = plan_parts(blobs, 1.5, SHAPE, 600)  # seen as large as they are
+    small = np.flatnonzero(2 * blobs[:, 2] < SMALL)
+    assert 0 < len(small) < 200
+    np.testing.assert_array_equal(np.sort(np.concatenate([p.blobs for p in parts])), small)
+    side = 600 * np.median(2 * blobs[small, 2]) / SEEN
+    for part in parts:
+        y0, x0, y1, x1 = part.region.box
+        assert max(y1 - y0, x1 - x0) == pytest.approx(side, abs=1) and len(part.blobs)
+        low, high = blobs[part.blobs, :2] - blobs[part.blobs, 2:], [y1, x1]
+        assert (low >= [y0, x0]).all() and (blobs[part.blobs, :2] < high).all()
+
+
+def test_blobs_that_are_seen_well_need_no_part():
+    blobs = np.array([[50.0, 50, 8], [80, 80, 20]])
+    assert plan_parts(blobs, 1.5, SHAPE, 600) == []
+    assert len(plan_parts(blobs, 1.5, SHAPE, 300)) == 1  # seen at half the size
+    assert plan_parts(np.array([[9.0, 9, 2]]), 1.5, (40, 40), 80) == []  # no part is so small
+
+
+class Counting(ComponentModel):
+    """Notes the sizes of the planes that it is shown, and how many prompts it answers."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown, self.asked = [], 0
+
+    def encode(self, image):
+        self.shown.append(image.shape[:2])
+        return super().encode(image)
+
+    def decode(self, embedding, prompts):
+        self.asked += len(prompts)
+        return super().decode(embedding, prompts)
+
+
+def test_each_blob_is_decoded_once_where_it_is_seen_best():
+    centers = [(40, 40), (40, 90), (200, 300), (300, 500)]
+    picture = draw_discs(SHAPE, centers, 4) | draw_discs(SHAPE, [(150, 150)], 20)
+    model = Counting()
+    found = find_masks(picture, model, "blobs", prompt="point")
+    assert model.asked == 5 and found.paint().max() == 5
+    assert model.shown[0] == SHAPE and 1 < len(model.shown) <= 5
+    for mask in found.masks:
+        y, x = np.round(mask.point).astype(int)
+        assert mask.shape == SHAPE and np.asarray(mask)[y, x]
+        np.testing.assert_array_equal(np.asarray(mask) & (picture == 0), False)
+
+
+def draw_mask(center, radius, rating, point=None):
+    y, x = np.indices((80, 80))
+    inside = np.hypot(y - center[0], x - center[1]) <= radius
+    return replace(Mask.from_array(inside), rating=rating, point=point or center)
+
+
+def test_a_neighbour_is_cut_out_of_the_mask_that_took_it_in():
+    blobs = np.array([[40.0, 30, 10], [40, 46, 4]])
+    large, small = draw_mask((40, 36), 16, 0.9, (40.0, 30.0)), draw_mask((40, 46), 4, 0.8)
+    cut, same = cut_neighbours([large, small], blobs, 0.6)
+    assert same is small and cut.area == large.area - small.area
+    assert not (np.asarray(cut) & np.asarray(small)).any()
+    # but not what is rated too low, what lies on its own blob, or the rest of a long object
+    for other, blob in (
+        (draw_mask((40, 46), 4, 0.5), [40.0, 46, 4]),
+        (draw_mask((40, 38), 4, 0.8), [40.0, 38, 4]),
+        (draw_mask((40, 44), 14, 0.8, (40.0, 46.0)), [40.0, 46, 4]),
+    ):
+        assert cut_neighbours([large, other], np.array([blobs[0], blob]), 0.6)[0] is large
+    assert cut_neighbours([], np.zeros((0, 3)), 0.6) == ()
