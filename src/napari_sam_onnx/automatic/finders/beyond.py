@@ -25,6 +25,9 @@ SMALLER = 0.5
 """Part of a mask's area up to which another is a neighbour that it reached over to: two masks of
 one long object are as large as each other."""
 
+REACH = 1.0
+"""Radii of a small blob that must lie beyond the large one's: they may touch."""
+
 
 def cut_neighbours(
     masks: Sequence[Mask], blobs: NDArray[np.float64], least: float
@@ -61,7 +64,7 @@ def cut_neighbours(
         for small in index.find_touching(mask.bbox):
             if areas[small] >= SMALLER * areas[large] or masks[small].rating < least:
                 continue
-            if np.hypot(*(points[small] - points[large])) <= radii[large] + radii[small] / 2:
+            if np.hypot(*(points[small] - points[large])) <= radii[large] + REACH * radii[small]:
                 continue
             made[large] = _cut(made[large], masks[small])
     return tuple(made)
