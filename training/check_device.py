@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from data import dense_targets, inner_distance
-from device_crops import DeviceCrops, read_pack
+from device_crops import DeviceCrops, Store, read_pack
 from scipy import ndimage
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def main() -> None:
     p.add_argument("--batches", type=int, default=4)
     args = p.parse_args()
     torch.manual_seed(0)
-    choices = argparse.Namespace(images=6, prompts=6, size=256, mild=0.5)
-    crops = DeviceCrops(read_pack(args.pack, torch.device("cpu")), choices)
+    prompts = 6
+    store = Store(*read_pack(args.pack), None, 0, 0.0, torch.device("cpu"))
+    crops = DeviceCrops(store, argparse.Namespace(mild=0.5))
     off, objects = [], 0
     for _ in range(args.batches):
-        _, labels, objectness, extent, batch = crops.batch()
+        (_, labels, objectness, extent), batch = crops.batch(256, 6, prompts)
         for k, crop in enumerate(labels.numpy().astype(np.uint16)):
             where = ndimage.find_objects(crop)
             objects += sum(w is not None for w in where)
@@ -59,7 +60,7 @@ def main() -> None:
             np.testing.assert_allclose(got[1][known], wanted[1][known], atol=1e-5)
             np.testing.assert_allclose(extent[k], reach, atol=1e-3)
             off.append(np.abs(got[0] - wanted[0])[known & (wanted[1] > 0)].mean())
-            check_prompts(crop, batch, range(k * choices.prompts, (k + 1) * choices.prompts))
+            check_prompts(crop, batch, range(k * prompts, (k + 1) * prompts))
     print(f"{objects} objects; the centre map is off by {np.nanmean(off):.3f} inside objects")
 
 

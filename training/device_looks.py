@@ -1,6 +1,6 @@
 """How a crop may look, for whole batches on a device: what ``augment.py`` does on the CPU.
 
-Compression is left out. Needs torch alone.
+Stains are mixed anew as well. Needs torch alone.
 """
 
 from __future__ import annotations
@@ -8,6 +8,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# What two stains of H&E, and what remains, take of red, green and blue (optical density; Ruifrok
+# and Johnston 2001), a row each of length 1.
+INKS = F.normalize(torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]]))
+LIGHT = 100  # mean from which on a picture in colour may be a stained section
 
 
 def some(x: Tensor, share: float) -> Tensor:
@@ -35,9 +40,42 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(x, line.transpose(2, 3), groups=x.shape[1])
 
 
+def is_grey(x: Tensor) -> Tensor:
+    """Tell which pictures have no colour: (n, 1, 1, 1) bool."""
+    return (x - x[:, :1]).abs().amax((1, 2, 3), keepdim=True) < 1
+
+
+def restain(x: Tensor) -> Tensor:
+    """Part stained sections into their stains, change how much there is of each, and its colour."""
+    n = len(x)
+    inks, parting = (m.to(x, non_blocking=True) for m in (INKS, torch.linalg.inv(INKS)))
+    density = -torch.log((x.clamp(0, 255) + 1) / 256)
+    amount = torch.einsum("nchw,ck->nkhw", density, parting)
+    strong = 0.15 + 0.35 * torch.rand((n, 1, 1, 1), device=x.device)
+    amount = amount * torch.exp(strong * torch.randn((n, 3, 1, 1), device=x.device))
+    other = inks + 0.3 * strong[:, 0] * torch.randn((n, 3, 3), device=x.device)
+    other = other.clamp(min=0.02)
+    other = other / other.norm(dim=2, keepdim=True)
+    mixed = torch.einsum("nkhw,nkc->nchw", amount, other)
+    return (256 * torch.exp(-mixed.clamp(min=0)) - 1).clamp(0, 255)
+
+
+def compress(x: Tensor) -> Tensor:
+    """Round the cosines of 8 x 8 pixels, as JPEG does, coarser towards fine ones."""
+    n, c, h, w = x.shape
+    k = torch.arange(8, device=x.device, dtype=x.dtype)
+    wave = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) / 2
+    wave = torch.where(k[:, None] == 0, wave * 0.5**0.5, wave)
+    blocks = x.reshape(n, c, h // 8, 8, w // 8, 8)
+    parts = torch.einsum("ui,ncyixj,vj->ncyuxv", wave, blocks, wave)
+    coarse = draw(x, 1.0, 7.0)[..., None, None] * (1 + 0.6 * (k[:, None, None] + k))
+    parts = (parts / coarse).round() * coarse
+    return torch.einsum("ui,ncyuxv,vj->ncyixj", wave, parts, wave).reshape(x.shape)
+
+
 def recolour(x: Tensor) -> Tensor:
     """Change colours: grey, shuffled channels, tints, one channel, a distracting channel."""
-    grey = ((x - x[:, :1]).abs().amax((1, 2, 3), keepdim=True) < 1).float()
+    grey = is_grey(x).float()
     one = F.one_hot(torch.randint(3, (len(x),), device=x.device), 3).float()[..., None, None]
     share = torch.rand((len(x), 3, 1, 1), device=x.device)
     share = share / share.sum(1, keepdim=True)
@@ -57,9 +95,11 @@ def recolour(x: Tensor) -> Tensor:
 def change_looks(x: Tensor, mild: float) -> Tensor:
     """Change the looks of crops (n, 3, S, S) in 0-255, geometry untouched.
 
-    Of a share ``mild`` only contrast and gamma change.
+    Of a share ``mild`` only contrast, gamma and stains change.
     """
     x = x.clamp(0, 255)
+    section = ~is_grey(x) & (x.mean((1, 2, 3), keepdim=True) > LIGHT)
+    x = torch.where(section & some(x, 0.6), restain(x), x)
     few = x[:, :, ::4, ::4].flatten(1)
     low = few.quantile(float(0.03 * torch.rand(())), 1)[:, None, None, None]
     high = few.quantile(float(0.975 + 0.025 * torch.rand(())), 1)[:, None, None, None]
@@ -81,4 +121,5 @@ def change_looks(x: Tensor, mild: float) -> Tensor:
     noise = torch.where(some(x, 0.3), noise, noise[:, :1].expand_as(noise))
     strength = torch.exp(draw(x, 0, 3.2)) * (0.2 + x.std((1, 2, 3), keepdim=True) / 64)
     x = torch.where(some(x, 0.3), x + noise * strength, x)
+    x = torch.where(some(x, 0.12), compress(x.clamp(0, 255)), x)
     return torch.where(some(x, mild), plain, x).clamp(0, 255)

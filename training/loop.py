@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from model import Residual
 from muon import Muon
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,9 @@ def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.op
         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+        torch.optim.AdamW(
+            groups, lr=args.lr, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda
+        )
     ]
     if inner:
         optimisers.append(Muon(inner, args.lr, weight_decay=0.02))
@@ -41,11 +44,37 @@ def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.op
 def average(ema: nn.Module, model: nn.Module, step: int) -> None:
     """Move the averaged weights towards the model's."""
     keep = min(0.9985, (1 + step) / (10 + step))
-    for a, b in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
-        if a.dtype.is_floating_point:
-            a.lerp_(b, 1 - keep)
-        else:
-            a.copy_(b)
+    pairs = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
+    numbers = [pair for pair in pairs if pair[0].dtype.is_floating_point]  # norms count batches too
+    torch._foreach_lerp_(*(list(some) for some in zip(*numbers, strict=True)), 1 - keep)
+
+
+def begin(model: nn.Module, path: Path) -> None:
+    """Start from a checkpoint's averaged weights; late blocks that it lacks stay identities.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is of another network.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)["ema"]
+    late = {
+        name
+        for name, block in model.named_modules()
+        if isinstance(block, Residual) and not block.norm.weight.any()
+    }
+    missing, other = model.load_state_dict(state, strict=False)
+    strange = [k for k in missing if not any(k.startswith(f"{name}.") for name in late)]
+    if strange or other:
+        raise ValueError(f"{path} holds another network: {[*strange, *other][:3]}")
+
+
+def drop_bad(parameters: list[nn.Parameter], norm: Tensor) -> None:
+    """Set all gradients to zero if their norm is not finite, without waiting for the device."""
+    good = torch.isfinite(norm)
+    for p in parameters:
+        if p.grad is not None:
+            p.grad = torch.where(good, p.grad, 0.0)
 
 
 def save(path: Path, state: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from windows import BIG, agreement, gather_cells, mask_box, roi_sample, span
+from windows import BIG, agreement, gather_cells, mask_box, number, roi_sample, span
 
 DETAIL, FEATURES, CONTEXT = 12, 32, 48  # channels of the three levels handed to the decoder
 DETAIL_STRIDE, FEATURE_STRIDE, CONTEXT_STRIDE = 2, 4, 16
@@ -34,13 +34,15 @@ def conv(cin: int, cout: int, k: int = 3, stride: int = 1, dilation: int = 1) ->
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions with a skip."""
+    """Two 3x3 convolutions with a skip; a ``late`` one begins as the identity."""
 
-    def __init__(self, c: int, dilation: int = 1) -> None:
+    def __init__(self, c: int, dilation: int = 1, late: bool = False) -> None:
         super().__init__()
         self.a = conv(c, c, dilation=dilation)
         self.b = nn.Conv2d(c, c, 3, 1, 1, bias=False)
         self.norm = nn.BatchNorm2d(c, momentum=0.03)
+        if late:
+            nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to the same shape."""
@@ -74,10 +76,17 @@ class Encoder(nn.Module):
         self.s2 = conv(16, 16)
         self.s4 = nn.Sequential(conv(16, 32, 3, 2), Residual(32))
         self.s8 = nn.Sequential(conv(32, 80, 3, 2), Residual(80), Residual(80))
-        self.s16 = nn.Sequential(conv(80, 128, 3, 2), *(Residual(128) for _ in range(3)))
-        self.s32 = nn.Sequential(conv(128, 176, 3, 2), Residual(176), Residual(176, 2))
+        self.s16 = nn.Sequential(
+            conv(80, 128, 3, 2), *(Residual(128) for _ in range(3)), Residual(128, 2, late=True)
+        )
+        self.s32 = nn.Sequential(
+            conv(128, 176, 3, 2),
+            Residual(176),
+            Residual(176, 2),
+            *(Residual(176, k, late=True) for k in (4, 1)),
+        )
         self.l32, self.l16 = conv(176, 96, 1), conv(128, 96, 1)
-        self.u16 = conv(96, 96)
+        self.u16, self.r16 = conv(96, 96), Residual(96, late=True)
         self.l8, self.d8 = conv(80, 80, 1), conv(96, 80, 1)
         self.u8 = conv(80, 80)
         self.l4, self.d4 = conv(32, 48, 1), conv(80, 48, 1)
@@ -111,7 +120,7 @@ class Encoder(nn.Module):
         x8 = self.s8(x4)
         x16 = self.s16(x8)
         x32 = self.s32(x16)
-        y16 = self.u16(self.l16(x16) + up(self.l32(x32)))
+        y16 = self.r16(self.u16(self.l16(x16) + up(self.l32(x32))))
         y8 = self.u8(self.l8(x8) + up(self.d8(y16)))
         y4 = self.u4(self.l4(x4) + up(self.d4(y8)))
         detail = F.relu(self.l2(x2) + up(self.d2(y4)))
@@ -132,9 +141,9 @@ class Decoder(nn.Module):
         self.down2 = conv(c1, c2, 3, 2)
         self.e2 = conv(c2 + CONTEXT, c2)
         self.film = nn.Sequential(nn.Linear(2 * FEATURES + 3, 64), nn.ReLU(), nn.Linear(64, 2 * c2))
-        self.e2b = nn.Sequential(conv(c2, c2), Residual(c2))
+        self.e2b = nn.Sequential(conv(c2, c2), Residual(c2), Residual(c2, late=True))
         self.down3 = conv(c2, c3, 3, 2)
-        self.e3 = Residual(c3)
+        self.e3, self.e3b = Residual(c3), Residual(c3, late=True)
         self.to2, self.u2 = conv(c3, c2, 1), conv(c2, c2)
         self.to1, self.u1 = conv(c2, c1, 1), conv(c1, c1)
         self.to0, self.u0 = conv(c1, c0, 1), conv(c0, c0)
@@ -188,7 +197,7 @@ class Decoder(nn.Module):
         lo, hi = torch.minimum(lo, plo - 1.0), torch.maximum(hi, phi + 1.0)
         h, w = extent.shape[-2] * FEATURE_STRIDE, extent.shape[-1] * FEATURE_STRIDE
         full = torch.zeros_like(lo) + torch.stack(
-            [torch.as_tensor(w).to(lo), torch.as_tensor(h).to(lo)]
+            [number(w, lo), number(h, lo)]
         )
         none = (lo[:, :1] > hi[:, :1]).expand_as(lo)  # nothing was said: the whole picture
         lo, hi = torch.where(none, torch.zeros_like(lo), lo), torch.where(none, full, hi)
@@ -234,7 +243,7 @@ class Decoder(nn.Module):
         mask_window = torch.where(
             (has_mask_input > 0)[:, None],
             mask_window,
-            torch.tensor([0.0, 0.0, 1.0, 1.0], device=coords.device).expand_as(mask_window),
+            (torch.arange(4, device=coords.device) > 1).float().expand_as(mask_window),
         )
         window, expected, box, has_box = self.window(
             extent, coords, point_labels, mask_input, mask_window, has_mask_input, hint
@@ -292,7 +301,7 @@ class Decoder(nn.Module):
         facts = torch.cat([f_pos, f_neg, size, use[:, None], has_box.float()[:, None]], 1)
         gain, bias = self.film(facts).chunk(2, 1)
         y2 = self.e2b(y2 * (1 + gain[:, :, None, None]) + bias[:, :, None, None])
-        y3 = self.e3(self.down3(y2))
+        y3 = self.e3b(self.e3(self.down3(y2)))
         y2 = self.u2(y2 + up(self.to2(y3)))
         y1 = self.u1(y1 + up(self.to1(y2)))
         y0 = self.u0(y0 + up(self.to0(y1)))

@@ -11,21 +11,24 @@ import torch
 from torch import Tensor
 
 
-def orthogonalise(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Bring all singular values of a (rows, columns) matrix near 1 by a Newton-Schulz iteration."""
+def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """Bring all singular values of (n, rows, columns) near 1 by a Newton-Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else x.T
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16() if matrices.is_cuda else matrices  # fast where it is fast
+    wide = x.shape[1] <= x.shape[2]
+    x = x if wide else x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(rounds):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x if wide else x.T).to(matrix.dtype)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x if wide else x.mT).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum (Nesterov), orthogonalised; convolutions are (out, in * k * k) matrices."""
+    """Momentum (Nesterov), orthogonalised; convolutions are (out, in * k * k) matrices.
+
+    Convolutions of one shape take their step together.
+    """
 
     def __init__(
         self, parameters: list[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
@@ -36,12 +39,17 @@ class Muon(torch.optim.Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Take one step."""
         for group in self.param_groups:
+            alike: dict[tuple[int, ...], list[Tensor]] = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                mean = self.state[p].setdefault("mean", torch.zeros_like(p))
-                mean.lerp_(p.grad, 1 - group["momentum"])
-                ahead = p.grad.lerp(mean, group["momentum"]).flatten(1)
-                length = 0.2 * max(ahead.shape) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(orthogonalise(ahead).reshape(p.shape), alpha=-group["lr"] * length)
+                if p.grad is not None:
+                    alike.setdefault(tuple(p.shape), []).append(p)
+            for shape, some in alike.items():
+                means = [self.state[p].setdefault("mean", torch.zeros_like(p)) for p in some]
+                grads = [p.grad for p in some]
+                torch._foreach_lerp_(means, grads, 1 - group["momentum"])
+                ahead = torch._foreach_lerp(grads, means, group["momentum"])
+                flat = torch.stack([x.flatten(1) for x in ahead])
+                length = 0.2 * max(flat.shape[1:]) ** 0.5
+                way = orthogonalise(flat).reshape(-1, *shape)
+                torch._foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(some, list(way), alpha=-group["lr"] * length)

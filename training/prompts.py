@@ -230,7 +230,7 @@ def correct(batch: Batch, slot: int, mask: Tensor, truth: Tensor, windows: Tenso
     best, at = score.flatten(1).max(1)
     cell = (windows[:, 2:] - windows[:, :2]) / m
     ij = torch.stack([at % m, (at % (m * m)) // m], 1)
-    point = windows[:, :2] + (ij + 0.5 + 0.6 * (torch.rand(b, 2) - 0.5).to(cell)) * cell - 0.5
+    point = windows[:, :2] + (ij + 0.5 + 0.6 * (torch.rand_like(cell) - 0.5)) * cell - 0.5
     label = torch.where(at < m * m, 1.0, 0.0)
     label = torch.where(best > 0, label, -torch.ones_like(label))
     # The window misses much of the object: click there.

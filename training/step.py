@@ -21,6 +21,11 @@ def take(batch: Batch, keep: Tensor) -> Batch:
     return Batch(**{k: getattr(batch, k)[keep] for k in Batch.__slots__})
 
 
+def mean_of(values: Tensor, which: Tensor) -> Tensor:
+    """Mean of some of the values; 0 of none."""
+    return (values * which).sum().detach() / which.sum().clamp(min=1)
+
+
 def hints(batch: Batch, share: float) -> Tensor:
     """Return true boxes, shaken, for a share of the prompts; NaN for the others."""
     sides = (batch.box[:, 2:] - batch.box[:, :2]).repeat(1, 2)
@@ -31,8 +36,11 @@ def hints(batch: Batch, share: float) -> Tensor:
 
 def step_loss(
     model: Pebble, data: tuple[Tensor, ...], batch: Batch, args: argparse.Namespace, done: float
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one step: dense maps, first answers, and up to three rounds of corrections."""
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of one step: dense maps, first answers, and up to three rounds of corrections.
+
+    Nothing here waits for the device; what is said of the step are tensors, too.
+    """
     image, labels, objectness, extent = data
     device = image.device
     with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
@@ -43,7 +51,7 @@ def step_loss(
     maps, boxes = dense_loss(found.float(), spread, objectness, extent)
     known = (objectness.flatten(1).amin(1) >= 0).float()
     kin = neighbour_loss(kinship.float(), outline.float(), labels, known)
-    stats = {"maps": maps.item(), "boxes": boxes.item(), "kin": kin.item()}
+    stats = {"maps": maps.detach(), "boxes": boxes.detach(), "kin": kin.detach()}
     total = 2.0 * maps + 0.5 * boxes + 0.5 * kin
     spread = spread.detach()
 
@@ -72,19 +80,16 @@ def step_loss(
         got = good[rows, best]
         clicks = real & (batch.labels[:, 0] < 0) & (batch.refine == 0)
         if r == 0:
-            stats |= {"mask": loss.item(), "rate": (iou - good).abs().mean().item()}
-            if clicks.any():
-                stats["click"] = got[clicks].mean().item()
-            if (batch.labels[:, 0] > 0).any():
-                stats["box"] = got[batch.labels[:, 0] > 0].mean().item()
+            stats |= {"mask": loss.detach(), "rate": (iou - good).abs().mean().detach()}
+            stats |= {"click": mean_of(got, clicks), "box": mean_of(got, batch.labels[:, 0] > 0)}
         else:
-            stats[f"round{r}"] = got[real].mean().item()
+            stats[f"round{r}"] = mean_of(got, real)
         if r + 1 == rounds:
             break
         chosen = masks.detach()[rows, best][:, None]
         if r == 0:  # corrections for half of the prompts of every picture
             per = n // image.shape[0]
-            keep = (rows % per) < per // 2
+            keep = rows.reshape(-1, per)[:, : per // 2].flatten()
             batch, chosen = take(batch, keep), chosen[keep]
             window, truth = window[keep], truth[keep]
         before = batch.labels.clone()
@@ -93,5 +98,5 @@ def step_loss(
         batch.labels = torch.where(look[:, None], before, batch.labels)
         with_mask = look | (torch.rand(len(before), device=device) < 0.9)
         logits, use = chosen, with_mask.float()
-    stats["total"] = total.item()
+    stats["total"] = total.detach()
     return total, stats

@@ -17,7 +17,7 @@ import torch
 from crops import Crops
 from data import read_real, read_simulated
 from export import export
-from loop import average, keep, make_optimisers, rate_at, resume
+from loop import average, begin, keep, make_optimisers, rate_at, resume
 from model import Pebble
 from prompts import Batch
 from step import step_loss
@@ -60,7 +60,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         print(f"{len(pictures)} pictures on {device}", flush=True)
     model = Pebble().to(device, memory_format=torch.channels_last).train()
     if args.start:
-        model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
+        begin(model, args.start)
     ema = copy.deepcopy(model)
     optimisers = make_optimisers(model, args)
     args.run.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
         if not first:
             continue
         average(ema, model, step)
-        for k, v in stats.items():
+        for k, v in ((k, float(v)) for k, v in stats.items()):
             mean[k] = 0.98 * mean[k] + 0.02 * v if k in mean else v
         if step - shown >= 50:
             shown = step
@@ -152,7 +152,7 @@ def main() -> None:
     if state.exists():
         model.load_state_dict(torch.load(state, weights_only=True)["model"])
     elif args.start:
-        model.load_state_dict(torch.load(args.start, weights_only=True)["ema"])
+        begin(model, args.start)
     middle = Middle(model, mp.get_context("spawn").Lock(), every=8)
     mp.spawn(train, (args, middle), args.processes)
 

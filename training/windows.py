@@ -13,6 +13,11 @@ from torch import Tensor
 BIG = 1e6
 
 
+def number(value: Tensor | int, like: Tensor) -> Tensor:
+    """Return a size as a tensor: a traced one stays traced, a plain one waits for no device."""
+    return value.to(like) if isinstance(value, Tensor) else like.new_full((), float(value))
+
+
 class _RoiAlign(torch.autograd.Function):
     """Stands for ONNX ``RoiAlign`` while tracing."""
 
@@ -95,7 +100,7 @@ def gather_cells(x: Tensor, coords: Tensor, stride: float) -> tuple[Tensor, Tens
     i, c, h, w = x.shape
     b, n = coords.shape[0], coords.shape[1]
     cell = (coords / stride).floor().clamp(min=0.0)
-    last_x, last_y = torch.as_tensor(w - 1).to(cell), torch.as_tensor(h - 1).to(cell)
+    last_x, last_y = number(w - 1, cell), number(h - 1, cell)
     cx, cy = torch.minimum(cell[..., 0], last_x), torch.minimum(cell[..., 1], last_y)
     centres = (torch.stack([cx, cy], -1) + 0.5) * stride
     flat = (cy * (last_x + 1) + cx).long()
