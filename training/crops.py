@@ -30,11 +30,14 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
         rng = np.random.default_rng([self.args.seed, self.start, info.id if info else 0])
         while True:
             size = int(rng.choice(self.args.sizes))
-            images = max(2, round(self.args.images * (self.args.sizes[0] / size) ** 2))
-            yield self.batch(rng, size, images)
+            more = self.args.sizes[0] / size  # smaller crops are more, of fewer prompts
+            images, count = round(self.args.images * more), round(self.args.prompts / more)
+            yield self.batch(rng, size, images, max(2, count))
 
-    def batch(self, rng: np.random.Generator, size: int, images: int) -> tuple[object, ...]:
-        """Return pictures, labels, dense targets, prompts."""
+    def batch(
+        self, rng: np.random.Generator, size: int, images: int, count: int
+    ) -> tuple[object, ...]:
+        """Return pictures, labels, dense targets, ``count`` prompts on each."""
         parts, prompts = [], []
         for k in rng.choice(len(self.pictures), images, p=self.chance):
             picture = self.pictures[k]
@@ -48,7 +51,7 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             if picture.partial:  # background is not known: no loss there
                 objectness[:, objectness[1] == 0] = -1
             prompts.append(
-                first_prompts(labels, distance, objects, self.args.prompts, rng, picture.partial)
+                first_prompts(labels, distance, objects, count, rng, picture.partial)
             )
             parts.append((image.transpose(2, 0, 1), labels.astype(np.int32), objectness, extent))
         arrays = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))

@@ -50,6 +50,8 @@ MORE = {
     "membrane_rods": 0.5,
     "neurons": 0.3,
     "volume_nuclei": 0.7,
+    "codex": 4.0,
+    "chloroplasts": 3.0,
 }
 # Kinds whose objects are copied against each other; whether they are brighter than the ground.
 CROWDED = {

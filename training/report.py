@@ -4,9 +4,7 @@
 
 Writes ``table.md``, ``overlays.jpg`` (best, median and worst picture of every kind, the pair that
 ships on the left of each) and, with ``--logs``, ``curves.png``. Measurements are kept in OUT by
-the files' content, so a pair is measured once. With ``--joined PAIR``, a pair that ``mixture.py``
-made of the two, the new figures of a picture are those of the one that the joined pair takes for
-it, whose answers are its own. The rule: a new pair ships if the mean over kinds
+the files' content, so a pair is measured once. The rule: a new pair ships if the mean over kinds
 gains and no kind of ``WORKS`` loses more than 0.01 of one click, box or mSA.
 """
 
@@ -23,9 +21,8 @@ import cv2
 import numpy as np
 from data import read_real
 from evaluate import KINDS, measure
-from mixture import CONTEXT
 from onnx_pair import Pair
-from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD, encode
+from propose import CENTRE_THRESHOLD, OVERLAP, RATING_THRESHOLD
 
 COLUMNS = {"click": "one click", "box": "box", "plus_2": "two corrections"}
 ERROR, BACKGROUND = "iou_error", "background"
@@ -66,21 +63,6 @@ def measured(folder: Path, args: argparse.Namespace) -> Rows:
             count[row["kind"]] = row["place"] + 1
         rows = [r for r in rows if count[r["kind"]] == 1 or r["place"] % 2 == keep]
     return [row | {"overlays": where} for row in rows]
-
-
-def taken(first: Rows, second: Rows, args: argparse.Namespace) -> Rows:
-    """For each picture the row of the pair that the joined one takes."""
-    pair = Pair(args.joined, args.threads)
-    images = {p.name: p.image for p in read_real(args.data, args.split) if p.held}
-    rows, count = [], {}
-    for both in zip(first, second, strict=True):
-        maps = encode(pair, images[both[0]["name"]]).maps
-        second_one = int(maps["context"][0, CONTEXT, 0, 0] > 0)
-        rows.append(both[second_one])
-        count.setdefault(KINDS.get(both[0]["kind"], both[0]["kind"]), []).append(second_one)
-    print("Pictures of which the second one is taken:")
-    print(", ".join(f"{kind} {sum(v)} of {len(v)}" for kind, v in sorted(count.items())), "\n")
-    return rows
 
 
 def pairs(today: Rows, new: Rows, name: str) -> np.ndarray:
@@ -176,7 +158,6 @@ def main() -> None:
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--today", type=Path, required=True, help="folder of the pair that ships")
     p.add_argument("--model", type=Path, required=True, help="folder of the new pair")
-    p.add_argument("--joined", type=Path, help="folder of a pair that mixture.py made of the two")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--split", choices=["strict", "final"], default="final")
     part = "every other picture of a kind: even to choose by, odd to report"
@@ -187,8 +168,6 @@ def main() -> None:
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     today, new = (measured(m, args) for m in (args.today, args.model))
-    if args.joined:
-        new = taken(today, new, args)
     text = compare(today, new)
     print(text)
     (args.out / "table.md").write_text(text + "\n", encoding="utf-8")
