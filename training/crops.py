@@ -50,9 +50,7 @@ class Crops(IterableDataset):  # type: ignore[type-arg]
             objectness, extent = dense_targets(labels, distance, objects)
             if picture.partial:  # background is not known: no loss there
                 objectness[:, objectness[1] == 0] = -1
-            prompts.append(
-                first_prompts(labels, distance, objects, count, rng, picture.partial)
-            )
+            prompts.append(first_prompts(labels, distance, objects, count, rng, picture.partial))
             parts.append((image.transpose(2, 0, 1), labels.astype(np.int32), objectness, extent))
         arrays = (torch.from_numpy(np.stack(p)) for p in zip(*parts, strict=True))
         return (*arrays, collect(prompts))

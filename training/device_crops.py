@@ -297,7 +297,7 @@ def first_prompts(
     box = boxes[crop, target]
     ends = (box[:, 2:] - box[:, :2]).repeat(1, 2)
     way = (torch.arange(4, device=at) > 1).float() * 2 - 1
-    loose = torch.rand((b, 4), device=at) * 0.2 * ends * way * (torch.rand(b, 1, device=at) < 0.5)
+    loose = torch.rand((b, 1), device=at) * 0.2 * ends * way * (torch.rand(b, 1, device=at) < 0.5)
     shaken = box + loose + (torch.randn((b, 4), device=at) * 0.05).clamp(-0.12, 0.12) * ends
     shaken += torch.rand((b, 4), device=at) * 2 - 1
     coords = torch.zeros((b, SLOTS, 2), device=at)

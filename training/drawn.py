@@ -10,13 +10,16 @@ import mmap
 import multiprocessing as mp
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import simulate
 from crowd import crowd
 from data import CROWDED, MORE, inner_distance, input_scale
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TILE = 512  # side of the squares in which pictures are handed over
 CHUNK = 16  # pictures
@@ -128,9 +131,7 @@ class Drawers:
                 self.chunks[place].put(k, self.one(rng, kinds, chance))
             self.ready.put(place)
 
-    def one(
-        self, rng: np.random.Generator, kinds: list[str], chance: NDArray[np.float64]
-    ) -> Tile:
+    def one(self, rng: np.random.Generator, kinds: list[str], chance: NDArray[np.float64]) -> Tile:
         """Draw or copy a picture that has objects, but not too many."""
         while True:
             if self.tiles and rng.random() < CROWDS:

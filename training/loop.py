@@ -41,9 +41,9 @@ def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.op
 
 
 @torch.no_grad()
-def average(ema: nn.Module, model: nn.Module, step: int) -> None:
-    """Move the averaged weights towards the model's."""
-    keep = min(0.9985, (1 + step) / (10 + step))
+def average(ema: nn.Module, model: nn.Module, step: int, most: float = 0.9985) -> None:
+    """Move the averaged weights towards the model's; ``most`` of them is kept in a step."""
+    keep = min(most, (1 + step) / (10 + step))
     pairs = zip(ema.state_dict().values(), model.state_dict().values(), strict=True)
     numbers = [pair for pair in pairs if pair[0].dtype.is_floating_point]  # norms count batches too
     torch._foreach_lerp_(*(list(some) for some in zip(*numbers, strict=True)), 1 - keep)

@@ -196,9 +196,7 @@ class Decoder(nn.Module):
         plo, phi = span(pos, coords)
         lo, hi = torch.minimum(lo, plo - 1.0), torch.maximum(hi, phi + 1.0)
         h, w = extent.shape[-2] * FEATURE_STRIDE, extent.shape[-1] * FEATURE_STRIDE
-        full = torch.zeros_like(lo) + torch.stack(
-            [number(w, lo), number(h, lo)]
-        )
+        full = torch.zeros_like(lo) + torch.stack([number(w, lo), number(h, lo)])
         none = (lo[:, :1] > hi[:, :1]).expand_as(lo)  # nothing was said: the whole picture
         lo, hi = torch.where(none, torch.zeros_like(lo), lo), torch.where(none, full, hi)
         centre = (lo + hi) / 2

@@ -66,8 +66,8 @@ def pace(crops: DeviceCrops, images: int, args: argparse.Namespace) -> None:
     each = ", ".join(f"{k} {1000 * v / args.steps:.1f}" for k, v in spent.items())
     peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else 0.0
     print(
-        f"{images} crops: {args.steps / whole:.2f} steps/s, {images * args.steps / whole:.0f} crops/s;"
-        f" processor's ms a step: {each}; at the end the device was {1000 * waited:.0f} ms behind;"
+        f"{images} crops: {args.steps / whole:.2f} steps/s,"
+        f" {images * args.steps / whole:.0f} crops/s; processor's ms a step: {each}; at the end the device was {1000 * waited:.0f} ms behind;"
         f" {peak:.1f} GB; loss {float(stats['total']):.3f}, click {float(stats['click']):.3f};"
         f" {crops.store.taken} drawn",
         flush=True,

@@ -76,7 +76,9 @@ def tiles(picture: Picture) -> list[tuple[np.ndarray, np.ndarray]]:
         if (labels > 0).mean() >= EMPTY:
             ids, flat = np.unique(labels, return_inverse=True)
             number = np.cumsum(ids > 0) * (ids > 0)
-            found.append((picture.image[where], number[flat.reshape(labels.shape)].astype(np.uint16)))
+            found.append(
+                (picture.image[where], number[flat.reshape(labels.shape)].astype(np.uint16))
+            )
     return found
 
 

@@ -25,21 +25,25 @@ from model import Pebble
 from step import step_loss
 from torch import nn
 
-LARGE = 384  # side of larger crops
+LARGE, LITTLE = 384, (64, 128)  # sides of larger and smaller crops
 
 
 def halved(ema: nn.Module) -> dict[str, torch.Tensor]:
     """Averaged weights with float16 filters, as they will be stored."""
-    return {
-        k: v.half().cpu() if v.ndim > 1 else v.cpu() for k, v in ema.state_dict().items()
-    }
+    return {k: v.half().cpu() if v.ndim > 1 else v.cpu() for k, v in ema.state_dict().items()}
 
 
 def shape_of_batch(args: argparse.Namespace, rng: np.random.Generator) -> tuple[int, int, int]:
     """Side of the crops of a step, how many there are, and prompts of each."""
-    if rng.random() >= args.large:
-        return args.size, args.images, args.prompts
-    return LARGE, round(args.images * (args.size / LARGE) ** 2), args.prompts * LARGE // args.size
+    size, u = args.size, rng.random()
+    if u < args.large:
+        size = LARGE
+    elif u > 1 - args.little:
+        size = int(rng.choice(LITTLE))
+    images = args.images * args.size // size
+    if size > args.size:
+        images = images * args.size // size  # as many pixels; smaller ones have fewer prompts
+    return size, images, max(2, args.prompts * size // args.size)
 
 
 def train(args: argparse.Namespace, crops: DeviceCrops, device: torch.device) -> int:
@@ -81,7 +85,7 @@ def train(args: argparse.Namespace, crops: DeviceCrops, device: torch.device) ->
         for optimiser in optimisers:
             optimiser.step()
         step += 1
-        average(ema, model, step)
+        average(ema, model, step, args.average)
         if step % args.report == 0:
             line = " ".join(f"{k} {float(v):.3f}" for k, v in sorted(stats.items()))
             pace = (step - first) / max(time.time() - shown, 1e-6)
@@ -104,11 +108,13 @@ def main() -> None:
                    help="shares of the time at which averaged weights are kept")  # fmt: skip
     p.add_argument("--report", type=int, default=50, help="steps")
     p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--average", type=float, default=0.9985, help="of averaged weights kept a step")
     p.add_argument("--muon", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--images", type=int, default=96, help="per step")
     p.add_argument("--prompts", type=int, default=8, help="per picture")
     p.add_argument("--size", type=int, default=256, help="crop side, of 32n")
     p.add_argument("--large", type=float, default=0.2, help=f"share of steps with {LARGE} pixels")
+    p.add_argument("--little", type=float, default=0.2, help=f"of steps with {LITTLE} pixels")
     p.add_argument("--mild", type=float, default=0.5, help="share of mildly augmented crops")
     p.add_argument("--drawers", type=int, default=0, help="processes that draw pictures")
     p.add_argument("--ring", type=int, default=4096, help="drawn pictures that are kept")
@@ -123,7 +129,6 @@ def main() -> None:
     drawers = Drawers(tiles, args.drawers, args.seed + int(began)) if args.drawers else None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
     cv2.setNumThreads(1)
     store = Store(tiles, chances, drawers, args.ring, args.simulated, device)
     store.refresh(min(args.ring, 512) // 16, wait=True)
