@@ -67,7 +67,8 @@ def pace(crops: DeviceCrops, images: int, args: argparse.Namespace) -> None:
     peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else 0.0
     print(
         f"{images} crops: {args.steps / whole:.2f} steps/s,"
-        f" {images * args.steps / whole:.0f} crops/s; processor's ms a step: {each}; at the end the device was {1000 * waited:.0f} ms behind;"
+        f" {images * args.steps / whole:.0f} crops/s;"
+        f" processor's ms a step: {each}; at the end the device was {1000 * waited:.0f} ms behind;"
         f" {peak:.1f} GB; loss {float(stats['total']):.3f}, click {float(stats['click']):.3f};"
         f" {crops.store.taken} drawn",
         flush=True,
