@@ -23,9 +23,10 @@ def rate_at(done: float, peak: float) -> float:
 
 def make_optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions, unless told otherwise; AdamW for the rest."""
-    inner = [p for p in model.parameters() if args.muon and p.ndim == 4 and p.shape[0] > 8]
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    inner = [p for p in learnt if args.muon and p.ndim == 4 and p.shape[0] > 8]
     taken = {id(p) for p in inner}
-    others = [p for p in model.parameters() if id(p) not in taken]
+    others = [p for p in learnt if id(p) not in taken]
     groups = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.02},
         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},

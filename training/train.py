@@ -61,6 +61,9 @@ def train(rank: int, args: argparse.Namespace, middle: Middle | None) -> None:
     model = Pebble().to(device, memory_format=torch.channels_last).train()
     if args.start:
         begin(model, args.start)
+    if args.decoder_alone:  # the norms stay as they are, too
+        model.eval().requires_grad_(False)
+        model.decoder.requires_grad_(True)
     ema = copy.deepcopy(model)
     optimisers = make_optimisers(model, args)
     args.run.mkdir(parents=True, exist_ok=True)
@@ -130,6 +133,7 @@ def main() -> None:
     p.add_argument("--split", choices=["strict", "final"], default="final")
     p.add_argument("--minutes", type=float, default=60)
     p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--decoder-alone", action="store_true", help="the encoder stays as it is")
     p.add_argument("--muon", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--images", type=int, default=6, help="per step, at the first of --sizes")
     p.add_argument("--prompts", type=int, default=8, help="per picture")
