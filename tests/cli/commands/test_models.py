@@ -84,7 +84,7 @@ def test_list_shows_all_and_what_is_here(run, card, home):
     assert (code, err) == (0, "")
     rows = rows_of(said)
     assert next(iter(rows)) == "pebble"
-    assert rows["pebble"][-2:] == ["0.68/0.80", "yes"]
+    assert rows["pebble"][-2:] == ["0.72/0.82", "yes"]
     licence = "MIT (files), Apache-2.0 (weights)"
     assert rows["mobilesam"] == ["anything", "MobileSAM", "45 MB", licence, "yes", "-"]
     edge = ["anything", "EdgeSAM", "38 MB", "S-Lab 1.0 (non-commercial)", "no", "-"]
