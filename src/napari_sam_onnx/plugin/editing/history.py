@@ -5,8 +5,12 @@ Pure values and a stack; the session knows how to apply a step.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.records.acts import Act
 
 MAX_STEPS = 200
+MAX_BYTES = 2**29  # of results that others took the place of; the newest is always kept
 
 
 class Action(Protocol):
@@ -113,6 +118,13 @@ class Step:
     pending: bool = False
     cancelled: bool = False
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a result in memory that is kept for nothing else than undo."""
+        data = None if self.replaced is None else self.replaced.data
+        in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
+        return data.nbytes if in_memory else 0
+
 
 @dataclass(slots=True)
 class History:
@@ -125,6 +137,10 @@ class History:
         """Add what was just done; what was undone before can no longer be redone."""
         self.done.append(step)
         del self.done[:-MAX_STEPS]
+        held = list(accumulate(kept.nbytes for kept in reversed(self.done)))
+        newest = next((nbytes for nbytes in held if nbytes), 0)
+        within = bisect_right(held, max(MAX_BYTES, newest))
+        del self.done[: len(held) - within]
         self.undone.clear()
 
     def pop_done(self) -> Step | None:
