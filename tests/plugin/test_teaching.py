@@ -56,8 +56,8 @@ def draw() -> NDArray[np.uint8]:
     return picture
 
 
-def start(drive: Callable[..., Driver]) -> tuple[Driver, Any]:
-    d = drive(draw(), Seeing())
+def start(drive: Callable[..., Driver], picture: Any = None) -> tuple[Driver, Any]:
+    d = drive(draw() if picture is None else picture, Seeing())
     QTest.mouseClick(d.dock.automatic_panel.run, LEFT)
     d.until(lambda: not d.dock.automatic.work.busy)
     assert len(d.ids) == 8
@@ -69,6 +69,16 @@ def start(drive: Callable[..., Driver]) -> tuple[Driver, Any]:
 
 def wait(d: Driver) -> None:
     d.until(lambda: not d.dock.teaching.work.busy)
+
+
+def ring_color(d: Driver, center: tuple[int, int]) -> Any:
+    """Return the colour of what is drawn two pixels beside an object of radius 9, or None."""
+    layer = d.session.layers.preview.layer
+    y, x = (round(at) for at in layer.world_to_data((center[0], center[1] + 11)))
+    data = np.asarray(layer.data)
+    if not (0 <= y < data.shape[0] and 0 <= x < data.shape[1]) or not data[y, x]:
+        return None
+    return layer.colormap.map(data[y : y + 1, x])[0]
 
 
 def test_what_is_like_the_examples_stays_and_a_slider_shows_more(
@@ -84,6 +94,10 @@ def test_what_is_like_the_examples_stays_and_a_slider_shows_more(
     QTest.mouseClick(panel.examples["unlike"], LEFT)
     d.click(*DIM[0])
     assert not len(d.points.data)  # clicks were no prompts
+    like, unlike, taken_back = (ring_color(d, c) for c in (BRIGHT[0], DIM[0], BRIGHT[1]))
+    assert like is not None and like[1] > like[0]  # green
+    assert unlike is not None and unlike[0] > unlike[1]  # red
+    assert taken_back is None
     QTest.mouseClick(panel.similar, LEFT)
     wait(d)
     assert all(d.labels[c] for c in BRIGHT) and not any(d.labels[c] for c in DIM)
@@ -97,6 +111,20 @@ def test_what_is_like_the_examples_stays_and_a_slider_shows_more(
     assert len(d.ids) in (4, 8)  # what is unlike may be rated below 0
     QTest.mouseClick(panel.clear, LEFT)
     assert panel.examples["like"].text() == "Like these" and not panel.similar.isEnabled()
+    assert ring_color(d, BRIGHT[0]) is None
+
+
+def test_examples_are_ringed_on_the_plane_that_is_shown(drive: Callable[..., Driver]) -> None:
+    d, panel = start(drive, np.stack([draw(), draw()]))
+    d.viewer.dims.set_current_step(0, 0)
+    QTest.mouseClick(panel.examples["like"], LEFT)
+    d.click(0, *BRIGHT[0])
+    ring = d.shown
+    assert ring > 0
+    d.viewer.dims.set_current_step(0, 1)
+    assert d.shown == 0
+    d.viewer.dims.set_current_step(0, 0)
+    assert d.shown == ring
 
 
 def test_kept_and_deleted_objects_teach_and_the_next_run_is_rated_too(

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 
 from napari_sam_onnx.plugin.editing import history
 from napari_sam_onnx.plugin.editing.history import History, Step
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def step(data: Any = None) -> Step:

@@ -11,8 +11,8 @@ from scipy.ndimage import binary_dilation
 
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.layers.ring import draw_ring
 from napari_sam_onnx.plugin.review import Place, Reviewer, ReviewQueue
-from napari_sam_onnx.plugin.review.reviewer import draw_ring
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Bench

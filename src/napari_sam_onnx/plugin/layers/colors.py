@@ -56,6 +56,10 @@ class Tint:
 
 
 PLAIN = Tint()
+LIKE = Tint((0.18, 0.90, 0.42))
+"""Around what is an example: the green of points on an object."""
+UNLIKE = Tint((1.0, 0.23, 0.23))
+"""Around a counter-example: the red of points on the background."""
 
 
 def color_of(layer: Labels | None, label: int) -> Color:

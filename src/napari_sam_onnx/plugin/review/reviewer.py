@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.layers.plane import from_plane, plane_shape, take_plane
 from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.layers.ring import draw_ring
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.layers.plane import Plane
@@ -22,8 +23,6 @@ REACH = 512
 """An object is marked within so many pixels of its middle."""
 SPOT = 60
 """A place without an object is marked by a circle so many times smaller than the plane."""
-THICK = 400
-"""So many times smaller than the plane is the ring around what is looked at thick."""
 
 
 class Reviewer:
@@ -67,20 +66,20 @@ class Reviewer:
 
     def _find_object(
         self, layer: Any, plane: Plane, center: tuple[float, float], label: int
-    ) -> tuple[Shown, Plane] | None:
+    ) -> tuple[list[Shown], Plane] | None:
         """Draw a ring around an object as it is now, or where there is none and might be one."""
         picture = self.session.picture
         if picture is None or layer not in self.session.viewer.layers:
             return None
         shape = plane_shape(picture.shape, plane)
         if not label:
-            return Shown(draw_ring(_draw_disc(shape, center))), plane
+            return [Shown(draw_ring(_draw_disc(shape, center)))], plane
         labels = take_plane(layer.data, plane)
         if labels.shape != shape:
             return None
         top, left = (max(0, int(place) - REACH) for place in center)
         near = labels[top : top + 2 * REACH, left : left + 2 * REACH]
-        return Shown(draw_ring(Mask(shape, (top, left), np.asarray(near) == label))), plane
+        return [Shown(draw_ring(Mask(shape, (top, left), np.asarray(near) == label)))], plane
 
     def _forget_mark(self) -> None:
         """Take the mark away where nothing is looked at any more."""
@@ -132,22 +131,3 @@ def _draw_disc(shape: tuple[int, int], center: tuple[float, float]) -> Mask:
     rows, columns = np.ogrid[top : min(bottom, shape[0]), left : min(right, shape[1])]
     disc = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 <= radius**2
     return Mask(shape, (top, left), disc)
-
-
-def draw_ring(mask: Mask) -> Mask:
-    """Draw a ring around an object: beside it, so that it is seen on labels of any colour."""
-    from scipy.ndimage import binary_dilation
-
-    mask = crop_to_object(mask)
-    if not mask:
-        return mask
-    thick = max(2, round(max(mask.shape) / THICK))
-    rows, columns = mask.crop.shape
-    top, left = (max(0, place - thick - 1) for place in mask.origin)
-    bottom = min(mask.shape[0], mask.origin[0] + rows + thick + 1)
-    right = min(mask.shape[1], mask.origin[1] + columns + thick + 1)
-    room = np.zeros((bottom - top, right - left), bool)
-    y, x = mask.origin[0] - top, mask.origin[1] - left
-    room[y : y + rows, x : x + columns] = mask.crop
-    gap = binary_dilation(room)
-    return crop_to_object(Mask(mask.shape, (top, left), binary_dilation(gap, None, thick) & ~gap))

@@ -19,8 +19,11 @@ from napari_sam_onnx.automatic.taught.looks import Looks, look_at
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.editing.gestures import Gesture
+from napari_sam_onnx.plugin.layers.colors import LIKE, UNLIKE
 from napari_sam_onnx.plugin.layers.labels import TargetError, read_plane
+from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.layers.region import read_region
+from napari_sam_onnx.plugin.layers.ring import draw_ring
 from napari_sam_onnx.plugin.runs.doubts import find_inside
 from napari_sam_onnx.plugin.runs.work import Work
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.plugin.editing.commits import Commits
     from napari_sam_onnx.plugin.editing.gestures import Gestures
+    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.runs.filtering import Filtering
     from napari_sam_onnx.plugin.session.lanes import Stream
 
@@ -95,6 +99,7 @@ class Teaching:
         self._result: Any = None
         self._least: dict[str, float] = {}
         self.session.detached.connect(self.clear)
+        self.session.prompts_changed.connect(self._follow)
 
     def count(self, wanted: bool) -> int:
         """Count the examples, or the counter-examples."""
@@ -116,8 +121,11 @@ class Teaching:
 
     def clear(self) -> None:
         """Forget the examples."""
+        marked = bool(self._examples)
         self._examples.clear()
         self._masks.clear()
+        if marked:
+            self.session.dialogue.mark(None)
         self.changed.emit()
 
     def find_similar(self) -> None:
@@ -262,7 +270,26 @@ class Teaching:
             self._masks[key] = Mask.from_array(labels == label)
         like, unlike = self.count(True), self.count(False)
         session.say(f"{like} like these, {unlike} unlike; Esc ends choosing.")
+        session.dialogue.mark(self._find_examples)
         self.changed.emit()
+
+    def _find_examples(self) -> tuple[list[Shown], Plane] | None:
+        """Draw rings around the examples of the plane that is shown."""
+        plane, reader, layer = self.session.plane, self.session.reader, self._layer
+        if plane is None or reader is None or layer not in self.session.viewer.layers:
+            return None
+        index = reader.index_of(plane)
+        rings = [
+            Shown(draw_ring(self._masks[key]), tint=LIKE if wanted else UNLIKE)
+            for key, wanted in self._examples.items()
+            if key[0] == index
+        ]
+        return (rings, plane) if rings else None
+
+    def _follow(self) -> None:
+        """Mark the examples of another plane."""
+        if self._examples:
+            self.session.dialogue.fit_again()
 
     def _start(self, steps: Any, title: str, least: dict[str, float]) -> None:
         session, finding, plane = self.session, self.filtering.finding, self.session.plane

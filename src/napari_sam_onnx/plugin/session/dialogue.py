@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Fit = Callable[[Sequence[Mask], Plane], Sequence[Fitted]]
     Paint = Callable[[Sequence[Fitted], Plane], Sequence[Tint]]
-    Find = Callable[[], tuple[Shown, Plane] | None]
+    Find = Callable[[], tuple[list[Shown], Plane] | None]
 
 
 class Dialogue:
@@ -158,7 +158,7 @@ class Dialogue:
         preview = None if self.scene.layers is None else self.scene.layers.preview
         found = None if self._find_marked is None else self._find_marked()
         if preview is not None:
-            preview.clear() if found is None else preview.show([found[0]], found[1])
+            preview.clear() if found is None else preview.show(*found)
 
     @property
     def answer(self) -> Answer | None:
