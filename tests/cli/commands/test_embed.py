@@ -27,15 +27,15 @@ def stack(tmp_path, discs):
 def test_a_stack_is_encoded_once_and_segmented_without_encoding(run, model, stack, tmp_path):
     code, said, err = run("embed", stack)
     assert (code, err, model.encoded) == (0, "", 2)
-    assert said.startswith("2 planes encoded, 0 were there; 2 embeddings take")
-    assert run("embed", stack)[1].startswith("0 planes encoded, 2 were there")
+    assert said.startswith("Planes encoded: 2, there already: 0; embeddings kept: 2")
+    assert run("embed", stack)[1].startswith("Planes encoded: 0, there already: 2")
     assert run("segment", stack, "-o", tmp_path / "out.tif", "--mode", "objects")[0] == 0
     assert model.encoded == 2
 
 
 def test_a_folder_and_other_channels_are_other_planes(run, model, stack, picture):
     # the first plane of the stack is the picture: it is encoded once
-    assert run("embed", stack.parent)[1].startswith("2 planes encoded, 1 were there")
+    assert run("embed", stack.parent)[1].startswith("Planes encoded: 2, there already: 1")
     run("embed", picture, "--channels", "0[0-1000]")
     assert model.encoded == 3
 
@@ -44,14 +44,14 @@ def test_a_damaged_entry_is_encoded_again(run, model, picture):
     run("embed", picture)
     (entry,) = cache_dir().iterdir()
     entry.write_bytes(entry.read_bytes()[:-1])
-    assert run("embed", picture)[1].startswith("1 planes encoded, 0 were there")
+    assert run("embed", picture)[1].startswith("Planes encoded: 1, there already: 0")
 
 
 def test_the_cache_is_shown_and_cleared(run, model, picture):
     run("embed", picture)
     code, said, _ = run("cache", "info")
     assert code == 0 and str(cache_dir()) in said and "embeddings: 1" in said
-    assert run("cache", "clear")[1].startswith("1 embeddings deleted")
+    assert run("cache", "clear")[1].startswith("Embeddings deleted: 1")
     assert DiskCache(cache_dir()).info().entries == 0
 
 

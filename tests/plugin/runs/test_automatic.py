@@ -77,9 +77,11 @@ def test_a_result_that_is_deleted_during_its_run_is_not_said_to_run(
     automatic.start(Run("objects", {}, whole=True))
     running = automatic.work._running
     running.run(1)
+    name = automatic.layer.name
     bench.viewer.layers.remove(automatic.layer)
     running.run()
     assert bench.session.status.kind == "ready" and not automatic.work.busy
+    assert bench.said == f"The run ended, since “{name}” was removed."
 
 
 def test_one_plane_alone(bench: Bench, automatic: Automatic) -> None:

@@ -120,6 +120,15 @@ def test_a_run_that_made_nothing_leaves_nothing(bench: Bench, runs: StackRuns) -
     assert "Tracks run along T" in bench.said and not runs.work.busy
 
 
+def test_a_result_that_is_removed_ends_its_run(bench: Bench, runs: StackRuns) -> None:
+    bench.open(STACK)
+    runs.start(StackRun(WholeRequest("volume")))
+    stream, name = runs.work._running, runs.layer.name
+    bench.viewer.layers.remove(runs.layer)
+    stream.run()
+    assert bench.said == f"The run ended, since “{name}” was removed." and not runs.work.busy
+
+
 def test_time_with_depth_is_volumes_then_tracks(bench: Bench, runs: StackRuns) -> None:
     bench.open(np.stack([STACK] * 3), scale=(1, 2, 1, 1))
     runs.start(tracks())

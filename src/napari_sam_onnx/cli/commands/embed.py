@@ -84,7 +84,7 @@ def embed(
             made += 1
     used = cache.info()
     say(
-        f"{made} planes encoded, {there} were there; {used.entries} embeddings take "
+        f"Planes encoded: {made}, there already: {there}; embeddings kept: {used.entries}, "
         f"{format_bytes(used.nbytes)} in {used.folder}"
     )
 
@@ -108,4 +108,4 @@ def clear_command() -> None:
     cache = DiskCache(cache_dir())
     before = cache.info()
     cache.clear()
-    typer.echo(f"{before.entries} embeddings deleted, {format_bytes(before.nbytes)} freed.")
+    typer.echo(f"Embeddings deleted: {before.entries}, {format_bytes(before.nbytes)} freed.")

@@ -122,8 +122,9 @@ class Step:
     def nbytes(self) -> int:
         """Bytes of a result in memory that is kept for nothing else than undo."""
         data = None if self.replaced is None else self.replaced.data
-        in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
-        return data.nbytes if in_memory else 0
+        if not isinstance(data, np.ndarray) or isinstance(data, np.memmap):
+            return 0
+        return data.nbytes
 
 
 @dataclass(slots=True)

@@ -147,6 +147,7 @@ class Automatic:
         self._indices = None if run.whole else (reader.index_of(plane),)
         self._planes = self._found = 0
         self._refused: Exception | None = None
+        self._removed = ""
         self.layer = layer
         axes = name_axes(len(picture.shape), plane.axes, reader.channel_axis)
         sink = ArrayLabels(layer.data, axes, any_type=run.fill is not None)
@@ -314,7 +315,7 @@ class Automatic:
         error = error or self._refused
         note = ""
         if layer is None:
-            self.session.advise()
+            self.session.say(f"The run ended, since “{self._removed}” was removed.", "ready")
         else:
             if filling is not None:
                 if filling.indices and layer in viewer.layers:
@@ -367,6 +368,6 @@ class Automatic:
             )
 
     def _on_removed(self, layer: Any) -> None:
-        if layer is self.layer:
-            self.layer = None
+        if self.layer is not None and layer is self.layer:
+            self.layer, self._removed = None, layer.name
             self.work.cancel()

@@ -93,6 +93,7 @@ class StackRuns:
         self._started = self._refreshed = 0.0
         self._planes = 0
         self._draft = False
+        self._removed = ""
         session.removed.connect(self._on_removed)
 
     def start(self, run: StackRun) -> None:
@@ -200,7 +201,7 @@ class StackRuns:
         layer, viewer, result = self.layer, self.session.viewer, self._result
         self.layer = None
         if layer is None:
-            self.session.advise()
+            self.session.say(f"The run ended, since “{self._removed}” was removed.", "ready")
             return
         if not self._planes and result is None:
             self._take_away(layer)
@@ -249,8 +250,8 @@ class StackRuns:
         remove_labels(place_of(layer))
 
     def _on_removed(self, layer: Any) -> None:
-        if layer is self.layer:
-            self.layer = None
+        if self.layer is not None and layer is self.layer:
+            self.layer, self._removed = None, layer.name
             self.work.cancel()
 
 
