@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from napari_sam_onnx.models.model import Model
+from napari_sam_onnx.models.model import Model, SplittingModel
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
@@ -107,6 +107,10 @@ class AtScale:
     def propose(self, embedding: Embedding) -> Proposals | None:
         """Objects that the encoder saw."""
         return self.model.propose(embedding)
+
+    def split(self) -> tuple[Model, int]:
+        """Give what answers many prompts soonest, and how many threads may ask it at once."""
+        return self.model.split() if isinstance(self.model, SplittingModel) else (self, 1)
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from napari_sam_onnx.automatic.finders.lanes import PIECE, cut_pieces, find_lanes, work_ahead
+from napari_sam_onnx.models import load_model
+from napari_sam_onnx.prompting.scales import AtScale
 from tests.fakes import ComponentModel
 
 
@@ -67,3 +69,10 @@ def test_closing_drops_what_waits_and_leaves_no_thread():
 def test_a_model_that_cannot_be_split_is_asked_itself():
     model = ComponentModel()
     assert find_lanes(model) == (model, 1)
+
+
+def test_a_model_that_looks_at_one_scale_is_split_as_it_would_be_at_its_own():
+    model = load_model("pebble")
+    assert find_lanes(AtScale(model, 2.0)) == find_lanes(model)
+    whole = AtScale(ComponentModel(), 2.0)
+    assert find_lanes(whole) == (whole, 1)
