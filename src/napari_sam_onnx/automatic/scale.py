@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.automatic.finders.crops import fit_side
 from napari_sam_onnx.automatic.finders.decode import Filter, iterate_prompts
 from napari_sam_onnx.automatic.finders.objects import foreground_in
 from napari_sam_onnx.automatic.finders.progress import LOOKING
@@ -17,7 +18,13 @@ from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import CERTAIN
 from napari_sam_onnx.generators import drive, relay
 from napari_sam_onnx.prompting.looks import smaller_looks
-from napari_sam_onnx.prompting.scales import SEEN_DIAMETER, AtScale, FreeModel, plan_look
+from napari_sam_onnx.prompting.scales import (
+    SEEN_DIAMETER,
+    SMALLEST_PART,
+    AtScale,
+    FreeModel,
+    plan_look,
+)
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
@@ -85,10 +92,14 @@ def set_scale(
         return look.model, inner
     if isinstance(inner, BoxesParameters):
         return model, inner
+    side = look.part
+    if isinstance(look.model, AtScale):  # sees tiles of any side in the same scale
+        most = int(look.model.model.largest_input / look.model.scale)
+        side = fit_side(shape, side, look.overlap, SMALLEST_PART, most)
     # What a tile must hold at least is declared with the mode.
     tiled = TiledParameters(
         inner=mode_of(inner),
-        tile_side=look.part,
+        tile_side=side,
         tile_overlap=look.overlap,
         max_overlap=getattr(inner, "max_overlap", 0.5),
         inner_parameters=inner,

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import iterate_masks, make_parameters
-from napari_sam_onnx.automatic.finders.crops import lay_tiles
+from napari_sam_onnx.automatic.finders.crops import fit_side, lay_tiles
 from napari_sam_onnx.automatic.finders.tiles import find_own, merge_masks
 from napari_sam_onnx.masks.mask import Mask, measure_iou
 from napari_sam_onnx.masks.regions import Region
@@ -184,3 +184,15 @@ def test_no_object_is_decoded_in_two_tiles(inner):
     labels = automask(picture, Counting(), "tiled", inner=inner, tile_side=100, tile_overlap=50)
     assert labels.max() == len(centers)
     assert len(asked) == len(centers)
+
+
+@pytest.mark.parametrize("shape", [(1008, 1344), (1024, 1024), (400, 90), (359, 361), (40000, 9000)])
+def test_the_side_of_tiles_is_the_one_with_which_least_is_seen_twice(shape):
+    def seen(side):
+        return sum(tile.area for tile in lay_tiles(shape, side, 45))
+
+    side = fit_side(shape, 360, 45, 64, 390)
+    assert 270 <= side <= 390
+    assert seen(side) <= min(seen(s) for s in (270, 300, 330, 360, 390))
+    assert fit_side(shape, 360, 45, 360, 360) == 360
+    assert fit_side(shape, 360, 175, 64, 390) >= 350  # tiles overlap by half at most

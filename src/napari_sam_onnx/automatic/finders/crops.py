@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 from napari_sam_onnx.masks.regions import Region
+
+
+STRETCH, SHRINK = 1.1, 0.75
+"""So many times as long as asked for tiles may be, where a plane is covered better by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,24 @@ def lay_tiles(shape: tuple[int, int], side: int, overlap: int) -> list[Region]:
         for y in _spread(height, side, overlap)
         for x in _spread(width, side, overlap)
     ]
+
+
+def fit_side(shape: tuple[int, int], side: int, overlap: int, least: int, most: int) -> int:
+    """Find the side of tiles, about that given, with which the fewest pixels are seen twice.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    side, overlap : int
+        See `lay_tiles`.
+    least, most : int
+        No side is shorter or longer; nor shorter than `SHRINK` or longer than `STRETCH` times that
+        given.
+    """
+    shortest = min(side, max(least, 2 * overlap, ceil(SHRINK * side)))
+    sides = range(shortest, max(side, min(most, int(STRETCH * side))) + 1)
+    seen = [prod(len(_spread(n, s, overlap)) * min(n, s) for n in shape) for s in sides]
+    return sides[seen.index(min(seen))]
 
 
 def _spread(length: int, side: int, overlap: int) -> list[int]:
