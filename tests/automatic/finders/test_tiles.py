@@ -186,7 +186,9 @@ def test_no_object_is_decoded_in_two_tiles(inner):
     assert len(asked) == len(centers)
 
 
-@pytest.mark.parametrize("shape", [(1008, 1344), (1024, 1024), (400, 90), (359, 361), (40000, 9000)])
+@pytest.mark.parametrize(
+    "shape", [(1008, 1344), (1024, 1024), (400, 90), (359, 361), (40000, 9000)]
+)
 def test_the_side_of_tiles_is_the_one_with_which_least_is_seen_twice(shape):
     def seen(side):
         return sum(tile.area for tile in lay_tiles(shape, side, 45))

@@ -7,7 +7,6 @@ from math import ceil, prod
 
 from napari_sam_onnx.masks.regions import Region
 
-
 STRETCH, SHRINK = 1.1, 0.75
 """So many times as long as asked for tiles may be, where a plane is covered better by them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ MaskSteps = Generator[Progress, None, "list[Mask]"]
 
 Found = Generator[Progress, None, MaskSet]
 """Yields progress and returns what a run found."""
+
+PATIENCE = 32
+"""So many prompts in a row, the most certain first, without a mask that passes end a search."""
 
 DOUBTFUL = 0.2
 """Rating below which a mask is not even kept for who wants to see the doubtful ones."""
@@ -71,6 +75,7 @@ def iterate_prompts(
     batch: int,
     accept: Filter,
     numbers: NDArray[np.int64] | None = None,
+    passes: Callable[[Mask], bool] | None = None,
 ) -> MaskSteps:
     """Decode one object per prompt and keep the answers that pass.
 
@@ -86,6 +91,9 @@ def iterate_prompts(
         The predicted IoU is looked at first, so that only answers that can stay are upscaled.
     numbers : (N,) int64, optional
         The label that each prompt's object has already.
+    passes : callable, optional
+        Says which masks are wanted, where the prompts that promise most come first: after
+        `PATIENCE` of them in a row without such a mask the others are not decoded.
 
     Yields
     ------
@@ -103,9 +111,22 @@ def iterate_prompts(
     asked, lanes = find_lanes(model)
     pieces = cut_pieces(len(prompts), batch, lanes)
     look = partial(_look, asked, embedding, prompts, accept, numbers)
-    for piece, found in zip(pieces, work_ahead(look, pieces, lanes), strict=True):
-        masks += found
-        yield Progress(piece.stop, len(prompts), "objects", tuple(found))
+    last = -1  # the last prompt that gave a mask which passes
+    with closing(work_ahead(look, pieces, lanes)) as answers:
+        for piece, answer in zip(pieces, answers, strict=True):
+            found = []
+            for number, mask in answer:
+                if passes is not None:
+                    if number - last > PATIENCE:
+                        break
+                    last = number if passes(mask) else last
+                found.append(mask)
+            masks += found
+            over = passes is not None and piece.stop - 1 - last >= PATIENCE
+            done = len(prompts) if over else piece.stop
+            yield Progress(done, len(prompts), "objects", tuple(found))
+            if over:
+                break
     return masks
 
 
@@ -116,8 +137,8 @@ def _look(
     accept: Filter,
     numbers: NDArray[np.int64] | None,
     piece: slice,
-) -> list[Mask]:
-    """Decode some prompts and keep the answers that pass."""
+) -> list[tuple[int, Mask]]:
+    """Decode some prompts and keep the answers that pass, with the number of each prompt."""
     masks = []
     answer = model.decode(embedding, prompts[piece])
     for index, prompt in enumerate(prompts[piece]):
@@ -128,8 +149,10 @@ def _look(
         mask = mask_from_low_res(answer.mask(index, best), embedding.plane_shape, float(iou))
         if accept.accepts(mask):
             point = tuple(prompt.points[0].tolist()) if len(prompt.points) else None
-            label = 0 if numbers is None else int(numbers[piece.start + index])
-            masks.append(replace(mask, low_res=None, point=point, rating=float(iou), label=label))
+            number = piece.start + index
+            label = 0 if numbers is None else int(numbers[number])
+            mask = replace(mask, low_res=None, point=point, rating=float(iou), label=label)
+            masks.append((number, mask))
     return masks
 
 
@@ -142,6 +165,7 @@ def iterate_seeds(
     least: float,
     rate: Callable[[Mask], float] = lambda mask: mask.predicted_iou,
     doubtful: bool = False,
+    sorted_seeds: bool = False,
 ) -> Found:
     """Decode one object per seed, and choose one mask per object.
 
@@ -158,6 +182,9 @@ def iterate_seeds(
         Rates a mask, at most with its predicted IoU, so that only masks that can stay are upscaled.
     doubtful : bool
         Whether masks are kept too that the limits leave out, so that the limits can be loosened.
+    sorted_seeds : bool
+        Whether the most certain come first: then the search ends where they lead to nothing any
+        more, unless the doubtful are kept; see `PATIENCE`.
 
     Returns
     -------
@@ -172,7 +199,14 @@ def iterate_seeds(
     if doubtful:
         accept = Filter(min(least, DOUBTFUL))
     batch = parameters.points_per_batch
-    masks = yield from iterate_prompts(model, embedding, prompts, batch, accept)
+
+    def passes(mask: Mask) -> bool:
+        return rate(mask) >= least
+
+    ends = sorted_seeds and not doubtful
+    masks = yield from iterate_prompts(
+        model, embedding, prompts, batch, accept, passes=passes if ends else None
+    )
     rated = tuple(replace(mask, rating=rate(mask)) for mask in masks)
     selection = Selection(
         min_rating=least,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from napari_sam_onnx.models.model import SplittingModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from concurrent.futures import Future
 
     from napari_sam_onnx.models import Model
@@ -49,7 +49,7 @@ def cut_pieces(total: int, batch: int, lanes: int) -> list[slice]:
 
 def work_ahead(
     work: Callable[[Item], Result], items: Sequence[Item], lanes: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Do pieces of work, some at once and a few before they are asked for.
 
     Closing the iterator ends the work: what runs is waited for, what waits is dropped.

@@ -63,7 +63,15 @@ def iterate_objects(
     least = parameters.min_rating
     return (
         yield from iterate_seeds(
-            rgb, model, embedding, prompts, parameters, least, rate, doubtful=doubtful
+            rgb,
+            model,
+            embedding,
+            prompts,
+            parameters,
+            least,
+            rate,
+            doubtful=doubtful,
+            sorted_seeds=True,
         )
     )
 
