@@ -1,8 +1,9 @@
-"""The pictures of the README and of docs/prompting.md, from the real window.
+"""The pictures of the README, of docs/prompting.md and of docs/plugin.md, from the real window.
 
     xvfb-run -s "-screen 0 1366x768x24" python scripts/prompt_tour.py [front first correct …]
 
-Each step works on a sample picture, by the dock's own clicks and keys.
+Each step works on a sample picture, by the dock's own clicks and keys. With ``THEME=light`` and
+``INTO=folder`` in the environment they are drawn in another theme, elsewhere.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from scipy.ndimage import distance_transform_edt
 
 from napari_sam_onnx import automask
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
-COLORS = 128
-"""Of a picture's palette: screens have few, and the file is a third as large."""
+IMAGES = Path(os.environ.get("INTO") or Path(__file__).parents[1] / "docs" / "images")
+COLORS = 256
+"""Of a picture's palette: the file is a third as large."""
 
 
 class Tour:
@@ -34,6 +35,7 @@ class Tour:
         from napari_sam_onnx.plugin.dock import SamDock
 
         self.viewer = napari.Viewer()
+        self.viewer.theme = os.environ.get("THEME", "dark")
         self.viewer.window._qt_window.resize(1366, 768)
         self.dock = SamDock(self.viewer)
         self.viewer.window.add_dock_widget(self.dock, name="Segment Anything")
@@ -94,16 +96,22 @@ class Tour:
         QTest.mouseClick(native, button, Qt.KeyboardModifier.NoModifier, spot)
         self.ready()
 
-    def press(self, key: str, control: bool = False) -> None:
+    def run(self) -> None:
+        """Press Run and wait for the automatic masks."""
+        self.dock.automatic_panel.run.click()
+        self.wait(lambda: not self.dock.automatic.work.busy)
+        self.ready()
+
+    def press(self, key: str, control: bool = False, shift: bool = False) -> None:
         """Press a key on the canvas."""
         from qtpy.QtCore import Qt
         from qtpy.QtTest import QTest
 
         native = self.viewer.window._qt_viewer.canvas.native
         native.setFocus()
-        modifier = (
-            Qt.KeyboardModifier.ControlModifier if control else Qt.KeyboardModifier.NoModifier
-        )
+        modifier = Qt.KeyboardModifier.NoModifier
+        if control or shift:
+            modifier = getattr(Qt.KeyboardModifier, f"{'Control' if control else 'Shift'}Modifier")
         QTest.keyClick(native, getattr(Qt.Key, f"Key_{key}"), modifier)
         self.ready()
 
@@ -252,6 +260,73 @@ def show_journal() -> None:
     again.save("prompt-journal")
 
 
+def show_filter() -> None:
+    """Show limits on what automatic masks found, moved by keys, beside what they leave."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    tour = Tour("nuclei")
+    panel = tour.dock.automatic_panel
+    tour.unfold(panel)
+    tour.run()
+    panel.filters.header.setChecked(True)
+    slider = panel.filter.limits["min_rating"].slider
+    for _ in range(40):
+        if panel.filter.limits["min_rating"].value >= 0.85:
+            break
+        QTest.keyClick(slider, Qt.Key.Key_PageUp)
+    tour.save("filter")
+
+
+def show_review() -> None:
+    """Show the most doubtful objects under review: one kept, one deleted, the next marked."""
+    tour = Tour("nuclei")
+    tour.unfold(tour.dock.review_panel)
+    tour.run()
+    tour.dock.doubt_panel.begin.click()
+    tour.session.layers.activate()
+    tour.press("J")
+    tour.press("Y")
+    tour.press("Y", shift=True)
+    tour.press("J")
+    tour.save("review")
+
+
+def show_similar() -> None:
+    """Show what automatic masks found, and of it what is like 4 large nuclei, unlike 3 small."""
+    for name in ("similar-before", "similar"):
+        tour = Tour("nuclei")
+        panel = tour.dock.teach_panel
+        tour.unfold(panel, tour.dock.automatic_panel)
+        tour.run()
+        tour.dock.automatic_panel.filters.header.setChecked(True)
+        large, small = find_extremes(np.asarray(tour.commits.labels.layer.data), 4, 3)
+        for kind, spots in (("like", large), ("unlike", small)):
+            panel.examples[kind].click()
+            for spot in spots:
+                tour.click(*spot)
+        if name == "similar":
+            panel.similar.click()
+            tour.wait(lambda: not tour.dock.teaching.work.busy)
+            tour.ready()
+        tour.dock.scroll.ensureWidgetVisible(panel)
+        tour.save(name)
+
+
+def find_extremes(labels: Any, most: int, least: int) -> tuple[list[Any], list[Any]]:
+    """Find where the largest and the smallest objects are that do not touch the border."""
+    from skimage.measure import regionprops
+
+    height, width = labels.shape
+    whole = [
+        one
+        for one in regionprops(labels)
+        if one.bbox[0] > 2 and one.bbox[1] > 2 and one.bbox[2] < height - 2 and one.bbox[3] < width - 2
+    ]
+    whole.sort(key=lambda one: one.area)
+    return [one.centroid for one in whole[-most:]], [one.centroid for one in whole[:least]]
+
+
 STEPS = {
     "front": show_front,
     "first": show_first,
@@ -261,6 +336,9 @@ STEPS = {
     "propagate": show_propagate,
     "channels": show_channels,
     "journal": show_journal,
+    "filter": show_filter,
+    "review": show_review,
+    "similar": show_similar,
 }
 
 if __name__ == "__main__":

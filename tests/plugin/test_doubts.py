@@ -125,3 +125,24 @@ def test_nothing_to_review_is_said(drive: Callable[..., Driver]) -> None:
     assert "run automatic masks first" in d.said
     d.press(Qt.Key.Key_Y)
     assert "Go to a place of the list first" in d.said
+
+
+def test_a_list_that_is_due_when_the_dock_closes_is_not_made(drive: Callable[..., Driver]) -> None:
+    d, panel = start(drive)
+    panel.begin.click()
+    d.commits.changed.emit()  # as N does: the list is made anew in the next turn
+    d.dock.shut()
+    made: list[int] = []
+    d.dock.reviewer.queue.changed.connect(lambda: made.append(1))
+    QTest.qWait(50)
+    assert not made
+
+
+def test_the_list_shows_whole_rows(drive: Callable[..., Driver]) -> None:
+    d, panel = start(drive)
+    section = next(s for s in d.dock.sections if s.body is d.dock.review_panel)
+    section.header.setChecked(True)
+    panel.begin.click()
+    view = d.dock.review_panel.list
+    QTest.qWait(30)
+    assert view.viewport().height() % view.sizeHintForRow(0) == 0

@@ -289,6 +289,7 @@ class SamDock(QWidget):
         self.advising.close()
         self.suggestions.close()
         self.teaching.close()
+        self.doubts.close()
         self.model_panel.shut()
         self.stack_panel.shut()
         self.edits.close()

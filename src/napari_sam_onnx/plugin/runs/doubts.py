@@ -88,7 +88,7 @@ class Doubts:
         self.filtering, self.commits, self.reviewer = filtering, commits, reviewer
         self.gestures, self._editor, self._later = gestures, editor, later
         self._layer: Labels | None = None
-        self._asked = False
+        self._asked = self._closed = False
         filtering.changed.connect(self._on_changed)
         commits.changed.connect(self._on_changed)
 
@@ -131,6 +131,10 @@ class Doubts:
         self.gestures.begin(
             Gesture(f"lasso {what}", HINTS[what], lambda place: take([place]), take, closed=True)
         )
+
+    def close(self) -> None:
+        """List nothing any more: who shows the list may be gone."""
+        self._closed = True
 
     # Inside
 
@@ -180,12 +184,14 @@ class Doubts:
 
     def _on_changed(self) -> None:
         """List anew what is left to be judged, once the interface has time."""
-        if self._layer is not None and not self._asked:
+        if self._layer is not None and not self._asked and not self._closed:
             self._asked = True
             self._later(self._fill)
 
     def _fill(self) -> None:
         self._asked = False
+        if self._closed:
+            return
         queue = self.reviewer.queue
         if self._layer is None or self._layer is not self.filtering.layer:
             self._layer = None

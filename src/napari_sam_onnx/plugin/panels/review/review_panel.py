@@ -19,7 +19,7 @@ from napari_sam_onnx.plugin.panels.parts.widgets import one_line, set_line
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.review import Place, Reviewer
 
-ROWS = 6
+ROWS = 8
 SHOWN = 500
 """Longer lists show their beginning; what is looked at is always among it."""
 
@@ -44,7 +44,6 @@ class ReviewPanel(QWidget):
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.list.setFixedHeight(ROWS * (self.fontMetrics().lineSpacing() + 6))
         self.previous, self.next = QPushButton("Previous (U)"), QPushButton("Next (J)")
         self.previous.setToolTip("Go back to the place before (U)")
         self.next.setToolTip("Go to the next place (J)")
@@ -79,6 +78,9 @@ class ReviewPanel(QWidget):
                 item = QListWidgetItem(place.reason)
                 item.setToolTip(place.reason)
                 self.list.addItem(item)
+            if places:  # whole rows: the theme says how high they are
+                frame = 2 * self.list.frameWidth()
+                self.list.setFixedHeight(ROWS * self.list.sizeHintForRow(0) + frame)
         for row, place in enumerate(places):
             item = self.list.item(row)
             font = item.font()
