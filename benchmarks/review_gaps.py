@@ -99,7 +99,7 @@ def main() -> None:
     rows.append(time_each("Measure objects", lambda: (panel.measure.click(), _wait(dock))))
     table = panel.table
     table.setFocus()
-    table.setCurrentIndex(panel.sorted.index(0, 0))
+    table.setCurrentIndex(panel.model.index(0, 0))
     rows.append(
         time_each(
             "table: a click on a row",
@@ -107,7 +107,7 @@ def main() -> None:
                 table.viewport(),
                 Qt.MouseButton.LeftButton,
                 NONE,
-                table.visualRect(panel.sorted.index(2, 0)).center(),
+                table.visualRect(panel.model.index(2, 0)).center(),
             ),
         )
     )

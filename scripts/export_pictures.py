@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIDE, ZOOM, GAP, HEAD = 160, 2, 6, 22
-"""Pixels of the picture that are shown, drawn so many times larger, between them, and of a title."""
+"""Pixels of the picture that are shown, times they are drawn larger, a gap, a title's height."""
 
 
 def open_coco(path: Path) -> list[Outline]:
@@ -128,7 +128,9 @@ def main() -> None:
             outlines = open_file(path)
             fit = evaluate_labels(fill(outlines, labels.shape), labels, (0.9,)).at(0.9)
             print(f"{title}: {len(outlines)} objects, {len(fit.iou)} of {fit.expected} at IoU 0.9")
-            sheets.append(draw(rgb, outlines, find_crowd(labels), f"{title}: {len(outlines)} objects"))
+            sheets.append(
+                draw(rgb, outlines, find_crowd(labels), f"{title}: {len(outlines)} objects")
+            )
     width, height = sheets[0].size
     sheet = Image.new("RGB", (len(sheets) * (width + GAP) - GAP, height), "white")
     for number, one in enumerate(sheets):

@@ -295,22 +295,26 @@ def show_review() -> None:
 def show_similar() -> None:
     """Show what automatic masks found, and of it what is like 4 large nuclei, unlike 3 small."""
     for name in ("similar-before", "similar"):
-        tour = Tour("nuclei")
-        panel = tour.dock.teach_panel
-        tour.unfold(panel, tour.dock.automatic_panel)
-        tour.run()
-        tour.dock.automatic_panel.filters.header.setChecked(True)
-        large, small = find_extremes(np.asarray(tour.commits.labels.layer.data), 4, 3)
-        for kind, spots in (("like", large), ("unlike", small)):
-            panel.examples[kind].click()
-            for spot in spots:
-                tour.click(*spot)
-        if name == "similar":
-            panel.similar.click()
-            tour.wait(lambda: not tour.dock.teaching.work.busy)
-            tour.ready()
-        tour.dock.scroll.ensureWidgetVisible(panel)
-        tour.save(name)
+        teach(Tour("nuclei"), name)
+
+
+def teach(tour: Tour, name: str) -> None:
+    """Click examples; look for similar ones but where the picture is of before."""
+    panel = tour.dock.teach_panel
+    tour.unfold(panel, tour.dock.automatic_panel)
+    tour.run()
+    tour.dock.automatic_panel.filters.header.setChecked(True)
+    large, small = find_extremes(np.asarray(tour.commits.labels.layer.data), 4, 3)
+    for kind, spots in (("like", large), ("unlike", small)):
+        panel.examples[kind].click()
+        for spot in spots:
+            tour.click(*spot)
+    if name == "similar":
+        panel.similar.click()
+        tour.wait(lambda: not tour.dock.teaching.work.busy)
+        tour.ready()
+    tour.dock.scroll.ensureWidgetVisible(panel)
+    tour.save(name)
 
 
 def find_extremes(labels: Any, most: int, least: int) -> tuple[list[Any], list[Any]]:
@@ -321,7 +325,10 @@ def find_extremes(labels: Any, most: int, least: int) -> tuple[list[Any], list[A
     whole = [
         one
         for one in regionprops(labels)
-        if one.bbox[0] > 2 and one.bbox[1] > 2 and one.bbox[2] < height - 2 and one.bbox[3] < width - 2
+        if one.bbox[0] > 2
+        and one.bbox[1] > 2
+        and one.bbox[2] < height - 2
+        and one.bbox[3] < width - 2
     ]
     whole.sort(key=lambda one: one.area)
     return [one.centroid for one in whole[-most:]], [one.centroid for one in whole[:least]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 
+from napari_sam_onnx.plugin.runs import filtering
 from napari_sam_onnx.plugin.runs.doubts import find_inside
 from tests.fakes import ComponentModel, draw_discs
 
@@ -146,3 +148,23 @@ def test_the_list_shows_whole_rows(drive: Callable[..., Driver]) -> None:
     view = d.dock.review_panel.list
     QTest.qWait(30)
     assert view.viewport().height() % view.sizeHintForRow(0) == 0
+
+
+def test_many_objects_are_listed_away_from_the_interface(
+    drive: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filtering, "MANY", 3)
+    threads: list[int] = []
+
+    def tabulate(*given: Any) -> Any:
+        threads.append(get_ident())
+        return known(*given)
+
+    known = filtering.tabulate
+    monkeypatch.setattr(filtering, "tabulate", tabulate)
+    d, panel = start(drive)
+    panel.begin.click()
+    d.press(Qt.Key.Key_Y)
+    layer = d.commits.labels.layer
+    d.until(lambda: "kept" in "".join(layer.features.get("flags", ())))
+    assert threads and get_ident() not in threads

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPersistentModelIndex, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
@@ -60,7 +60,7 @@ def test_the_table_is_measured_sorted_followed_and_saved(
     assert "area (µm²)" in titles and "3 objects" in d.said
     column = list(columns).index("area_um2")
     panel.table.sortByColumn(column, Qt.SortOrder.DescendingOrder)
-    spot = panel.table.visualRect(panel.sorted.index(0, 0)).center()
+    spot = panel.table.visualRect(panel.model.index(0, 0)).center()
     QTest.mouseClick(panel.table.viewport(), LEFT, pos=spot)
     assert d.session.plane.position[0] == 2 and d.commits.labels.layer.selected_label == 3
     path = tmp_path / "objects.csv"
@@ -72,6 +72,29 @@ def test_the_table_is_measured_sorted_followed_and_saved(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "a/b"), ""))
     QTest.mouseClick(panel.save, LEFT)
     assert "not saved" in d.said
+
+
+def test_a_table_is_sorted_by_any_column_and_what_is_selected_stays_so(qapp: Any) -> None:
+    model = _Columns()
+    nan = float("nan")
+    model.show({"label": [1, 2, 3, 4], "rating": [0.5, nan, 0.9, 0.5], "flags": ["b", "", "a", ""]})
+
+    def labels() -> list[str]:
+        return [model.data(model.index(row, 0)) for row in range(4)]
+
+    held = QPersistentModelIndex(model.index(2, 0))
+    assert labels() == ["1", "2", "3", "4"]
+    model.sort(1, Qt.SortOrder.DescendingOrder)
+    assert labels() == ["3", "1", "4", "2"]  # not known is last
+    assert held.row() == 0 and model.row_of(model.index(0, 0)) == 2
+    model.sort(1, Qt.SortOrder.AscendingOrder)
+    assert labels() == ["1", "4", "3", "2"] and held.row() == 2
+    model.sort(2, Qt.SortOrder.AscendingOrder)
+    assert labels() == ["2", "4", "3", "1"]
+    model.show({"label": [7, 5], "rating": [1.0, 0.0], "flags": ["z", "y"]})
+    assert [model.data(model.index(row, 0)) for row in range(2)] == ["5", "7"]
+    model.show({"label": [3, 4]})  # without the column that it was sorted by
+    assert [model.data(model.index(row, 0)) for row in range(2)] == ["3", "4"]
 
 
 def test_labels_are_compared_with_a_truth(drive: Callable[..., Driver]) -> None:

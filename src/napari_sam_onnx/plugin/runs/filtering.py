@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 Index = tuple[int, ...]
 
 FEW = 4
-"""Planes whose objects are listed at once; more are listed in a worker."""
+"""Planes whose objects are listed at once; those of more are listed in a worker."""
+
+MANY = 1000
+"""Masks from which on they are listed in a worker, too."""
 
 _SETTING_OF = {
     "min_rating": ("min_rating", "pred_iou_thresh"),
@@ -187,7 +190,8 @@ class Filtering:
             return
         side = pixel_side(picture, (finding.view[0], finding.view[1]))
         tell = partial(_set_features, ref(layer))
-        if len(finding.planes) <= FEW:
+        masks = sum(len(plane.found) for plane in finding.planes.values())
+        if len(finding.planes) <= FEW and masks <= MANY:
             tell(tabulate(finding, side))
         else:
             run = partial(tabulate, finding, side)

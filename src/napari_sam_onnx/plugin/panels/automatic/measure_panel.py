@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -21,9 +22,17 @@ from napari_sam_onnx.plugin.panels.parts.widgets import FewLines, fill_combo, na
 from napari_sam_onnx.plugin.runs.measuring import describe_scores
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_sam_onnx.plugin.runs.measuring import Measuring
 
 ROWS = 6
+
+MEASURED = 200
+"""Rows whose texts say how wide a column is; longer tables would take long."""
+
+WIDEST = "00000.0"
+"""What every column has room for, whatever the rows say that are not measured."""
 
 
 class MeasurePanel(QWidget):
@@ -43,17 +52,17 @@ class MeasurePanel(QWidget):
         )
         self.save.setToolTip("Save the table as a CSV file")
         self.model = _Columns()
-        self.sorted = QSortFilterProxyModel()
-        self.sorted.setSourceModel(self.model)
-        self.sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self.table = QTableView()
-        self.table.setModel(self.sorted)
+        self.table.setModel(self.model)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.table.setToolTip("Click on a row to go to its object, on a title to sort")
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
+        header = self.table.horizontalHeader()
+        header.setResizeContentsPrecision(MEASURED)
+        header.setMinimumSectionSize(self.fontMetrics().horizontalAdvance(WIDEST) + 8)
         for corner in self.table.findChildren(QAbstractButton):
             corner.setToolTip("Select all rows")
         line = self.fontMetrics().lineSpacing() + 6
@@ -111,7 +120,7 @@ class MeasurePanel(QWidget):
         self.refresh()
 
     def _go_to(self, index: QModelIndex) -> None:
-        self.measuring.go_to(self.sorted.mapToSource(index).row())
+        self.measuring.go_to(self.model.row_of(index))
 
     def _save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the table", "objects.csv", "CSV (*.csv)")
@@ -120,17 +129,53 @@ class MeasurePanel(QWidget):
 
 
 class _Columns(QAbstractTableModel):
-    """Columns of equal length, by name."""
+    """Columns of equal length, by name, sorted by one of them.
+
+    (Qt's own sorting compares two values at a time, which freezes long tables.)
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._columns: dict[str, list[Any]] = {}
+        self._rows = np.zeros(0, np.intp)
+        self._by = -1, Qt.SortOrder.AscendingOrder  # as they come
 
     def show(self, columns: dict[str, list[Any]]) -> None:
         """Show other columns."""
         self.beginResetModel()
         self._columns = columns
+        self._rows = self._sort_rows()
         self.endResetModel()
+
+    def row_of(self, index: QModelIndex) -> int:
+        """Return where a row that is shown stands in the columns."""
+        return int(self._rows[index.row()])
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column; what is not known comes last."""
+        self.layoutAboutToBeChanged.emit()
+        held = self.persistentIndexList()  # what is selected stays so
+        rows = [self.row_of(index) for index in held]
+        self._by = column, order
+        self._rows = self._sort_rows()
+        places = np.argsort(self._rows)
+        moved = [
+            self.index(int(places[row]), index.column())
+            for row, index in zip(rows, held, strict=True)
+        ]
+        self.changePersistentIndexList(held, moved)
+        self.layoutChanged.emit()
+
+    def _sort_rows(self) -> NDArray[np.intp]:
+        column, order = self._by
+        if not 0 <= column < len(self._columns):
+            return np.arange(self.rowCount())
+        values = np.asarray(list(self._columns.values())[column])
+        if values.dtype.kind != "f":
+            values = np.unique(values, return_inverse=True)[1].reshape(-1)
+        return np.argsort(
+            -values if order == Qt.SortOrder.DescendingOrder else values, kind="stable"
+        )
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Count the objects."""
@@ -149,12 +194,10 @@ class _Columns(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Return a value: as text, or as it is to be sorted."""
-        value = list(self._columns.values())[index.column()][index.row()]
-        if role == Qt.ItemDataRole.UserRole:
-            return value
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _write(value) if isinstance(value, float) else str(value)
-        return None
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        value = list(self._columns.values())[index.column()][self.row_of(index)]
+        return _write(value) if isinstance(value, float) else str(value)
 
 
 def _write(value: float) -> str:
