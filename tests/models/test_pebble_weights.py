@@ -52,6 +52,22 @@ def test_packed_rods_are_told_apart() -> None:
     assert count_found(truth, labels) >= 58
 
 
+def test_one_click_takes_the_whole_of_a_flat_object() -> None:
+    random = np.random.default_rng(0)
+    y, x = np.indices((480, 640))
+    segmenter = nso.Segmenter(nso.load_model("pebble", threads=1))
+    found = []
+    for _ in range(8):
+        radius, flat = random.uniform(50, 120), random.uniform(0.7, 1.3)
+        row, column = random.uniform(150, 330), random.uniform(200, 440)
+        truth = ((y - row) * flat) ** 2 + ((x - column) / flat) ** 2 <= radius**2
+        segmenter.set_image(np.where(truth, 215, 55).astype(np.uint8))
+        mask = np.asarray(segmenter.segment(points=[(row + radius / 5, column + radius / 5)]))
+        found.append((mask & truth).sum() / (mask | truth).sum())
+    segmenter.model.close()
+    assert min(found) > 0.9
+
+
 def test_both_files_are_small() -> None:
     card = find_card("pebble")
     sizes = [file.path.stat().st_size for file in card.files if file.path is not None]
