@@ -1,9 +1,11 @@
 """A search among what the model proposes ends where the less certain lead to nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from napari_sam_onnx import find_masks, generate_masks
+from napari_sam_onnx import automask, find_masks, generate_masks
 from napari_sam_onnx.automatic.finders.decode import PATIENCE
 from napari_sam_onnx.embedding import LowResMasks
 from tests.fakes import ComponentModel, draw_discs
@@ -47,3 +49,20 @@ def test_a_search_ends_where_the_less_certain_lead_to_nothing(batch):
     assert len(found(Tiring({0}), min_rating=0)) == 120  # all pass
     kept = find_masks(row, Tiring({100}), "objects", points_per_batch=batch)
     assert len(kept) == 120 and len(kept.choose()) == 1  # the doubtful are wanted: all are seen
+
+
+def test_small_objects_that_are_seen_twice_as_large_already_need_no_tiles():
+    class Enlarging(ComponentModel):
+        def __init__(self, times):
+            super().__init__()
+            self.times = times
+
+        def encode(self, image):
+            seen = tuple(self.times * side for side in image.shape[:2])
+            return replace(super().encode(image), input_shape=seen)
+
+    picture = draw_discs((600, 600), [(20, 20), (570, 570)], 9)
+    for times, looks in ((1, 4), (2, 1)):  # four tiles, two of them empty alike, or none
+        model = Enlarging(times)
+        assert automask(picture, model).max() == 2
+        assert model.encoded == looks

@@ -65,7 +65,7 @@ def iterate_choice(
         proposes no objects by itself. Where it does, ``objects`` with a diameter if one is given
         or `find_diameter` finds that another scale suits; ``tiled`` if it sees the plane at less
         than `DETAIL` of its size, or if the plane is larger than `SMALL_TILE` and its objects are
-        small (`Proposals.small`); else ``objects``.
+        small (`Proposals.small`) and not seen twice as large already; else ``objects``.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def iterate_choice(
             return make_parameters("objects", **{**values, "diameter": diameter})
     values = {name: value for name, value in values.items() if name != "diameter"}
     side = max(embedding.plane_shape)
-    if side > SMALL_TILE and found.small:
+    if side > SMALL_TILE and found.small and max(embedding.input_shape) < 2 * side:
         return make_parameters("tiled", **{"tile_side": SMALL_TILE, **values})
     shrunk = max(embedding.input_shape) < DETAIL * side
     return make_parameters("tiled" if shrunk else "objects", **values)
