@@ -124,6 +124,17 @@ def test_runs_are_lossless():
     np.testing.assert_array_equal(decode_runs(encode_runs(crop, (7, 8), (9, 11)), (9, 11)), whole)
 
 
+@pytest.mark.parametrize("top", [0, 3, 6])
+@pytest.mark.parametrize("left", [0, 4, 9])
+def test_runs_of_objects_at_borders_end_with_them(top: int, left: int) -> None:
+    whole = np.zeros((9, 11), bool)
+    crop = np.array([[False, True], [True, True], [False, True]])
+    whole[top : top + 3, left : left + 2] = crop
+    counts = encode_runs(crop, (top, left), whole.shape)
+    assert sum(counts) == whole.size and min(counts[1:]) > 0
+    np.testing.assert_array_equal(decode_runs(counts, whole.shape), whole)
+
+
 def test_geojson_holds_valid_geometries_of_the_right_area(tmp_path):
     path = tmp_path / "out.geojson"
     write_objects(path, LabelStack(STACK, "ZYX", tolerance=0.0))

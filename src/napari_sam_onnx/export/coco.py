@@ -152,12 +152,11 @@ def encode_runs(
     (y, x), (height, width) = origin, shape
     columns = np.zeros((crop.shape[1], height), bool)
     columns[:, y : y + crop.shape[0]] = crop.T
-    flat = columns.ravel()
-    changes = np.flatnonzero(np.diff(flat)) + 1
-    edges = np.concatenate([[0], changes]) if flat[0] else changes
-    edges = edges + x * height
+    flat = np.pad(columns.ravel(), 1)  # an object may begin in a corner, or end in one
+    edges = np.flatnonzero(np.diff(flat)) + x * height
     ends = np.concatenate([[0], edges, [height * width]])
-    return [int(length) for length in np.diff(ends)]
+    counts = [int(length) for length in np.diff(ends)]
+    return counts if counts[-1] else counts[:-1]
 
 
 def decode_runs(counts: list[int], shape: tuple[int, int]) -> NDArray[np.bool_]:
