@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.labels.rules import Rules, tidy
-from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, take_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _fit(
         return Fitted(mask, "The mask is empty; move or add a point.")
     free = mask.crop.copy()
     for other in earlier:  # of one acceptance: the one that was begun first keeps its pixels
-        _cut(free, mask, other)
+        take_out(free, mask, other)
     there, others, takes = None, np.zeros(mask.pixels.shape, bool), False
     if labels is not None:
         there = np.asarray(labels[mask.slices])
@@ -173,14 +173,3 @@ def _refuse(mask: Mask, there: NDArray[np.integer] | None, left: int, own: int) 
         under,
         overlaps=under,
     )
-
-
-def _cut(free: NDArray[np.bool_], mask: Mask, other: Mask) -> None:
-    """Take another mask's pixels out of what is free of a mask."""
-    y0, x0 = max(mask.bbox[0], other.bbox[0]), max(mask.bbox[1], other.bbox[1])
-    y1, x1 = min(mask.bbox[2], other.bbox[2]), min(mask.bbox[3], other.bbox[3])
-    if y0 < y1 and x0 < x1:
-        (top, left), (o_top, o_left) = mask.origin, other.origin
-        free[y0 - top : y1 - top, x0 - left : x1 - left] &= ~other.crop[
-            y0 - o_top : y1 - o_top, x0 - o_left : x1 - o_left
-        ]

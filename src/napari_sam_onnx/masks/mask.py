@@ -135,11 +135,25 @@ def crop_to_object(mask: Mask) -> Mask:
 
 def measure_overlap(a: Mask, b: Mask) -> int:
     """Pixels that two masks of one plane share."""
+    shared = _share_box(a, b)
+    if shared is None:
+        return 0
+    return int(np.count_nonzero(_look_at(a, *shared) & _look_at(b, *shared)))
+
+
+def take_out(pixels: NDArray[np.bool_], mask: Mask, other: Mask) -> None:
+    """Take another mask's pixels out of an array that lies as a mask's crop, in place."""
+    shared = _share_box(mask, other)
+    if shared is not None:
+        (top, left), (y0, x0, y1, x1) = mask.origin, shared
+        pixels[y0 - top : y1 - top, x0 - left : x1 - left] &= ~_look_at(other, *shared)
+
+
+def _share_box(a: Mask, b: Mask) -> tuple[int, int, int, int] | None:
+    """Where the boxes of two masks overlap, (y0, x0, y1, x1) in plane pixels, or None."""
     y0, x0 = max(a.bbox[0], b.bbox[0]), max(a.bbox[1], b.bbox[1])
     y1, x1 = min(a.bbox[2], b.bbox[2]), min(a.bbox[3], b.bbox[3])
-    if y0 >= y1 or x0 >= x1:
-        return 0
-    return int(np.count_nonzero(_look_at(a, y0, x0, y1, x1) & _look_at(b, y0, x0, y1, x1)))
+    return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
 
 
 def _look_at(mask: Mask, y0: int, x0: int, y1: int, x1: int) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_sam_onnx.plugin.editing.classes import KEYED
 from napari_sam_onnx.plugin.editing.freehand import Freehand
+from napari_sam_onnx.plugin.editing.gestures import is_drag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.session.hover import Hover
     from napari_sam_onnx.plugin.session.key_map import KeyMap
     from napari_sam_onnx.plugin.session.session import Session
-
-# Shorter movements between press and release are a click; napari's own points use the same.
-DRAG_PIXELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +237,14 @@ def _follow(session: Session, gestures: Gestures, event: Any) -> Generator[None,
     while event.type == "mouse_move":
         event.handled = True  # the camera stays where it is
         place = session.to_plane(event.position)
-        moved = moved or bool(np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS)
+        moved = moved or is_drag(event, pressed)
         if place is not None and moved:
             places.append(place)
             session.draft_stroke(places, gesture.closed)
         yield
     if gestures.current is not gesture:
         return
-    moved = moved or bool(np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS)
+    moved = moved or is_drag(event, pressed)
     if moved:
         last = session.to_plane(event.position)
         gestures.stroke(places if last is None else [*places, last])
@@ -271,12 +269,12 @@ def _drag(session: Session, layer: Any, event: Any) -> Generator[None, None, Non
     while event.type == "mouse_move":
         event.handled = True  # the camera stays where it is
         stop = session.to_plane(event.position)
-        if stop is not None and np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS:
+        if stop is not None and is_drag(event, pressed):
             corners = (*np.minimum(start, stop), *np.maximum(start, stop))
             session.draft_box(corners)
         yield
     stop = session.to_plane(event.position)
-    if stop is not None and np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS:
+    if stop is not None and is_drag(event, pressed):
         session.add_box((*np.minimum(start, stop), *np.maximum(start, stop)))
     elif corners is not None:
         session.drop_draft()

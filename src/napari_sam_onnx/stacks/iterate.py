@@ -232,12 +232,8 @@ def iterate_stack(
                 numbers = _number_masks(plane.found, plane.chosen, plane.labels, labels)
                 update = replace(update, found=plane.found.settle(), numbers=numbers)
             yield update
-            del (
-                update,
-                plane,
-                labels,
-                moment,
-            )  # large, and not wanted while the next plane is looked at
+            # large, and not wanted while the next plane is looked at
+            del update, plane, labels, moment
 
 
 class _Looks:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.kept.box_index import BoxIndex
+from napari_sam_onnx.masks.mask import take_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,14 +72,7 @@ def cut_neighbours(
 
 
 def _cut(mask: Mask, other: Mask) -> Mask:
-    """Leave out of a mask what another one has, unless that holds the mask's own point."""
-    top, left, bottom, right = mask.bbox
-    y0, x0, y1, x1 = other.bbox
-    rows, columns = (max(top, y0), min(bottom, y1)), (max(left, x0), min(right, x1))
-    if rows[0] >= rows[1] or columns[0] >= columns[1]:
-        return mask
+    """Leave out of a mask what another one has, unless that is all of it."""
     pixels = mask.crop.copy()
-    pixels[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left] &= ~other.crop[
-        rows[0] - y0 : rows[1] - y0, columns[0] - x0 : columns[1] - x0
-    ]
+    take_out(pixels, mask, other)
     return replace(mask, pixels=pixels) if pixels.any() else mask

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.automatic.taught.kinds import tell_apart
-from napari_sam_onnx.automatic.taught.looks import normalize
+from napari_sam_onnx.automatic.taught.looks import compare_with_rest, normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,9 +83,7 @@ def _find_least(examples: NDArray[np.float64]) -> float:
     """Find how much an example is like the others that is least like them; at most `ALIKE`."""
     if len(examples) < FEW:
         return 0.5
-    others = (examples.sum(axis=0) - examples) / (len(examples) - 1)
-    alike = (normalize(examples) * normalize(others)).sum(axis=1)
-    return min(ALIKE, float(alike.min()))
+    return min(ALIKE, float(compare_with_rest(examples).min()))
 
 
 def compare_sizes(areas: NDArray[np.float64], examples: NDArray[np.float64]) -> NDArray[np.float64]:

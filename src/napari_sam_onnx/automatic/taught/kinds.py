@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.taught.looks import normalize
+from napari_sam_onnx.automatic.taught.looks import compare_with_rest, normalize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,8 +104,7 @@ def _guess_limit(examples: NDArray[np.float64]) -> float:
     """Say how alike an object is to be at first: as the example but one that is least alike."""
     if len(examples) < 3:
         return GUESS
-    others = (examples.sum(axis=0) - examples) / (len(examples) - 1)
-    alike = np.sort((normalize(examples) * normalize(others)).sum(axis=1))
+    alike = np.sort(compare_with_rest(examples))
     return min(GUESS, float(alike[int(len(examples) > 4)]))
 
 

@@ -148,6 +148,13 @@ def _average_colors(rgb: NDArray[np.uint8], masks: Sequence[Mask]) -> NDArray[np
     return np.array(inside, np.float64).reshape(-1, 3)
 
 
+def compare_with_rest(examples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosine of each of K >= 2 examples (K, D) to the mean of the others: (K,)."""
+    others = (examples.sum(axis=0) - examples) / (len(examples) - 1)
+    alike: NDArray[np.float64] = (normalize(examples) * normalize(others)).sum(axis=1)
+    return alike
+
+
 def normalize(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give each row the length 1: (…, D)."""
     unit: NDArray[np.float64] = rows / (np.linalg.norm(rows, axis=-1, keepdims=True) + 1e-12)

@@ -12,15 +12,14 @@ from napari_sam_onnx.automatic.refine_planes import iterate_planes
 from napari_sam_onnx.cli.given import read_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
+from napari_sam_onnx.cli.options.projected import read_projected
 from napari_sam_onnx.cli.output import say
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.export.images import check_label_path, write_labels
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.pictures.image import check_axes, infer_axes
-from napari_sam_onnx.pictures.picture_file import read_picture
-from napari_sam_onnx.pictures.projection import project_depth
+from napari_sam_onnx.pictures.image import infer_axes
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 
 USUAL = Limits()
@@ -70,13 +69,10 @@ def refine(
     Meant for labels that are coarse, shifted, or of another tool; those that are right already are
     left alone but for a few.
     """
-    picture = read_picture(source)
-    named = axes or picture.axes or infer_axes(picture.array.shape)
+    picture = read_projected(source, axes, project)
+    named = picture.axes or infer_axes(picture.array.shape)
     shown = None if channels is None else parse_channels(channels)
-    array = picture.array
-    if project is not None:
-        array, named = project_depth(array, check_axes(named, array.ndim), project.value)
-    planes = ArrayPlanes(array, named, shown)
+    planes = ArrayPlanes(picture.array, named, shown)
     check_label_path(out, planes.label_axes)
     before = np.asarray(read_labels(labels).array)
     if before.shape != planes.label_shape:

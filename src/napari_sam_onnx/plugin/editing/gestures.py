@@ -7,16 +7,27 @@ is asked for again, and with Esc. Meanwhile no point is added.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from napari_sam_onnx.plugin.session.session import Session
 
     Place = tuple[float, float]
+
+# Shorter movements between press and release are a click; napari's own points use the same.
+DRAG_PIXELS = 5
+
+
+def is_drag(event: Any, pressed: NDArray[np.generic]) -> bool:
+    """Whether the mouse is so far from where it was pressed (x, y) that this is no click."""
+    return bool(np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)

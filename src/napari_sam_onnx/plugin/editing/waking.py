@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.plugin.editing.gestures import is_drag
 from napari_sam_onnx.plugin.layers.geometry import is_channel
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.session.session import Session
-
-# Shorter movements between press and release are a click; napari's own points use the same.
-DRAG_PIXELS = 5
 
 
 class Waker:
@@ -69,7 +67,7 @@ class Waker:
         positive = event.button == 1 and "Shift" not in event.modifiers
         yield
         while event.type == "mouse_move":
-            if np.linalg.norm(np.array(event.pos) - pressed) >= DRAG_PIXELS:
+            if is_drag(event, pressed):
                 return
             yield
         place = self.session.to_plane(event.position)

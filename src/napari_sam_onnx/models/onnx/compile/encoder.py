@@ -54,9 +54,7 @@ def fuse_encoder(path: Path, place: Callable[[Path], Path], provider: str = "aut
         if (folder / _FILE).is_file():
             return (folder / _FILE).read_bytes()
         content = _write(path.resolve())
-    except (
-        Exception
-    ):  # onnx's own errors share no narrower base; who opens the file says what it is
+    except Exception:  # onnx's errors share no narrower base; who opens the file says what it is
         return None
     keep_files(folder, {_AS_IT_IS: b""} if content is None else {_FILE: content})
     return content
