@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.timing import print_table
 from napari_sam_onnx.pictures.image import Channel
-from napari_sam_onnx.plugin.layers.plane import Plane
-from napari_sam_onnx.plugin.layers.reader import Reader
+from napari_sam_onnx.plugin.picture.plane import Plane
+from napari_sam_onnx.plugin.picture.reader import Reader
 from napari_sam_onnx.plugin.session.engine import Engine, Request
 from napari_sam_onnx.prompts import make_prompts
 from napari_sam_onnx.samples import open_nuclei

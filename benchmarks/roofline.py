@@ -26,8 +26,8 @@ import onnxruntime as ort
 from benchmarks.timing import print_table
 from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
 from napari_sam_onnx.models.onnx.compile.verify import make_embedding, make_feeds
-from napari_sam_onnx.models.onnx.detect import detect_contract
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.contracts.detect import detect_contract
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
 PRODUCTS = ("MatMul", "FusedMatMul", "Gemm", "FusedGemm")
 TURNS = 15

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from napari.components import ViewerModel
 
-from napari_sam_onnx.plugin.editing.commits import Commits
+from napari_sam_onnx.plugin.commits.commits import Commits
 from napari_sam_onnx.plugin.editing.styles import Styles
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.samples import open_nuclei

@@ -35,7 +35,7 @@ from benchmarks.exporters.memory_cases import (
 from benchmarks.exporters.memory_graphs import export
 from benchmarks.exporters.weights import centre_logits, sharpen_attention, spread_scores
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
+from napari_sam_onnx.models.onnx.framing.preprocess import prepare_plane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

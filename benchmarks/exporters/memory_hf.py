@@ -47,10 +47,10 @@ from benchmarks.exporters.memory_cases import (
 from benchmarks.exporters.memory_hf_graphs import export
 from benchmarks.exporters.weights import centre_logits, sharpen_attention, spread_scores
 from napari_sam_onnx.models import load_model
+from napari_sam_onnx.models.onnx.framing.preprocess import prepare_plane
 from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
 from napari_sam_onnx.models.onnx.memory.layouts import LAYOUTS
 from napari_sam_onnx.models.onnx.memory.shapes import make_contract
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

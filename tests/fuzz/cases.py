@@ -61,7 +61,7 @@ def warm_up() -> None:
         "napari_sam_onnx.models.check",
         "napari_sam_onnx.models.text.load_text",
         "napari_sam_onnx.models.text.detectors",
-        "napari_sam_onnx.models.onnx.compile.factors",
+        "napari_sam_onnx.models.onnx.compile.graphs.factors",
         "napari_sam_onnx.prompting.compare",
         "napari_sam_onnx.stacks",
         "scipy.ndimage",

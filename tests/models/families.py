@@ -1,7 +1,7 @@
 """One small pair for each family of exports, and what a client must do with it.
 
-A new row in ``models/onnx/contracts.py`` gets its entry here; every test of the runner then runs
-on it. What is expected is written out, not read from the row.
+A new row in ``models/onnx/contracts/families.py`` gets its entry here; every test of the runner
+then runs on it. What is expected is written out, not read from the row.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from napari_sam_onnx.embedding import Embedding, LowResMasks
 from napari_sam_onnx.models.check import check_model, draw_disc, draw_disc_truth
 from napari_sam_onnx.models.load import load_model
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.contracts import DecoderContract, EncoderContract
-from napari_sam_onnx.models.onnx.detect import Contract
+from napari_sam_onnx.models.onnx.contracts.detect import Contract
+from napari_sam_onnx.models.onnx.contracts.families import DecoderContract, EncoderContract
 
 
 @dataclass

@@ -173,7 +173,8 @@ def test_two_of_a_kind_are_refused(tiny_sam_pair):
 def test_files_of_two_models_are_refused_and_closed(tiny_sam_pair, build_pair, monkeypatch):
     closed = []
     monkeypatch.setattr(
-        "napari_sam_onnx.models.onnx.runtime.Session.close", lambda self: closed.append(self.path)
+        "napari_sam_onnx.models.onnx.sessions.runtime.Session.close",
+        lambda self: closed.append(self.path),
     )
     _, other = build_pair(E12, I)
     with pytest.raises(ModelError, match="do not fit: the decoder needs high_res_feats_0"):

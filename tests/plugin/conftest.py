@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam_onnx.plugin.editing.commits import Commits
+from napari_sam_onnx.plugin.commits.commits import Commits
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.session import Session
 from tests.fakes import ComponentModel, draw_discs

@@ -10,8 +10,8 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.plugin.runs import filtering
-from napari_sam_onnx.plugin.runs.doubts import find_inside
+from napari_sam_onnx.plugin.runs.judged import filtering
+from napari_sam_onnx.plugin.runs.judged.doubts import find_inside
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import napari_sam_onnx as nso
 from napari_sam_onnx.cli.app import app
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.runs.asked import Run
 from napari_sam_onnx.records.recipes import Recipe

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.records.follow import follow
 from tests.fakes import ComponentModel, draw_discs
 

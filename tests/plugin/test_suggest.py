@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam_onnx.plugin.editing.recording import describe_layer
-from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.commits.recording import describe_layer
+from napari_sam_onnx.plugin.picture.picture import split_axis
 from napari_sam_onnx.plugin.runs.advising import SHOWN
 from napari_sam_onnx.plugin.runs.thumbnails import OUTLINE
 from napari_sam_onnx.records.follow import follow

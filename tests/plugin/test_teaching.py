@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QInputDialog
 
 from napari_sam_onnx.automatic.taught import fit
 from napari_sam_onnx.automatic.taught.fit import Fitted
-from napari_sam_onnx.plugin.runs import teaching
+from napari_sam_onnx.plugin.runs.judged import teaching
 from napari_sam_onnx.records.presets import find_preset
 from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import ComponentModel

@@ -9,7 +9,7 @@ import pytest
 from napari_sam_onnx.automatic.settings.modes import make_parameters
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.models import ModelError
-from napari_sam_onnx.models.onnx import runtime
+from napari_sam_onnx.models.onnx.sessions import runtime
 from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.stacks import ahead as planes_ahead
 from napari_sam_onnx.stacks.ahead import encodes_whole_planes

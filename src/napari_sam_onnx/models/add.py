@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
+from napari_sam_onnx.models.onnx.contracts.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.card_toml import is_valid_id, write_card
 from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card, read_catalogue
@@ -190,7 +190,7 @@ def tell_roles(paths: Sequence[Path]) -> dict[str, Path]:
         If a file is missing, or they are no such model.
     """
     from napari_sam_onnx.models.onnx.memory.layouts import ROLES, sort_graphs
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
     beside = [path for path in paths if path.suffix.lower() == ".json"]
     if len(beside) > len(NUMBERS):

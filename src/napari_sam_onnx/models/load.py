@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.arguments import as_paths
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.onnx.contracts.detect import detect_contract, is_decoder, stated_fields
+from napari_sam_onnx.models.onnx.contracts.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.onnx.onnx_model import OnnxModel
-from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
 from napari_sam_onnx.models.store.cards import NUMBERS, ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel
     from napari_sam_onnx.models.onnx.memory.memory_model import MemoryModel
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
     Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
@@ -89,12 +89,12 @@ def load_model(
     """
     # ONNX Runtime is imported only here, so that commands which open no model start at once
     from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
-    from napari_sam_onnx.models.onnx.compile.encoder import fuse_encoder
+    from napari_sam_onnx.models.onnx.compile.encoders.encoder import fuse_encoder
     from napari_sam_onnx.models.onnx.flow_model import FlowModel, is_flow_network
     from napari_sam_onnx.models.onnx.memory.layouts import has_memory
     from napari_sam_onnx.models.onnx.probes import probe_decoder
-    from napari_sam_onnx.models.onnx.pruning import prune_session
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
+    from napari_sam_onnx.models.onnx.surgery.pruning import prune_session
 
     name, paths, numbers, stated = _resolve(source)
     changes = {**stated, **(overrides or {})}

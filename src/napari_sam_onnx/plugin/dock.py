@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam_onnx.cache import DiskCache, EmbeddingCache, TieredCache
 from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_dir
+from napari_sam_onnx.plugin.commits.commits import Commits
 from napari_sam_onnx.plugin.editing.autosave import Autosave
 from napari_sam_onnx.plugin.editing.classes import Classes
-from napari_sam_onnx.plugin.editing.commits import Commits
 from napari_sam_onnx.plugin.editing.editing import Editor
 from napari_sam_onnx.plugin.editing.gestures import Gestures
 from napari_sam_onnx.plugin.editing.scale_advice import ScaleAdviser
@@ -22,7 +22,6 @@ from napari_sam_onnx.plugin.editing.sizes import Sizes
 from napari_sam_onnx.plugin.editing.styles import Styles
 from napari_sam_onnx.plugin.editing.waking import Waker
 from napari_sam_onnx.plugin.keys import BINDINGS, bind
-from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic.automatic_panel import AutomaticPanel
 from napari_sam_onnx.plugin.panels.automatic.compare_panel import ComparePanel
 from napari_sam_onnx.plugin.panels.automatic.find_panel import FindPanel
@@ -45,19 +44,20 @@ from napari_sam_onnx.plugin.panels.review.doubt_panel import DoubtPanel
 from napari_sam_onnx.plugin.panels.review.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.review.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.review.stack_panel import StackPanel
+from napari_sam_onnx.plugin.picture.geometry import role_of
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.advising import Advising
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.comparison import Comparison
-from napari_sam_onnx.plugin.runs.doubts import Doubts
-from napari_sam_onnx.plugin.runs.filtering import Filtering
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.inside import Inside
-from napari_sam_onnx.plugin.runs.measuring import Measuring
+from napari_sam_onnx.plugin.runs.judged.doubts import Doubts
+from napari_sam_onnx.plugin.runs.judged.filtering import Filtering
+from napari_sam_onnx.plugin.runs.judged.measuring import Measuring
+from napari_sam_onnx.plugin.runs.judged.teaching import Teaching
 from napari_sam_onnx.plugin.runs.propagation import Propagation
 from napari_sam_onnx.plugin.runs.refining import Refiner
 from napari_sam_onnx.plugin.runs.stack import StackRuns
-from napari_sam_onnx.plugin.runs.teaching import Teaching
 from napari_sam_onnx.plugin.session.ahead import Ahead
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.hover import Hover

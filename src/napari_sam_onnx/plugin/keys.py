@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.classes import Classes
-    from napari_sam_onnx.plugin.editing.commits import Commits
     from napari_sam_onnx.plugin.editing.editing import Editor
     from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.review import Reviewer, StackEdits

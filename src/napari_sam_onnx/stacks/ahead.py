@@ -157,7 +157,7 @@ def _end_threads() -> None:
     """Stop what still runs when the process ends, which must not end while a graph runs."""
     running = [thread for thread in _threads if thread.is_alive()]
     if running:
-        from napari_sam_onnx.models.onnx.runtime import close_sessions
+        from napari_sam_onnx.models.onnx.sessions.runtime import close_sessions
 
         close_sessions()
     for thread in running:

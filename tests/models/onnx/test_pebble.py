@@ -7,9 +7,9 @@ import pytest
 
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.models import load_model
-from napari_sam_onnx.models.onnx.contracts import ENCODERS
-from napari_sam_onnx.models.onnx.feeds import Question
-from napari_sam_onnx.models.onnx.frame import Frame
+from napari_sam_onnx.models.onnx.contracts.families import ENCODERS
+from napari_sam_onnx.models.onnx.framing.feeds import Question
+from napari_sam_onnx.models.onnx.framing.frame import Frame
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
 from napari_sam_onnx.prompts import PromptError, make_prompts
 

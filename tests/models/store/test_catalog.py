@@ -11,9 +11,9 @@ import pytest
 import napari_sam_onnx.models.store.catalog as catalog
 from napari_sam_onnx.errors import Notice
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.contracts import DECODERS, ENCODERS
-from napari_sam_onnx.models.onnx.detect import stated_fields
-from napari_sam_onnx.models.onnx.rows import MEMORY_CONTRACTS
+from napari_sam_onnx.models.onnx.contracts.detect import stated_fields
+from napari_sam_onnx.models.onnx.contracts.families import DECODERS, ENCODERS
+from napari_sam_onnx.models.onnx.contracts.rows import MEMORY_CONTRACTS
 from napari_sam_onnx.models.store.card_toml import read_cards, write_card
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile, describe_size
 from napari_sam_onnx.models.store.catalog import find_card, list_models, read_catalogue

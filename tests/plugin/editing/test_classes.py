@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.editing.classes import Classes
 from napari_sam_onnx.plugin.editing.editing import Editor
 from napari_sam_onnx.plugin.editing.gestures import Gestures
-from napari_sam_onnx.plugin.editing.recording import describe_layer
 from napari_sam_onnx.plugin.layers.classes import read_layer_classes, write_layer_classes
 from napari_sam_onnx.records.acts import name_objects
 from tests.plugin.conftest import CENTERS, Bench

@@ -9,7 +9,7 @@ import pytest
 
 from napari_sam_onnx.embedding import LowResMasks
 from napari_sam_onnx.labels.rules import Rules
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.editing.styles import Styles
 from napari_sam_onnx.prompting.style import Choice, Style, StyleError
 from napari_sam_onnx.records.recipes import RecipeError

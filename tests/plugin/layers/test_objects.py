@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.plugin.layers.objects import is_same_box, split_objects
-from napari_sam_onnx.plugin.layers.plane import Plane, box_vertices
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.picture.plane import Plane, box_vertices
 
 PLANE = Plane((1, 2), (1, 0, 0))
 

@@ -7,9 +7,9 @@ from napari.layers import Image
 
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.layers.colors import Tint
-from napari_sam_onnx.plugin.layers.picture import Picture
-from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.preview import FILL, Preview, Shown, erode
+from napari_sam_onnx.plugin.picture.picture import Picture
+from napari_sam_onnx.plugin.picture.plane import Plane
 
 PLANE = Plane((0, 1), (0, 0))
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)

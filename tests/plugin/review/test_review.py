@@ -10,8 +10,8 @@ from napari.layers import Labels
 from scipy.ndimage import binary_dilation
 
 from napari_sam_onnx.masks.mask import Mask
-from napari_sam_onnx.plugin.layers.plane import Plane
 from napari_sam_onnx.plugin.layers.ring import draw_ring
+from napari_sam_onnx.plugin.picture.plane import Plane
 from napari_sam_onnx.plugin.review import Place, Reviewer, ReviewQueue
 
 if TYPE_CHECKING:

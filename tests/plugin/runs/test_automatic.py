@@ -11,7 +11,7 @@ import pytest
 from napari_sam_onnx.labels import label_store
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.picture.picture import split_axis
 from napari_sam_onnx.plugin.runs.asked import Run
 from napari_sam_onnx.plugin.runs.automatic import Automatic
 from napari_sam_onnx.plugin.runs.draft import Draft

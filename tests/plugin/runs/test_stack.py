@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.layers.tracks import find_tracks_layer
 from napari_sam_onnx.plugin.runs.stack import StackRun, StackRuns
@@ -140,7 +140,7 @@ def test_time_with_depth_is_volumes_then_tracks(bench: Bench, runs: StackRuns) -
 
 
 def test_labels_of_channels_and_of_single_planes(bench: Bench, runs: StackRuns) -> None:
-    from napari_sam_onnx.plugin.layers.picture import split_axis
+    from napari_sam_onnx.plugin.picture.picture import split_axis
 
     bench.open(np.stack([STACK, STACK])[:, :, None], axis_labels=("c", "t", "z", "y", "x"))
     bench.session.choose_picture(split_axis(bench.session.picture.main, 0))

@@ -12,8 +12,8 @@ from napari_sam_onnx.models.store.card_toml import write_card
 from napari_sam_onnx.models.store.cards import ModelCard, ModelFile
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.places import cards_dir
-from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.panels.automatic.find_panel import NOTHING_HERE, FindPanel
+from napari_sam_onnx.plugin.picture.geometry import role_of
 from napari_sam_onnx.plugin.runs import search
 from napari_sam_onnx.plugin.runs.finder import Finder
 from napari_sam_onnx.plugin.runs.stack import StackRuns

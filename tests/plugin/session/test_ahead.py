@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.cache import DiskCache, EmbeddingCache, TieredCache
-from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.picture.plane import Plane
 from napari_sam_onnx.plugin.session.ahead import Ahead, near_planes
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.settings import Settings

@@ -9,7 +9,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam_onnx.cli.app import app
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from tests.fakes import ComponentModel, draw_discs
 
 if TYPE_CHECKING:

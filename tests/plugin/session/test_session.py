@@ -13,7 +13,7 @@ from tifffile import imread
 
 from napari_sam_onnx.labels.rules import Rules
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.plugin.layers.geometry import role_of
+from napari_sam_onnx.plugin.picture.geometry import role_of
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.session import Session
 from napari_sam_onnx.samples import open_nuclei, sample_path
@@ -431,7 +431,7 @@ def test_transposed_view_segments_the_plane_that_is_seen(bench: Bench) -> None:
 
 
 def test_five_dimensions_with_a_channel_axis(bench: Bench) -> None:
-    from napari_sam_onnx.plugin.layers.picture import split_axis
+    from napari_sam_onnx.plugin.picture.picture import split_axis
 
     data = np.zeros((2, 3, 2, 40, 50), np.uint16)
     data[1, 2, 1, 10:20, 10:30] = 3000  # seen in the second channel alone

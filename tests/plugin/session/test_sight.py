@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam_onnx.plugin.editing.recording import describe_layer
-from napari_sam_onnx.plugin.layers.placing import project_along, projection_along
+from napari_sam_onnx.plugin.commits.recording import describe_layer
+from napari_sam_onnx.plugin.picture.sliders import project_along, projection_along
 from napari_sam_onnx.plugin.session.sight import LARGEST, SIDE, Sight, choose_region
 from tests.fakes import draw_discs
 from tests.plugin.conftest import CENTERS, RADIUS, Bench, HeldLane

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_sam_onnx.plugin.layers.picture import split_axis
+from napari_sam_onnx.plugin.picture.picture import split_axis
 from napari_sam_onnx.plugin.session.stack_axes import StackAxes, guess_roles
 
 if TYPE_CHECKING:

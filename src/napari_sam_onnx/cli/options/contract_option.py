@@ -28,7 +28,7 @@ def parse_contract(entries: Sequence[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        See `napari_sam_onnx.models.onnx.overrides`.
+        See `napari_sam_onnx.models.onnx.contracts.overrides`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""A pair of ONNX files -> a model: contracts, detection, preparation, the runner."""
+"""A pair of ONNX files -> a model, and the one runner for all families."""

@@ -16,8 +16,8 @@ from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.masks.flows import FlowField
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.preprocess import check_plane
-from napari_sam_onnx.models.onnx.rows import FLOWS_CONTRACT
+from napari_sam_onnx.models.onnx.contracts.rows import FLOWS_CONTRACT
+from napari_sam_onnx.models.onnx.framing.preprocess import check_plane
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import LowResMasks, Proposals
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.prompts import Prompts
 
 PERCENTILES = (1.0, 99.0)

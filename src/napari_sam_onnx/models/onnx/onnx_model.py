@@ -20,11 +20,11 @@ from napari_sam_onnx.embedding import Embedding, LowResMasks
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.candidates import choose_candidates
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
-from napari_sam_onnx.models.onnx.feeds import ask, build_feeds, group
-from napari_sam_onnx.models.onnx.frame import find_frame
+from napari_sam_onnx.models.onnx.framing.feeds import ask, build_feeds, group
+from napari_sam_onnx.models.onnx.framing.frame import find_frame
+from napari_sam_onnx.models.onnx.framing.preprocess import check_plane, prepare_plane
 from napari_sam_onnx.models.onnx.lazy_logits import LazyLogits
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
-from napari_sam_onnx.models.onnx.preprocess import check_plane, prepare_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.onnx.detect import Contract
-    from napari_sam_onnx.models.onnx.feeds import Question
-    from napari_sam_onnx.models.onnx.frame import Frame
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.contracts.detect import Contract
+    from napari_sam_onnx.models.onnx.framing.feeds import Question
+    from napari_sam_onnx.models.onnx.framing.frame import Frame
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.prompts import Prompts
 
 _KEPT_INPUT = 1024

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Embedding
-    from napari_sam_onnx.models.onnx.contracts import EncoderContract
-    from napari_sam_onnx.models.onnx.feeds import Question
-    from napari_sam_onnx.models.onnx.frame import Frame
+    from napari_sam_onnx.models.onnx.contracts.families import EncoderContract
+    from napari_sam_onnx.models.onnx.framing.feeds import Question
+    from napari_sam_onnx.models.onnx.framing.frame import Frame
 
 CENTER_THRESHOLD = 0.1
 """Probability below which a peak of the centre map is no proposal; who asks chooses above it."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.batching import open_axis
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
-from napari_sam_onnx.models.onnx.pruning import list_outputs_read, prune
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
+from napari_sam_onnx.models.onnx.surgery.batching import open_axis
+from napari_sam_onnx.models.onnx.surgery.pruning import list_outputs_read, prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.models.onnx.contracts import DecoderContract
+    from napari_sam_onnx.models.onnx.contracts.families import DecoderContract
 
     Runs = Session | CompiledDecoder
     Ask = Callable[[Runs, list["Clicks"]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -120,8 +120,8 @@ def _run(
     boxes: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Masks (B, …) and scores (B, M) for clicks and boxes, past all rules for prompts."""
-    from napari_sam_onnx.models.onnx.feeds import Question, build_feeds
-    from napari_sam_onnx.models.onnx.frame import Frame
+    from napari_sam_onnx.models.onnx.framing.feeds import Question, build_feeds
+    from napari_sam_onnx.models.onnx.framing.frame import Frame
 
     side = decoder.prompt_size
     frame = Frame(np.ones(2), False, np.array([0, 0, side, side], np.float32))

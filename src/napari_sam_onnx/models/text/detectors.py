@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.models.store.cards import ModelCard
 
 
@@ -89,7 +89,7 @@ def load_detector(
     >>> found = detector.propose_boxes(rgb, "nucleus")  # doctest: +SKIP
     >>> masks = generate_masks(rgb, model, mode="boxes", boxes=found.boxes)  # doctest: +SKIP
     """
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.models.text.grounding_dino import GroundingDino
     from napari_sam_onnx.models.text.yolo import YoloDetector
 

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.contracts import IMAGENET_MEAN, IMAGENET_STD, EncoderContract
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
+from napari_sam_onnx.models.onnx.contracts.families import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    EncoderContract,
+)
+from napari_sam_onnx.models.onnx.framing.preprocess import prepare_plane
 from napari_sam_onnx.models.text.boxes import check_numbers, keep_boxes, to_corners
 from napari_sam_onnx.models.text.sam3_masks import to_probability
 from napari_sam_onnx.models.text.tokens import BERT, TextTokenizer, find_tokenizer
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.onnx.runtime import Session
-    from napari_sam_onnx.models.onnx.tensors import TensorSpec
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.tensors import TensorSpec
     from napari_sam_onnx.models.text.tokens import Tokens
 
 SCORE_THRESHOLD = 0.3

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from napari_sam_onnx.arguments import as_paths
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.contracts import EncoderContract
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.contracts.families import EncoderContract
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
 from napari_sam_onnx.models.store.cards import ModelCard
 from napari_sam_onnx.models.store.catalog import find_card
 from napari_sam_onnx.models.store.files import locate

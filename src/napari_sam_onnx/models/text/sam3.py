@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
+from napari_sam_onnx.models.onnx.framing.preprocess import prepare_plane
 from napari_sam_onnx.models.text.sam3_layouts import SIZE_INPUTS
 from napari_sam_onnx.models.text.sam3_masks import read_masks, read_scores, requested_shape
 from napari_sam_onnx.prompts import PromptError, make_prompts
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.models.text.sam3_layouts import Sam3Contract
     from napari_sam_onnx.models.text.tokens import TextTokenizer
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_sam_onnx.models.onnx.contracts import EncoderContract
+    from napari_sam_onnx.models.onnx.contracts.families import EncoderContract
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.masks.upscale import mask_from_low_res
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.frame import longest_side_shape
+from napari_sam_onnx.models.onnx.framing.frame import longest_side_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

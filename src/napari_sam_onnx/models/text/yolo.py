@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.preprocess import check_plane, resize_bilinear
+from napari_sam_onnx.models.onnx.framing.preprocess import check_plane, resize_bilinear
 from napari_sam_onnx.models.text.boxes import check_numbers, keep_boxes, to_corners
 from napari_sam_onnx.prompts import PromptError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.embedding import Proposals
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
 SCORE_THRESHOLD = 0.4
 """MobileSAMv2's confidence for object-aware prompts."""

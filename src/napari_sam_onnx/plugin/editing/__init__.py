@@ -1,1 +1,1 @@
-"""Prompts become labels and back: accepted, edited, named, undone, recorded."""
+"""What mouse and keys mean meanwhile, and what is done with labelled objects."""

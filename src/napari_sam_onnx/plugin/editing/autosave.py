@@ -15,11 +15,11 @@ from napari_sam_onnx.plugin.layers.classes import (
     read_layer_classes,
     write_layer_classes,
 )
-from napari_sam_onnx.plugin.layers.geometry import role_of
 from napari_sam_onnx.plugin.layers.labels import can_be_target, make_target, place_of
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.shown import layer_array
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.picture.geometry import role_of
+from napari_sam_onnx.plugin.picture.shown import layer_array
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.records.journal import Journal, JournalError
 from napari_sam_onnx.records.journal_left import find_left
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.editing.commits import Commits
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.commits.commits import Commits
+    from napari_sam_onnx.plugin.picture.picture import Picture
     from napari_sam_onnx.plugin.session.lanes import Lane
     from napari_sam_onnx.records.journal_left import Found
 

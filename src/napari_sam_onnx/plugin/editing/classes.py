@@ -20,10 +20,10 @@ from napari_sam_onnx.labels.classes import (
     read_classes,
     write_classes,
 )
+from napari_sam_onnx.plugin.commits.history import Step
+from napari_sam_onnx.plugin.commits.naming import apply_naming, make_naming
+from napari_sam_onnx.plugin.commits.picking import pick_at
 from napari_sam_onnx.plugin.editing.gestures import Gesture
-from napari_sam_onnx.plugin.editing.history import Step
-from napari_sam_onnx.plugin.editing.naming import apply_naming, make_naming
-from napari_sam_onnx.plugin.editing.picking import pick_at
 from napari_sam_onnx.plugin.layers.classes import (
     ClassTexts,
     color_classes,
@@ -34,7 +34,7 @@ from napari_sam_onnx.plugin.layers.classes import (
     uncolor,
 )
 from napari_sam_onnx.plugin.layers.labels import TargetError
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.writing import explain_write
 
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
     from napari_sam_onnx.plugin.layers.colors import Color
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
 
 Shown = Literal["nothing", "colors", "text", "both"]
 

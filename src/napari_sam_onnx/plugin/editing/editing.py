@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.labels import edits
 from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.masks.upscale import low_res_from_mask
+from napari_sam_onnx.plugin.commits.history import Step
+from napari_sam_onnx.plugin.commits.picking import pick_at
 from napari_sam_onnx.plugin.editing.gestures import Gesture
-from napari_sam_onnx.plugin.editing.history import Step
-from napari_sam_onnx.plugin.editing.picking import pick_at
 from napari_sam_onnx.plugin.layers.labels import (
     LabelledPlane,
     TargetError,
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
 
     Found = tuple[Labels, int, Plane]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.plugin.editing.gestures import Gesture
-from napari_sam_onnx.plugin.layers.plane import from_plane
+from napari_sam_onnx.plugin.picture.plane import from_plane
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape
 from napari_sam_onnx.prompting.near import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.styles import Styles
     from napari_sam_onnx.plugin.session.engine import Request
 

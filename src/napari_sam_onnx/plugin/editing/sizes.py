@@ -13,8 +13,8 @@ from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import TargetError, read_plane
 
 if TYPE_CHECKING:
+    from napari_sam_onnx.plugin.commits.label_target import LabelTarget
     from napari_sam_onnx.plugin.editing.gestures import Gestures
-    from napari_sam_onnx.plugin.editing.label_target import LabelTarget
 
 HINT = "Drag across an object of typical size, from edge to edge."
 SHORTEST = 2.0

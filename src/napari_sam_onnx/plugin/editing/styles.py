@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.session.engine import Request
     from napari_sam_onnx.prompting.style import Agreement
     from napari_sam_onnx.prompts import Prompts

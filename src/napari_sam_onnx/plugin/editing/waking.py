@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.plugin.editing.gestures import is_drag
-from napari_sam_onnx.plugin.layers.geometry import is_channel
+from napari_sam_onnx.plugin.picture.geometry import is_channel
 
 if TYPE_CHECKING:
     from collections.abc import Generator

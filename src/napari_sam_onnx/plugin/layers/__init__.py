@@ -1,1 +1,1 @@
-"""The only writers of the viewer's layers, and where planes lie in them."""
+"""The only writers of the viewer's layers, and what is in them as values."""

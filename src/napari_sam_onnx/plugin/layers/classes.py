@@ -16,8 +16,8 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_sam_onnx.export.writers import classes_of
 from napari_sam_onnx.labels.classes import WITHIN, ObjectClass, complete_classes
 from napari_sam_onnx.plugin.layers.colors import as_color
-from napari_sam_onnx.plugin.layers.geometry import MARK
-from napari_sam_onnx.plugin.layers.plane import from_plane, take_plane
+from napari_sam_onnx.plugin.picture.geometry import MARK
+from napari_sam_onnx.plugin.picture.plane import from_plane, take_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.layers.colors import Color
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
 
 COLUMN = "class"
 UNCLASSED_COLOR = (0.62, 0.62, 0.62, 1.0)

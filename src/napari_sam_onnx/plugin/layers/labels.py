@@ -16,9 +16,9 @@ from napari.layers import Labels
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.labels.label_image import check_fits, commit_mask
 from napari_sam_onnx.labels.label_store import make_labels
-from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, role_of
-from napari_sam_onnx.plugin.layers.plane import Plane, pixel_indices, plane_index, take_plane
 from napari_sam_onnx.plugin.layers.snapshot import Paint
+from napari_sam_onnx.plugin.picture.geometry import MARK, geometry_of, role_of
+from napari_sam_onnx.plugin.picture.plane import Plane, pixel_indices, plane_index, take_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.picture.picture import Picture
 
 
 QUICK_PIXELS = 64_000_000

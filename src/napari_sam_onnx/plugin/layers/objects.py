@@ -16,9 +16,8 @@ import numpy as np
 
 from napari_sam_onnx.masks.mask import Mask, crop_to_object
 from napari_sam_onnx.masks.upscale import low_res_from_mask
-from napari_sam_onnx.plugin.layers.placing import drop_boxes
-from napari_sam_onnx.plugin.layers.plane import box_corners, box_vertices, lie_on_plane, to_plane
-from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.layers.snapshot import Snapshot, drop_boxes
+from napari_sam_onnx.plugin.picture.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.embedding import LowResMask
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
 
 SAME_BOX = 0.5
 """A box that overlaps another one with at least this IoU is the same box, drawn again."""

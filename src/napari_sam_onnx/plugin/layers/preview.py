@@ -10,8 +10,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_sam_onnx.plugin.layers.colors import PLAIN, Tint, usual_colors
-from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, place
-from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
+from napari_sam_onnx.plugin.picture.geometry import MARK, geometry_of, place
+from napari_sam_onnx.plugin.picture.plane import Plane, take_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.picture.picture import Picture
 
 REFUSED = (0.604, 0.604, 0.604)
 FILL, DOUBTFUL_FILL, REFUSED_FILL = 0.35, 0.12, 0.0

@@ -14,10 +14,10 @@ from napari.layers import Points, Shapes
 from napari.utils.colormaps.standardize_color import transform_color
 from qtpy.QtCore import QTimer
 
-from napari_sam_onnx.plugin.layers.geometry import MARK, geometry_of, is_channel
 from napari_sam_onnx.plugin.layers.preview import Preview
-from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.picture.geometry import MARK, geometry_of, is_channel
+from napari_sam_onnx.plugin.picture.shown import layer_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.picture.picture import Picture
 
 SIGN = "positive"
 
@@ -308,3 +308,17 @@ def _line_width(picture: Picture) -> float:
 
 
 _PAST = ("added", "changed", "removed")
+
+
+def insert_under_prompts(viewer: ViewerModel, prompts: PromptLayers | None, layer: Layer) -> None:
+    """Put a layer under the prompts and leave the user's selection as it is."""
+    active = viewer.layers.selection.active
+    # napari draws a new layer again with each change of the selection; a large one takes long
+    visible, layer.visible = layer.visible, False
+    if prompts is not None and prompts.preview.layer in viewer.layers:
+        viewer.layers.insert(viewer.layers.index(prompts.preview.layer), layer)
+    else:
+        viewer.add_layer(layer)
+    if active is not None:
+        viewer.layers.selection.active = active
+    layer.visible = visible

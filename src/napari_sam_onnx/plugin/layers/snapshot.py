@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.plugin.picture.plane import lie_on_plane
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.prompts import Prompts
 
 
@@ -129,3 +131,55 @@ class Lineage:
     layer: Any
     before: Mapping[int, int]
     after: Mapping[int, int]
+
+
+def keep_inside(prompts: Snapshot, shape: Sequence[int]) -> Snapshot:
+    """Return the prompts that touch a picture: points inside it, boxes that overlap it."""
+    edge = np.array(shape, dtype=float) - 0.5
+    inside = ((prompts.points >= -0.5) & (prompts.points < edge)).all(axis=1)
+    boxes = tuple(box for box in prompts.boxes if _overlaps(box, edge))
+    return Snapshot(prompts.points[inside], prompts.positive[inside], boxes, prompts.corrections)
+
+
+def drop_boxes(prompts: Snapshot, boxes: Sequence[NDArray[np.float64]]) -> Snapshot:
+    """Return the prompts without some of their boxes."""
+    kept = tuple(box for box in prompts.boxes if not any(box is dropped for dropped in boxes))
+    return replace(prompts, boxes=kept)
+
+
+def without_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts of all other planes."""
+    away = ~lie_on_plane(prompts.points, plane)
+    boxes = tuple(box for box in prompts.boxes if not lie_on_plane(box, plane).all())
+    corrections = tuple(c for c in prompts.corrections if c.plane != plane)
+    return Snapshot(prompts.points[away], prompts.positive[away], boxes, corrections)
+
+
+def on_plane(prompts: Snapshot, plane: Plane) -> Snapshot:
+    """Return the prompts of one plane."""
+    here = lie_on_plane(prompts.points, plane)
+    boxes = tuple(box for box in prompts.boxes if lie_on_plane(box, plane).all())
+    corrections = tuple(c for c in prompts.corrections if c.plane == plane)
+    return Snapshot(prompts.points[here], prompts.positive[here], boxes, corrections)
+
+
+def join(first: Snapshot, second: Snapshot) -> Snapshot:
+    """Return the prompts of both."""
+    return Snapshot(
+        np.concatenate([first.points, second.points]),
+        np.concatenate([first.positive, second.positive]),
+        (*first.boxes, *second.boxes),
+        (*first.corrections, *second.corrections),
+    )
+
+
+def is_empty(prompts: Snapshot) -> bool:
+    """Whether there are no prompts at all."""
+    return not (len(prompts.points) or prompts.boxes or prompts.corrections)
+
+
+def _overlaps(box: NDArray[np.float64], edge: NDArray[np.float64]) -> bool:
+    low, high = box.min(axis=0), box.max(axis=0)
+    flat = low == high  # the axes that the box does not extend along
+    along = (high > -0.5) & (low < edge)
+    return bool(np.where(flat, (low >= -0.5) & (low < edge), along).all())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Tracks as TracksLayer
 
-from napari_sam_onnx.plugin.layers.geometry import MARK
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
+from napari_sam_onnx.plugin.picture.geometry import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

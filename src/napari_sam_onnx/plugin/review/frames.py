@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.plugin.layers.plane import Plane
+from napari_sam_onnx.plugin.picture.plane import Plane
 from napari_sam_onnx.plugin.review.places import Place
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.stacks.suspicious import find_suspicious

@@ -13,7 +13,7 @@ from psygnal import Signal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.masks.mask import Mask
-from napari_sam_onnx.plugin.layers.plane import from_plane, plane_shape, take_plane
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.layers.ring import draw_ring
+from napari_sam_onnx.plugin.picture.plane import from_plane, plane_shape, take_plane
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.review.places import Place, ReviewQueue
     from napari_sam_onnx.plugin.session.session import Session
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sam_onnx.plugin.editing.history import Step
-from napari_sam_onnx.plugin.editing.picking import pick
-from napari_sam_onnx.plugin.layers.geometry import MARK
+from napari_sam_onnx.plugin.commits.history import Step
+from napari_sam_onnx.plugin.commits.picking import pick
 from napari_sam_onnx.plugin.layers.labels import TargetError
 from napari_sam_onnx.plugin.layers.snapshot import Lineage, Paint
 from napari_sam_onnx.plugin.layers.tracks import find_tracks_layer, show_tracks
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.picture.geometry import MARK
 from napari_sam_onnx.plugin.review.frames import FrameReader, find_places
 from napari_sam_onnx.plugin.session.lanes import Job, ThreadLane
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.review.places import Place, ReviewQueue
     from napari_sam_onnx.plugin.session.lanes import Lane
     from napari_sam_onnx.plugin.session.session import Session

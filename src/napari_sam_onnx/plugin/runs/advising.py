@@ -24,7 +24,7 @@ from napari_sam_onnx.automatic.suggest import (
 )
 from napari_sam_onnx.masks.regions import Region
 from napari_sam_onnx.pictures.image import BlankError, ImageError
-from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape
 from napari_sam_onnx.plugin.runs.thumbnails import draw_labels
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.plugin.session.session import DEFAULT_MODEL
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.picture.picture import Picture
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session

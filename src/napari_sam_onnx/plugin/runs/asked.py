@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic import MODES
 from napari_sam_onnx.pictures.image import ImageError
-from napari_sam_onnx.plugin.layers.reader import name_axes
+from napari_sam_onnx.plugin.picture.reader import name_axes
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
 
     from napari_sam_onnx.automatic.settings.modes import Parameters
     from napari_sam_onnx.automatic.taught.learn import Judge
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,13 +21,13 @@ from napari_sam_onnx.labels.label_store import remove_labels
 from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
-from napari_sam_onnx.plugin.editing.label_target import Home, LabelTarget
-from napari_sam_onnx.plugin.layers.geometry import MARK
+from napari_sam_onnx.plugin.commits.label_target import Home, LabelTarget
 from napari_sam_onnx.plugin.layers.labels import check_target, make_target, place_of
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.reader import name_axes
-from napari_sam_onnx.plugin.layers.region import read_region
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.picture.geometry import MARK
+from napari_sam_onnx.plugin.picture.reader import name_axes
+from napari_sam_onnx.plugin.picture.region import read_region
 from napari_sam_onnx.plugin.runs.asked import Run, least_rating, name_link
 from napari_sam_onnx.plugin.runs.draft import Draft
 from napari_sam_onnx.plugin.runs.filling import Filling, find_places
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.settings.modes import Parameters
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.plugin.layers.reader import Reader
-    from napari_sam_onnx.plugin.layers.region import DrawnRegion
+    from napari_sam_onnx.plugin.picture.reader import Reader
+    from napari_sam_onnx.plugin.picture.region import DrawnRegion
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session

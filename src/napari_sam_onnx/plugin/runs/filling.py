@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.automatic.where import Place
     from napari_sam_onnx.planes import ArrayLabels
-    from napari_sam_onnx.plugin.editing.label_target import LabelTarget
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.region import DrawnRegion
+    from napari_sam_onnx.plugin.commits.label_target import LabelTarget
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.region import DrawnRegion
     from napari_sam_onnx.stacks import StackUpdate
 
 Index = tuple[int, ...]

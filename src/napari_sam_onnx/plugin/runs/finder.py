@@ -12,8 +12,8 @@ from psygnal import Signal
 
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
 from napari_sam_onnx.plugin.layers.labels import make_target
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
-from napari_sam_onnx.plugin.layers.plane import take_plane
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
+from napari_sam_onnx.plugin.picture.plane import take_plane
 from napari_sam_onnx.plugin.runs.search import Search, Searcher, read_examples
 from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.stacks.look_up import PlaneFound

@@ -16,7 +16,7 @@ from napari_sam_onnx.automatic.inside import iterate_inside
 from napari_sam_onnx.plugin.editing.freehand import thin
 from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import LabelledPlane, can_be_target
-from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, plane_shape
+from napari_sam_onnx.plugin.picture.plane import box_corners, lie_on_plane, plane_shape
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.runs.work import Work
     from napari_sam_onnx.plugin.session.engine import Request
 

@@ -17,14 +17,13 @@ import numpy as np
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.models.model import MemorisingModel
-from napari_sam_onnx.plugin.editing.history import Step
-from napari_sam_onnx.plugin.editing.picking import pick
+from napari_sam_onnx.plugin.commits.history import Step
+from napari_sam_onnx.plugin.commits.picking import pick
 from napari_sam_onnx.plugin.layers.labels import TargetError, paint_mask, revert
 from napari_sam_onnx.plugin.layers.objects import split_objects
-from napari_sam_onnx.plugin.layers.placing import is_empty, on_plane, without_plane
-from napari_sam_onnx.plugin.layers.plane import Plane, take_plane
-from napari_sam_onnx.plugin.layers.snapshot import Paint
+from napari_sam_onnx.plugin.layers.snapshot import Paint, is_empty, on_plane, without_plane
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.picture.plane import Plane, take_plane
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.stacks.carry import Carried, iterate_carry
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam_onnx.plugin.editing.commits import Commits
-    from napari_sam_onnx.plugin.editing.label_target import Home
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.commits.commits import Commits
+    from napari_sam_onnx.plugin.commits.label_target import Home
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.runs.work import Work
     from napari_sam_onnx.plugin.session.engine import Engine
     from napari_sam_onnx.plugin.session.session import Session

@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.automatic.refine import Refinement
 from napari_sam_onnx.automatic.refine_planes import StackRefinement, iterate_planes
-from napari_sam_onnx.plugin.editing.history import Step
+from napari_sam_onnx.plugin.commits.history import Step
 from napari_sam_onnx.plugin.layers.labels import TargetError, read_plane, rewrite_plane
 from napari_sam_onnx.plugin.layers.writable import check_writable
 from napari_sam_onnx.plugin.runs.work import Work
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.editing.commits import Commits
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.layers.snapshot import Paint
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.lanes import Stream
 
 

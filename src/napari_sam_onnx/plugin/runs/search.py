@@ -22,7 +22,7 @@ from napari_sam_onnx.generators import relay
 from napari_sam_onnx.labels.label_image import paint_masks
 from napari_sam_onnx.models import TextModel
 from napari_sam_onnx.models.store.catalog import find_card
-from napari_sam_onnx.plugin.layers.plane import box_corners, lie_on_plane, to_plane
+from napari_sam_onnx.plugin.picture.plane import box_corners, lie_on_plane, to_plane
 from napari_sam_onnx.prompts import PromptError
 from napari_sam_onnx.stacks.look_up import PlaneFound, iterate_look_up_stack
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.planes import PlaneSource
-    from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+    from napari_sam_onnx.plugin.picture.picture import Picture
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.engine import Engine
 
     Steps = Generator["str | NDArray[np.uint32] | PlaneFound", None, None]

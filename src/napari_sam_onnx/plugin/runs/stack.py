@@ -17,10 +17,10 @@ from napari_sam_onnx.errors import explain
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.labels.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
-from napari_sam_onnx.plugin.layers.geometry import MARK
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
-from napari_sam_onnx.plugin.layers.placing import insert_under_prompts
+from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.tracks import show_tracks
+from napari_sam_onnx.plugin.picture.geometry import MARK
 from napari_sam_onnx.plugin.runs.pace import Pace, format_seconds
 from napari_sam_onnx.records.acts import Act
 from napari_sam_onnx.records.recipes import Recipe

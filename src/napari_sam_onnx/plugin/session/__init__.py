@@ -1,1 +1,1 @@
-"""The controller: prompts -> request -> preview -> label, and undo."""
+"""The controller: prompts -> request -> preview."""

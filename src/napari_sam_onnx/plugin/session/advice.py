@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.labels.edits import is_background
 from napari_sam_onnx.plugin.layers.objects import has_points
-from napari_sam_onnx.plugin.layers.placing import explain_no_plane
-from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape
+from napari_sam_onnx.plugin.picture.sliders import explain_no_plane
 from napari_sam_onnx.plugin.status import Status
 from napari_sam_onnx.prompting.near import PART, is_large
 

@@ -12,7 +12,7 @@ from napari_sam_onnx.plugin.session.lanes import Job
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.session.lanes import Lane
     from napari_sam_onnx.plugin.session.session import Session
 

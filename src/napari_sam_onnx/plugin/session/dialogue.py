@@ -17,8 +17,8 @@ from napari_sam_onnx.labels.edits import invert
 from napari_sam_onnx.labels.fitting import Fitted, fit_masks
 from napari_sam_onnx.plugin.layers.colors import Tint
 from napari_sam_onnx.plugin.layers.objects import split_objects
-from napari_sam_onnx.plugin.layers.plane import box_corners
 from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.picture.plane import box_corners
 from napari_sam_onnx.plugin.session.advice import is_doubtful
 from napari_sam_onnx.plugin.session.answers import AnswerBook, rank
 from napari_sam_onnx.plugin.session.engine import Request
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.scene import Scene
     from napari_sam_onnx.prompts import Prompts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
 from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.models.model import ModelError, RestingModel
-from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape
 from napari_sam_onnx.prompting.near import Neighbourhoods, is_large
 from napari_sam_onnx.prompting.segmenter import answer_plane
 from napari_sam_onnx.prompting.style import Style, take_style
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks.mask import Mask
     from napari_sam_onnx.models import Model
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.prompts import Prompts
 
 

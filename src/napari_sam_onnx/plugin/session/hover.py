@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.labels.fitting import Fitted
-from napari_sam_onnx.plugin.layers.plane import plane_shape
 from napari_sam_onnx.plugin.layers.preview import Shown
+from napari_sam_onnx.plugin.picture.plane import plane_shape
 from napari_sam_onnx.prompts import PromptError, make_prompts
 
 if TYPE_CHECKING:

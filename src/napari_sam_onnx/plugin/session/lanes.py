@@ -324,7 +324,7 @@ def end_workers() -> None:
     """
     from napari.qt.threading import WorkerBase
 
-    from napari_sam_onnx.models.onnx.runtime import close_sessions
+    from napari_sam_onnx.models.onnx.sessions.runtime import close_sessions
 
     close_sessions()
     with suppress(RuntimeError):  # some call does not end: there is nothing more to do for it

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from psygnal import SignalInstance
 
     from napari_sam_onnx.labels.fitting import Fitted
-    from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
     from napari_sam_onnx.plugin.layers.prompts import PromptLayers
-    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+    from napari_sam_onnx.plugin.picture.picture import Picture
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Engine, Request
     from napari_sam_onnx.plugin.session.lanes import Lane

@@ -16,15 +16,11 @@ from psygnal import Signal
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.pictures.image import BlankError
 from napari_sam_onnx.plugin.layers.objects import place_box
-from napari_sam_onnx.plugin.layers.picture import Picture
-from napari_sam_onnx.plugin.layers.placing import (
-    find_shown_plane,
-    keep_inside,
-    move_sliders,
-    without_plane,
-)
-from napari_sam_onnx.plugin.layers.plane import box_vertices, from_plane, plane_shape, to_plane
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
+from napari_sam_onnx.plugin.layers.snapshot import keep_inside, without_plane
+from napari_sam_onnx.plugin.picture.picture import Picture
+from napari_sam_onnx.plugin.picture.plane import box_vertices, from_plane, plane_shape, to_plane
+from napari_sam_onnx.plugin.picture.sliders import find_shown_plane, move_sliders
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise
 from napari_sam_onnx.plugin.session.dialogue import Dialogue, fit_anywhere, tint_alike
 from napari_sam_onnx.plugin.session.engine import Engine
@@ -41,9 +37,9 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.labels.fitting import Fitted
     from napari_sam_onnx.masks.mask import Mask
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
     from napari_sam_onnx.plugin.layers.snapshot import Correction, Snapshot
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.answers import Answer
     from napari_sam_onnx.plugin.session.engine import Request
 

@@ -11,7 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.masks.regions import Region
-from napari_sam_onnx.plugin.layers.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape
 from napari_sam_onnx.plugin.session.lanes import Job
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.layers.plane import Plane
-    from napari_sam_onnx.plugin.layers.reader import Reader
+    from napari_sam_onnx.plugin.picture.plane import Plane
+    from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.lanes import Lane
     from napari_sam_onnx.plugin.session.session import Session
 

@@ -11,15 +11,15 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
-from napari_sam_onnx.plugin.layers.picture import split_axis
-from napari_sam_onnx.plugin.layers.shown import layer_shape
+from napari_sam_onnx.plugin.picture.picture import split_axis
+from napari_sam_onnx.plugin.picture.shown import layer_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari.layers import Image
 
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.picture.picture import Picture
     from napari_sam_onnx.plugin.session.session import Session
 
 DEPTH, TIME, APART, CHANNELS = "Z", "T", "", "C"

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QTimer
 
-from napari_sam_onnx.plugin.layers.geometry import is_channel, role_of
-from napari_sam_onnx.plugin.layers.picture import content_of
-from napari_sam_onnx.plugin.layers.placing import find_shown_plane, is_empty
+from napari_sam_onnx.plugin.layers.snapshot import is_empty
+from napari_sam_onnx.plugin.picture.geometry import is_channel, role_of
+from napari_sam_onnx.plugin.picture.picture import content_of
+from napari_sam_onnx.plugin.picture.sliders import find_shown_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam_onnx.plugin.layers.picture import Picture
-    from napari_sam_onnx.plugin.layers.plane import Plane
+    from napari_sam_onnx.plugin.picture.picture import Picture
+    from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.session.scene import Watched
 
 

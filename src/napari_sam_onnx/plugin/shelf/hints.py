@@ -14,7 +14,7 @@ from napari_sam_onnx.writing import write_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_sam_onnx.plugin.layers.picture import Picture
+    from napari_sam_onnx.plugin.picture.picture import Picture
     from napari_sam_onnx.plugin.shelf.entry import ShelfEntry
 
 BRIGHT = 0.45

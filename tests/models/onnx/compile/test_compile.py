@@ -17,8 +17,8 @@ from napari_sam_onnx.models.check import check_model
 from napari_sam_onnx.models.onnx.compile import compiler, verify
 from napari_sam_onnx.models.onnx.compile.compiler import compile_decoder
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
-from napari_sam_onnx.models.onnx.detect import detect_contract
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.contracts.detect import detect_contract
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
 from napari_sam_onnx.models.store.speed import measure_speed
 from napari_sam_onnx.prompts import make_prompts
 from tests.models.onnx.compile.sam_decoder import CHANNELS, FRAME, SIDE, Plan, build_sam_decoder

@@ -11,7 +11,7 @@ from napari_sam_onnx.models.onnx.memory.fixed import FixedMemory
 from napari_sam_onnx.models.onnx.memory.layouts import LAYOUTS
 from napari_sam_onnx.models.onnx.memory.recall import build_memory
 from napari_sam_onnx.models.onnx.memory.slots import NoAttentionError, open_slots
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
 from tests.models.onnx_graph import Graph
 
 V5 = LAYOUTS[1]

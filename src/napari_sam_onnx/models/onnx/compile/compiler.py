@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.compile.keep import keep_files
-from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
+from napari_sam_onnx.models.onnx.compile.structure.refusal import NotCompilableError
 from napari_sam_onnx.models.onnx.compile.verify import make_embedding, make_feeds, verify
-from napari_sam_onnx.models.onnx.runtime import Session, runtime_version
+from napari_sam_onnx.models.onnx.sessions.runtime import Session, runtime_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.models.onnx.rows import DecoderContract
+    from napari_sam_onnx.models.onnx.contracts.rows import DecoderContract
 
     Contents = tuple[bytes, bytes, bytes]
 
@@ -130,11 +130,11 @@ def _open(original: Session, contents: Contents, row: DecoderContract) -> Compil
 
 def _write_graphs(original: Session, row: DecoderContract) -> Contents:
     # onnx is imported here alone, since it is not needed once a decoder is compiled
-    from napari_sam_onnx.models.onnx.compile.factors import multiply_weights
-    from napari_sam_onnx.models.onnx.compile.masks import write_masks
-    from napari_sam_onnx.models.onnx.compile.parts import find_parts
-    from napari_sam_onnx.models.onnx.compile.picture import write_picture
-    from napari_sam_onnx.models.onnx.compile.tokens import write_tokens
+    from napari_sam_onnx.models.onnx.compile.graphs.factors import multiply_weights
+    from napari_sam_onnx.models.onnx.compile.graphs.masks import write_masks
+    from napari_sam_onnx.models.onnx.compile.graphs.picture import write_picture
+    from napari_sam_onnx.models.onnx.compile.graphs.tokens import write_tokens
+    from napari_sam_onnx.models.onnx.compile.structure.parts import find_parts
 
     model = _read_model(original.path)
     feeds = make_embedding(original, row) | make_feeds(row, _CLICK, 0)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.models.onnx.rows import DecoderContract
-    from napari_sam_onnx.models.onnx.runtime import Session
-    from napari_sam_onnx.models.onnx.tensors import TensorSpec
+    from napari_sam_onnx.models.onnx.contracts.rows import DecoderContract
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.tensors import TensorSpec
 
     Arrays = Mapping[str, NDArray[Any]]
 

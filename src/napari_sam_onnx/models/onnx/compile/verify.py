@@ -8,9 +8,15 @@ import numpy as np
 
 from napari_sam_onnx.embedding import LowResMask
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.compile.refusal import NotCompilableError
-from napari_sam_onnx.models.onnx.feeds import BOX_END, BOX_START, NO_POINT, Question, build_feeds
-from napari_sam_onnx.models.onnx.frame import Frame
+from napari_sam_onnx.models.onnx.compile.structure.refusal import NotCompilableError
+from napari_sam_onnx.models.onnx.framing.feeds import (
+    BOX_END,
+    BOX_START,
+    NO_POINT,
+    Question,
+    build_feeds,
+)
+from napari_sam_onnx.models.onnx.framing.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
-    from napari_sam_onnx.models.onnx.rows import DecoderContract
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.contracts.rows import DecoderContract
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
     Answer = dict[str, NDArray[Any]]
 

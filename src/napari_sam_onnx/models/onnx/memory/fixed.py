@@ -14,7 +14,7 @@ from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.memory.layouts import CURRENT, CURRENT_POSITIONS
 from napari_sam_onnx.models.onnx.memory.recall import Slots
 from napari_sam_onnx.models.onnx.memory.slots import NoAttentionError, open_slots
-from napari_sam_onnx.models.onnx.runtime import Session
+from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
 if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.memory.bank import Recollection

@@ -16,7 +16,7 @@ from napari_sam_onnx.models.model import ModelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
 FINE, MIDDLE, COARSE = "feats0", "feats1", "feats2"
 """The encoder's three scales, under the names that all public exports give to them."""

@@ -16,8 +16,9 @@ import numpy as np
 
 from napari_sam_onnx.embedding import Embedding, LowResMask, LowResMasks, Sighting
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.feeds import ask, build_feeds
-from napari_sam_onnx.models.onnx.frame import find_frame
+from napari_sam_onnx.models.onnx.framing.feeds import ask, build_feeds
+from napari_sam_onnx.models.onnx.framing.frame import find_frame
+from napari_sam_onnx.models.onnx.framing.preprocess import prepare_plane
 from napari_sam_onnx.models.onnx.memory.bank import Memory
 from napari_sam_onnx.models.onnx.memory.fixed import FixedMemory
 from napari_sam_onnx.models.onnx.memory.layouts import (
@@ -42,7 +43,6 @@ from napari_sam_onnx.models.onnx.memory.shapes import (
     to_rows,
 )
 from napari_sam_onnx.models.onnx.memory.track import Answer, Track
-from napari_sam_onnx.models.onnx.preprocess import prepare_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.memory.bank import Bank
     from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
     from napari_sam_onnx.models.onnx.memory.layouts import MemoryLayout
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
     from napari_sam_onnx.prompts import Prompts
 
 

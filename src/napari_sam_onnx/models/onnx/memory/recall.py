@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
     from napari_sam_onnx.models.onnx.memory.layouts import MemoryLayout
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
     Ages = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.models.model import ModelError
-from napari_sam_onnx.models.onnx.detect import Contract
-from napari_sam_onnx.models.onnx.rows import DecoderContract, EncoderContract
+from napari_sam_onnx.models.onnx.contracts.detect import Contract
+from napari_sam_onnx.models.onnx.contracts.rows import DecoderContract, EncoderContract
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.models.onnx.memory.constants import MemoryConstants
     from napari_sam_onnx.models.onnx.memory.layouts import MemoryLayout
-    from napari_sam_onnx.models.onnx.runtime import Session
+    from napari_sam_onnx.models.onnx.sessions.runtime import Session
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SAM3 = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)

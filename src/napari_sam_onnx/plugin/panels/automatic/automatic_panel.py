@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam_onnx.automatic import MODES, ObjectsParameters, Selection, form_fields
-from napari_sam_onnx.plugin.layers.lengths import pixel_side
-from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.panels.automatic.filter_panel import FilterPanel
 from napari_sam_onnx.plugin.panels.automatic.preset_row import PresetRow
 from napari_sam_onnx.plugin.panels.automatic.size_row import SizeRow
@@ -22,8 +20,10 @@ from napari_sam_onnx.plugin.panels.parts.widgets import (
     narrow_combo,
     narrow_form,
 )
+from napari_sam_onnx.plugin.picture.lengths import pixel_side
+from napari_sam_onnx.plugin.picture.shown import layer_shape
 from napari_sam_onnx.plugin.runs.asked import Run, modes
-from napari_sam_onnx.plugin.runs.filtering import describe_filtered
+from napari_sam_onnx.plugin.runs.judged.filtering import describe_filtered
 from napari_sam_onnx.records.presets import Preset
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.editing.sizes import Sizes
     from napari_sam_onnx.plugin.editing.styles import Styles
     from napari_sam_onnx.plugin.runs.automatic import Automatic
-    from napari_sam_onnx.plugin.runs.filtering import Filtering
+    from napari_sam_onnx.plugin.runs.judged.filtering import Filtering
     from napari_sam_onnx.plugin.runs.stack import StackRuns
     from napari_sam_onnx.plugin.session.session import Session
 

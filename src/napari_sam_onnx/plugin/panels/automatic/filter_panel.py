@@ -19,15 +19,15 @@ from qtpy.QtWidgets import (
 
 from napari_sam_onnx.automatic import Selection, form_fields
 from napari_sam_onnx.automatic.settings.declare import declare
-from napari_sam_onnx.plugin.layers.lengths import pixel_side
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.widgets import Section, one_line, set_line
+from napari_sam_onnx.plugin.picture.lengths import pixel_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import Field
 
-    from napari_sam_onnx.plugin.runs.filtering import Filtering
+    from napari_sam_onnx.plugin.runs.judged.filtering import Filtering
 
 FIRST = (
     "min_rating",

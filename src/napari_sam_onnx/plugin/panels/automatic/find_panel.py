@@ -15,11 +15,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam_onnx.plugin.layers.shown import layer_shape
 from napari_sam_onnx.plugin.panels.models.add_model import FileDrop
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.run_row import RunRow
 from napari_sam_onnx.plugin.panels.parts.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.picture.shown import layer_shape
 from napari_sam_onnx.plugin.runs.stack import StackRun
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.plugin.shelf.available import list_finders

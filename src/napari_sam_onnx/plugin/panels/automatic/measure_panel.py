@@ -19,12 +19,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.panels.parts.widgets import FewLines, fill_combo, narrow_combo
-from napari_sam_onnx.plugin.runs.measuring import describe_scores
+from napari_sam_onnx.plugin.runs.judged.measuring import describe_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.runs.measuring import Measuring
+    from napari_sam_onnx.plugin.runs.judged.measuring import Measuring
 
 ROWS = 6
 

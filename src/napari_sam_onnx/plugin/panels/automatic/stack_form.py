@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDoubleSpinBox, QVBoxLayout, QWidget
 
-from napari_sam_onnx.plugin.layers.geometry import name_axis
 from napari_sam_onnx.plugin.layers.labels import can_be_target
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.settings_form import SettingsForm
 from napari_sam_onnx.plugin.panels.parts.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.picture.geometry import name_axis
 from napari_sam_onnx.plugin.runs.stack import StackRun
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH, TIME
 from napari_sam_onnx.stacks import StitchParameters, VolumeParameters, WholeRequest

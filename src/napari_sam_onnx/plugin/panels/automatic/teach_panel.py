@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton, QWidget
 
 from napari_sam_onnx.plugin.panels.parts.run_row import WorkLine
-from napari_sam_onnx.plugin.runs.teaching import HINTS
+from napari_sam_onnx.plugin.runs.judged.teaching import HINTS
 
 if TYPE_CHECKING:
     from napari_sam_onnx.plugin.panels.automatic.where_form import WhereForm
-    from napari_sam_onnx.plugin.runs.teaching import Teaching
+    from napari_sam_onnx.plugin.runs.judged.teaching import Teaching
 
 
 class TeachPanel(QWidget):

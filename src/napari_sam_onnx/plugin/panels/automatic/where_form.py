@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QWidget
 
-from napari_sam_onnx.plugin.layers.region import regions_of
 from napari_sam_onnx.plugin.panels.parts.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.picture.region import regions_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
 
-    from napari_sam_onnx.plugin.editing.label_target import LabelTarget
+    from napari_sam_onnx.plugin.commits.label_target import LabelTarget
     from napari_sam_onnx.plugin.session.session import Session
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QComboBox, QWidget
 
-from napari_sam_onnx.plugin.layers.geometry import name_axis
 from napari_sam_onnx.plugin.panels.parts.widgets import fill_combo, narrow_combo, narrow_form
+from napari_sam_onnx.plugin.picture.geometry import name_axis
 from napari_sam_onnx.plugin.session.stack_axes import APART, CHANNELS, DEPTH, TIME
 
 if TYPE_CHECKING:

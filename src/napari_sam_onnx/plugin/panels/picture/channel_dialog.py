@@ -10,7 +10,7 @@ from napari_sam_onnx.plugin.panels.parts.widgets import narrow_form
 
 if TYPE_CHECKING:
     from napari_sam_onnx.pictures.image import Channel
-    from napari_sam_onnx.plugin.layers.picture import ChannelChoice
+    from napari_sam_onnx.plugin.picture.picture import ChannelChoice
 
 
 class ChannelDialog(QDialog):

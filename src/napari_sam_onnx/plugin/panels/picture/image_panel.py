@@ -24,9 +24,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.pictures.image import ImageError
-from napari_sam_onnx.plugin.layers.geometry import name_axis, role_of
-from napari_sam_onnx.plugin.layers.picture import ChannelChoice, Picture, mix_layers, split_axis
-from napari_sam_onnx.plugin.layers.shown import layer_shape, mixable_layers, top_color
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.widgets import (
     fill_combo,
@@ -39,6 +36,9 @@ from napari_sam_onnx.plugin.panels.parts.widgets import (
 from napari_sam_onnx.plugin.panels.picture.axes_form import AxesForm
 from napari_sam_onnx.plugin.panels.picture.channel_dialog import ChannelDialog
 from napari_sam_onnx.plugin.panels.picture.sight_panel import SightPanel
+from napari_sam_onnx.plugin.picture.geometry import name_axis, role_of
+from napari_sam_onnx.plugin.picture.picture import ChannelChoice, Picture, mix_layers, split_axis
+from napari_sam_onnx.plugin.picture.shown import layer_shape, mixable_layers, top_color
 
 if TYPE_CHECKING:
     from napari_sam_onnx.pictures.image import Channel

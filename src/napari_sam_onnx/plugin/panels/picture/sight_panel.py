@@ -11,8 +11,8 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam_onnx.pictures.views import INVERTED
-from napari_sam_onnx.plugin.layers.placing import project_along, projection_along
 from napari_sam_onnx.plugin.panels.parts.widgets import fill_combo, narrow_combo
+from napari_sam_onnx.plugin.picture.sliders import project_along, projection_along
 from napari_sam_onnx.plugin.session.stack_axes import DEPTH
 
 if TYPE_CHECKING:

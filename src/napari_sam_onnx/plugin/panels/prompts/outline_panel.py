@@ -28,7 +28,7 @@ from napari_sam_onnx.plugin.panels.parts.widgets import (
 from napari_sam_onnx.prompting.style import LEAST_OBJECTS
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.editing.styles import Styles
     from napari_sam_onnx.plugin.panels.prompts.score_tip import ScoreTip
     from napari_sam_onnx.plugin.session.hover import Hover

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_sam_onnx.errors import UserError
 from napari_sam_onnx.export.beside import write_beside
 from napari_sam_onnx.labels.rules import OVERLAPS
-from napari_sam_onnx.plugin.editing.recording import describe_layer
+from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.panels.parts.hands import ignore_wheel
 from napari_sam_onnx.plugin.panels.parts.widgets import (
     FewLines,
@@ -32,7 +32,7 @@ from napari_sam_onnx.plugin.panels.parts.widgets import (
 
 if TYPE_CHECKING:
     from napari_sam_onnx.labels.rules import Overlap
-    from napari_sam_onnx.plugin.editing.commits import Commits
+    from napari_sam_onnx.plugin.commits.commits import Commits
     from napari_sam_onnx.plugin.runs.inside import Inside
     from napari_sam_onnx.plugin.session.session import Session
 

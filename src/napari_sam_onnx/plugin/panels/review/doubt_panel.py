@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_sam_onnx.plugin.runs.doubts import HINTS
+from napari_sam_onnx.plugin.runs.judged.doubts import HINTS
 
 if TYPE_CHECKING:
-    from napari_sam_onnx.plugin.runs.doubts import Doubts
+    from napari_sam_onnx.plugin.runs.judged.doubts import Doubts
 
 LASSOS = (("delete", "Delete"), ("join", "Join"), ("keep", "Keep"))
 

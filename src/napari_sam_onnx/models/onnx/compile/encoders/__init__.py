@@ -1,0 +1,1 @@
+"""Encoders whose attentions make no squares of scores."""

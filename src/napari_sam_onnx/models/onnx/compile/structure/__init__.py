@@ -1,0 +1,1 @@
+"""Which part of a decoder is which: by structure, never by names."""

@@ -1,0 +1,1 @@
+"""What families of exports differ in, as rows of tables, and which rows a graph has."""

@@ -1,0 +1,1 @@
+"""Sessions of ONNX Runtime: opened, run, interrupted; what graphs say of themselves."""

@@ -1,0 +1,1 @@
+"""Graphs changed in the bytes of their files, before they are opened."""

@@ -1,0 +1,1 @@
+"""Prompts become labels and back: accepted, numbered, painted, undone, recorded."""

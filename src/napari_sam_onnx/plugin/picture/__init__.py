@@ -1,0 +1,1 @@
+"""What the viewer shows of the picture: its layers, planes and coordinates."""

@@ -1,0 +1,1 @@
+"""What runs found: limits on it, judgements, what they teach, measurements."""
