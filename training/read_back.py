@@ -3,8 +3,8 @@ r"""Read a shipped ONNX pair back into a checkpoint, from which training goes on
     python read_back.py --model ../src/napari_sam_onnx/models/pebble --data DATA \\
         --cache CACHE --out START.pt
 
-The exporter folded every batch norm into its convolution and stored weights as float16. Responsible
-for putting the weights back in the order in which the layers run, and for unfolding: the means and
+The exporter folded every batch norm into its convolution; weights are stored as float16 or in 8
+bits. Responsible for putting the weights back into the layers, and for unfolding: the means and
 variances that the convolutions show on training crops become the norms' own, so that a model in
 training mode starts with the answers of the shipped one. ``kinship`` and ``outline``, which only
 training has, are not in the files and start at zero.
@@ -22,36 +22,39 @@ import onnx
 import torch
 from crops import Crops
 from data import read_real, read_simulated
-from export import EncoderGraph, check, prompts
+from export import EncoderGraph, check
 from model import Pebble
 from onnx import numpy_helper
 from step import step_loss
 from torch import Tensor, nn
 
+ROUNDED = 0.2  # of an output's range, which maps of 8 bits may differ by from those of floats
 ROW = 0.05  # root mean square of an unfolded filter; a norm follows, so that only steps feel it
 
 
-def layers_in_order(module: nn.Module, *args: Tensor) -> list[nn.Module]:
-    """Convolutions and linear layers in the order in which ``module(*args)`` runs them."""
-    order: list[nn.Module] = []
-    found = [m for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [m.register_forward_hook(lambda m, *_: order.append(m)) for m in found]
-    with torch.no_grad():
-        module(*args)
-    for hook in hooks:
-        hook.remove()
-    return order
+def module_of(node: str) -> str:
+    """Name of the module that the tracer named a node after: ``/s4/s4.1/a/a.0/Conv``, s4.1.a.0."""
+    parts: list[str] = []
+    for part in node.strip("/").split("/")[:-1]:
+        if parts and part.startswith(f"{parts[-1]}."):
+            parts.pop()
+        parts.append(part)
+    return ".".join(parts)
 
 
-def stored(path: Path) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of every convolution and linear layer of a graph, in order."""
+def stored(path: Path) -> dict[str, tuple[Tensor, Tensor]]:
+    """Weight and bias of every convolution and linear layer of a graph, by the module's name."""
     graph = onnx.load(path).graph
     values = {t.name: numpy_helper.to_array(t).astype(np.float32) for t in graph.initializer}
     for node in graph.node:
         if node.op_type == "Cast" and node.input[0] in values:
             values[node.output[0]] = values[node.input[0]]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in values:
+            steps, scale, zero = (values[name] for name in node.input)
+            row = (-1, *[1] * (steps.ndim - 1))  # one scale for each output channel
+            values[node.output[0]] = (steps - zero.reshape(row)) * scale.reshape(row)
     adds = {n.input[k]: n for n in graph.node if n.op_type == "Add" for k in (0, 1)}
-    pairs = []
+    found = {}
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm") and node.input[1] in values:
             weight, bias = values[node.input[1]], values[node.input[2]]
@@ -61,8 +64,9 @@ def stored(path: Path) -> list[tuple[Tensor, Tensor]]:
             bias = next(values[n] for n in add.input if n in values)
         else:
             continue
-        pairs.append((torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())))
-    return pairs
+        pair = torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
+        found[module_of(node.name)] = pair
+    return found
 
 
 def norms(module: nn.Module) -> dict[nn.Conv2d, nn.BatchNorm2d]:
@@ -76,7 +80,7 @@ def norms(module: nn.Module) -> dict[nn.Conv2d, nn.BatchNorm2d]:
     return found
 
 
-def fill(module: nn.Module, order: list[nn.Module], path: Path) -> None:
+def fill(module: nn.Module, path: Path) -> None:
     """Put the weights of a graph into a module; folded norms become shifts by the bias.
 
     Raises
@@ -84,11 +88,14 @@ def fill(module: nn.Module, order: list[nn.Module], path: Path) -> None:
     ValueError
         If the graph does not have the layers of the module.
     """
-    pairs, behind = stored(path), norms(module)
-    if [tuple(m.weight.shape) for m in order] != [tuple(w.shape) for w, _ in pairs]:
+    held, behind = stored(path), norms(module)
+    kinds = nn.Conv2d | nn.Linear
+    layers = {name: m for name, m in module.named_modules() if isinstance(m, kinds)}
+    if {n: m.weight.shape for n, m in layers.items()} != {n: w.shape for n, (w, _) in held.items()}:
         raise ValueError(f"{path} does not hold the layers of model.py.")
     with torch.no_grad():
-        for layer, (weight, bias) in zip(order, pairs, strict=True):
+        for name, layer in layers.items():
+            weight, bias = held[name]
             layer.weight.copy_(weight)
             if layer in behind:
                 norm = behind[layer]
@@ -136,13 +143,8 @@ def unfold(model: Pebble, batches: list[tuple[object, ...]], args: argparse.Name
 def read_back(folder: Path) -> Pebble:
     """Return the model of a shipped pair, ready for inference, its norms still folded."""
     model = Pebble().eval()
-    image = torch.randint(0, 255, (64, 96, 3), dtype=torch.uint8)
-    encoder = EncoderGraph(model.encoder)
-    fill(model, layers_in_order(encoder, image), folder / "encoder.onnx")
-    with torch.no_grad():
-        maps = encoder(image)
-    order = layers_in_order(model.decoder, *maps[:4], *prompts(4, 64, 96).values())
-    fill(model, order, folder / "decoder.onnx")
+    fill(EncoderGraph(model.encoder), folder / "encoder.onnx")
+    fill(model.decoder, folder / "decoder.onnx")
     for head in (model.kinship, model.outline):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
@@ -160,7 +162,7 @@ def main() -> None:
     p.add_argument("--seed", type=int, default=0)
     args = p.parse_args()
     model = read_back(args.model)
-    check(model, args.model)
+    check(model, args.model, ROUNDED)
     pictures = [q for q in read_real(args.data, "final") if not q.held]
     if args.cache:
         pictures += read_simulated(args.cache)
@@ -170,7 +172,7 @@ def main() -> None:
     np.random.seed(args.seed)
     crops = iter(Crops(pictures, choices, 0))
     unfold(model, [next(crops) for _ in range(args.batches)], choices)
-    check(model, args.model)
+    check(model, args.model, ROUNDED)
     state = copy.deepcopy(model.state_dict())
     torch.save({"ema": state, "model": state}, args.out)
 
