@@ -1,10 +1,11 @@
-"""How much memory there is for what is about to be made; giving back what nothing uses."""
+"""How much memory there is for what is about to be made; making it in strips; giving it back."""
 
 from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
 from functools import cache
+from math import prod
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 # What a job scheduler or a container grants, what is in use, and how much of that is cached files.
 _GROUPS = (
@@ -67,6 +68,12 @@ def _find_trim() -> Callable[[int], int] | None:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
         return trim
     return None
+
+
+def cut_strips(shape: Sequence[int], size: int) -> Iterator[slice]:
+    """Cut the first axis of an array, so that a strip has some number of elements, or one row."""
+    rows = max(1, size // max(1, prod(shape[1:])))
+    yield from (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
 def format_bytes(count: float) -> str:

@@ -4,8 +4,16 @@ from scipy import ndimage
 from skimage.transform import resize
 
 from napari_sam_onnx.embedding import LowResMask
-from napari_sam_onnx.masks.mask import Mask, measure_iou, measure_overlap
+from napari_sam_onnx.masks.mask import (
+    Mask,
+    measure_iou,
+    measure_overlap,
+    see_within,
+    unite,
+    widen,
+)
 from napari_sam_onnx.masks.nms import suppress_overlapping
+from napari_sam_onnx.masks.packed import pack
 from napari_sam_onnx.masks.resample import Scratch
 from napari_sam_onnx.masks.upscale import SURE, low_res_from_mask, mask_from_low_res, upscale_region
 
@@ -176,3 +184,21 @@ def test_masks_made_in_the_same_memory_are_those_made_apart():
             lent = mask_from_low_res(low_res, (300, 200), scratch=scratch)
             np.testing.assert_array_equal(np.asarray(lent), np.asarray(alone))
             assert (lent.bbox, lent.stability) == (alone.bbox, alone.stability)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mask_in_a_box_or_a_wider_crop_or_beside_others_has_the_same_pixels(packed):
+    planes = [rng.random((40, 56)) < 0.3, np.zeros((40, 56), bool)]
+    planes[0][:6], planes[0][:, 50:] = False, False
+    planes[1][2:9, 30:] = True
+    masks = [Mask.from_array(plane) for plane in planes]
+    if packed:
+        masks = [pack(mask) for mask in masks]
+    for mask, plane in zip(masks, planes, strict=True):
+        for box in ((0, 0, 40, 56), (5, 10, 20, 31), (8, 20, 9, 56), (38, 0, 40, 3)):
+            y0, x0, y1, x1 = box
+            np.testing.assert_array_equal(see_within(mask, box), plane[y0:y1, x0:x1])
+        framed = widen(mask, 4)
+        assert framed.crop.shape > mask.crop.shape
+        np.testing.assert_array_equal(framed.crop, plane[framed.slices])
+    np.testing.assert_array_equal(np.asarray(unite(masks)), planes[0] | planes[1])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.masks.mask import see_within
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,8 +65,7 @@ def _mean_along(steep: NDArray[np.float32], mask: Mask, corner: Sequence[int]) -
     """Mean over the pixels on both sides of an outline."""
     from scipy import ndimage
 
-    there = np.zeros(steep.shape, bool)
-    y, x = mask.origin[0] - corner[0], mask.origin[1] - corner[1]
-    there[y : y + mask.crop.shape[0], x : x + mask.crop.shape[1]] = mask.crop
+    (y, x), (height, width) = corner, steep.shape
+    there = see_within(mask, (y, x, y + height, x + width))
     rim = ndimage.binary_dilation(there) & ~ndimage.binary_erosion(there)
     return float(steep[rim].mean())

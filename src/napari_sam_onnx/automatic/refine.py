@@ -23,7 +23,7 @@ from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.labels.label_image import LabelError
-from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou, see_within
 from napari_sam_onnx.masks.upscale import low_res_from_mask, mask_from_low_res, upscale_region
 from napari_sam_onnx.pictures.image import to_rgb
 from napari_sam_onnx.prompts import make_prompts
@@ -373,14 +373,9 @@ def _expect(mask: Mask, low_res: LowResMask) -> float:
     from scipy.special import expit  # here, so that listing models starts at once
 
     likely = expit(logits)
-    y0, x0 = max(mask.bbox[0], top), max(mask.bbox[1], left)
-    y1 = min(mask.bbox[2], top + logits.shape[0])
-    x1 = min(mask.bbox[3], left + logits.shape[1])
-    inside = 0.0
-    if y0 < y1 and x0 < x1:
-        (down, across) = mask.origin
-        there = mask.crop[y0 - down : y1 - down, x0 - across : x1 - across]
-        inside = float(likely[y0 - top : y1 - top, x0 - left : x1 - left][there].sum())
+    height, width = logits.shape
+    there = see_within(mask, (top, left, top + height, left + width))
+    inside = float(likely[there].sum())
     total = mask.area + float(likely.sum()) - inside
     return inside / total if total else 0.0
 

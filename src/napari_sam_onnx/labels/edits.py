@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 
 from napari_sam_onnx.labels.label_image import LabelError
-from napari_sam_onnx.masks.mask import Mask, crop_to_object
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, see_within, unite, widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +168,7 @@ def find_object(labels: NDArray[np.integer], label: int) -> Mask:
 
 def grow(mask: Mask, labels: Readable | None = None, steps: int = 1) -> Mask:
     """Add the pixels next to an object that nobody owns."""
-    framed = _frame(mask, steps)
+    framed = widen(mask, steps)
     wider = scipy.ndimage.binary_dilation(framed.crop, iterations=steps)
     return crop_to_object(replace(framed, pixels=wider & (framed.crop | _free(labels, framed))))
 
@@ -181,7 +181,7 @@ def shrink(mask: Mask, steps: int = 1) -> Mask:
     LabelError
         If nothing would be left.
     """
-    framed = _frame(mask, 1)
+    framed = widen(mask, 1)
     inner = scipy.ndimage.binary_erosion(framed.crop, iterations=steps, border_value=1)
     if not inner.any():
         raise LabelError("Nothing would be left of this object; delete it instead (K).")
@@ -209,7 +209,7 @@ def smooth(mask: Mask, radius: float, labels: Readable | None = None) -> Mask:
     A Gaussian of that width, at the level of a half; what lies beyond the plane counts as its
     edge. An object that is thinner everywhere stays as it is.
     """
-    framed = _frame(mask, int(np.ceil(2 * radius)) + 1)
+    framed = widen(mask, int(np.ceil(2 * radius)) + 1)
     blurred = scipy.ndimage.gaussian_filter(framed.crop.astype(np.float32), radius, mode="nearest")
     rounded = (blurred > 0.5) & (framed.crop | _free(labels, framed))
     return crop_to_object(replace(framed, pixels=rounded)) if rounded.any() else mask
@@ -219,15 +219,7 @@ def join(masks: Sequence[Mask], labels: Readable | None = None) -> Mask:
     """Make one object of several; a free seam between them, up to `SEAM` pixels, is closed."""
     if len(masks) < 2:
         raise LabelError("Joining takes two objects.")
-    boxes = np.array([mask.bbox for mask in masks])
-    y0, x0 = boxes[:, :2].min(axis=0)
-    y1, x1 = boxes[:, 2:].max(axis=0)
-    crop = np.zeros((y1 - y0, x1 - x0), bool)
-    for mask in masks:
-        top, left = mask.origin[0] - y0, mask.origin[1] - x0
-        crop[top : top + mask.pixels.shape[0], left : left + mask.pixels.shape[1]] |= mask.crop
-    shape = masks[0].shape
-    framed = _frame(Mask(shape, (int(y0), int(x0)), crop), SEAM)
+    framed = widen(unite(masks), SEAM)
     steps = (SEAM + 1) // 2
     square = np.ones((3, 3))
     closed = scipy.ndimage.binary_closing(framed.crop, square, iterations=steps)
@@ -287,15 +279,6 @@ def invert(mask: Mask) -> Mask:
     return crop_to_object(inverted)
 
 
-def _frame(mask: Mask, steps: int) -> Mask:
-    """Widen a crop, as far as the plane goes."""
-    y0, x0, y1, x1 = mask.bbox
-    above, left = min(steps, y0), min(steps, x0)
-    below, right = min(steps, mask.shape[0] - y1), min(steps, mask.shape[1] - x1)
-    crop = np.pad(mask.crop, ((above, below), (left, right)))
-    return replace(mask, origin=(y0 - above, x0 - left), pixels=crop)
-
-
 def _free(labels: Readable | None, mask: Mask) -> NDArray[np.bool_]:
     """Which pixels of a crop nobody owns."""
     if labels is None:
@@ -308,9 +291,7 @@ def _near_all(masks: Sequence[Mask], framed: Mask, steps: int) -> NDArray[np.boo
     """Which pixels of a crop lie near at least two of some masks."""
     near = np.zeros(framed.pixels.shape, np.int32)
     for mask in masks:
-        there = np.zeros(framed.pixels.shape, bool)
-        top, left = mask.origin[0] - framed.origin[0], mask.origin[1] - framed.origin[1]
-        there[top : top + mask.pixels.shape[0], left : left + mask.pixels.shape[1]] = mask.crop
+        there = see_within(mask, framed.bbox)
         near += scipy.ndimage.binary_dilation(there, np.ones((3, 3)), iterations=steps)
     return near > 1
 

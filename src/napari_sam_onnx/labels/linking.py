@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.labels.label_image import check_label
+from napari_sam_onnx.memory import cut_strips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 _STRIP_PIXELS = 2**20
+"""Labels are taken as indices so many at a time: as such they take twice their memory."""
 
 
 def count_overlaps(
@@ -146,7 +146,7 @@ def number_on(labels: NDArray[np.integer], next_label: int) -> tuple[NDArray[np.
         If the numbers run out.
     """
     held = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    for strip in _cut_strips(labels.shape):
+    for strip in cut_strips(labels.shape, _STRIP_PIXELS):
         held[labels[strip]] = True
     held[0] = False
     count = int(np.count_nonzero(held))
@@ -156,15 +156,9 @@ def number_on(labels: NDArray[np.integer], next_label: int) -> tuple[NDArray[np.
     check_label(next_label + count - 1)
     numbers = np.zeros(len(held), np.uint32)
     numbers[held] = np.arange(next_label, next_label + count)
-    for strip in _cut_strips(labels.shape):
+    for strip in cut_strips(labels.shape, _STRIP_PIXELS):
         numbered[strip] = numbers[labels[strip]]
     return numbered, next_label + count
-
-
-def _cut_strips(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut a plane into strips of rows: labels that are indices take twice their memory."""
-    rows = max(1, _STRIP_PIXELS // max(1, shape[1]))
-    yield from (slice(top, top + rows) for top in range(0, shape[0], rows))
 
 
 def link_labels(

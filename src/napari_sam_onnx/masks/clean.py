@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.masks.mask import crop_to_object
+from napari_sam_onnx.masks.mask import crop_to_object, widen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def clean_small_regions(mask: Mask, min_area: int) -> tuple[Mask, bool]:
     """
     if not mask:
         return mask, False
-    framed = _frame(mask)
+    framed = widen(mask, 1)
     outside = _background_beyond(framed)
     holes, hollow = _find_small(~framed.crop, min_area, outside, keep_largest=False)
     if (holes & (outside > 0)).any():  # a narrow strip of the plane counts as a hole
@@ -41,15 +41,6 @@ def clean_small_regions(mask: Mask, min_area: int) -> tuple[Mask, bool]:
     if not (hollow or scattered):
         return mask, False
     return crop_to_object(replace(framed, pixels=solid & ~islands)), True
-
-
-def _frame(mask: Mask) -> Mask:
-    """Widen the crop by one pixel, as far as the plane goes."""
-    y0, x0, y1, x1 = mask.bbox
-    above, left = min(1, y0), min(1, x0)
-    below, right = min(1, mask.shape[0] - y1), min(1, mask.shape[1] - x1)
-    crop = np.pad(mask.crop, ((above, below), (left, right)))
-    return replace(mask, origin=(y0 - above, x0 - left), pixels=crop)
 
 
 def _background_beyond(mask: Mask) -> NDArray[np.int64]:

@@ -133,9 +133,41 @@ def crop_to_object(mask: Mask) -> Mask:
     return replace(mask, origin=origin, pixels=crop[top:bottom, left:right].copy())
 
 
+def widen(mask: Mask, rim: int) -> Mask:
+    """Widen a mask's crop by some pixels on each side, as far as the plane goes."""
+    y0, x0, y1, x1 = mask.bbox
+    above, left = min(rim, y0), min(rim, x0)
+    below, right = min(rim, mask.shape[0] - y1), min(rim, mask.shape[1] - x1)
+    crop = np.pad(mask.crop, ((above, below), (left, right)))
+    return replace(mask, origin=(y0 - above, x0 - left), pixels=crop)
+
+
+def see_within(mask: Mask, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Return the pixels of a box ``(y0, x0, y1, x1)`` of the plane that a mask has."""
+    y0, x0, y1, x1 = box
+    seen = np.zeros((y1 - y0, x1 - x0), bool)
+    shared = _share_box(mask.bbox, box)
+    if shared is not None:
+        top, left, bottom, right = shared
+        seen[top - y0 : bottom - y0, left - x0 : right - x0] = _look_at(mask, *shared)
+    return seen
+
+
+def unite(masks: Sequence[Mask]) -> Mask:
+    """Return the pixels that any of some masks of one plane has, without scores."""
+    boxes = np.array([mask.bbox for mask in masks])
+    y0, x0 = (int(v) for v in boxes[:, :2].min(axis=0))
+    y1, x1 = (int(v) for v in boxes[:, 2:].max(axis=0))
+    crop = np.zeros((y1 - y0, x1 - x0), bool)
+    for mask in masks:
+        top, left = mask.origin[0] - y0, mask.origin[1] - x0
+        crop[top : top + mask.pixels.shape[0], left : left + mask.pixels.shape[1]] |= mask.crop
+    return Mask(masks[0].shape, (y0, x0), crop)
+
+
 def measure_overlap(a: Mask, b: Mask) -> int:
     """Pixels that two masks of one plane share."""
-    shared = _share_box(a, b)
+    shared = _share_box(a.bbox, b.bbox)
     if shared is None:
         return 0
     return int(np.count_nonzero(_look_at(a, *shared) & _look_at(b, *shared)))
@@ -143,16 +175,18 @@ def measure_overlap(a: Mask, b: Mask) -> int:
 
 def take_out(pixels: NDArray[np.bool_], mask: Mask, other: Mask) -> None:
     """Take another mask's pixels out of an array that lies as a mask's crop, in place."""
-    shared = _share_box(mask, other)
+    shared = _share_box(mask.bbox, other.bbox)
     if shared is not None:
         (top, left), (y0, x0, y1, x1) = mask.origin, shared
         pixels[y0 - top : y1 - top, x0 - left : x1 - left] &= ~_look_at(other, *shared)
 
 
-def _share_box(a: Mask, b: Mask) -> tuple[int, int, int, int] | None:
-    """Where the boxes of two masks overlap, (y0, x0, y1, x1) in plane pixels, or None."""
-    y0, x0 = max(a.bbox[0], b.bbox[0]), max(a.bbox[1], b.bbox[1])
-    y1, x1 = min(a.bbox[2], b.bbox[2]), min(a.bbox[3], b.bbox[3])
+def _share_box(
+    a: tuple[int, int, int, int], b: tuple[int, int, int, int]
+) -> tuple[int, int, int, int] | None:
+    """Where two boxes overlap, (y0, x0, y1, x1) in plane pixels, or None."""
+    y0, x0 = max(a[0], b[0]), max(a[1], b[1])
+    y1, x1 = min(a[2], b[2]), min(a[3], b[3])
     return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
 
 

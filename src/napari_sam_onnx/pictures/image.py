@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_sam_onnx.arguments import as_numbers, require
 from napari_sam_onnx.errors import UserError
+from napari_sam_onnx.memory import cut_strips
 from napari_sam_onnx.pictures.contrast import measure_limits, sample_channels
 
 if TYPE_CHECKING:
@@ -331,9 +332,7 @@ def to_rgb(
     if all(plane.dtype.kind == "f" and not np.isfinite(plane).any() for plane in planes):
         raise BlankError("The picture holds no finite value (all NaN or infinite).")
     rgb = np.empty((height, width, 3), np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        strip = slice(top, top + rows)
+    for strip in cut_strips((height, width), STRIP_PIXELS):
         rgb[strip] = _mix([plane[strip] for plane in planes], chosen)
     return rgb
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_sam_onnx.errors import UserError
+from napari_sam_onnx.masks.mask import widen
 from napari_sam_onnx.masks.upscale import CandidateMasks, upscale_region
 
 if TYPE_CHECKING:
@@ -293,17 +294,15 @@ def _measure(low_res: LowResMask, accepted: Mask) -> NDArray[np.float32]:
     Pixels are made near the object alone; what a candidate covers elsewhere is counted in its own
     cells.
     """
-    y0, x0, y1, x1 = accepted.bbox
-    rim = max(y1 - y0, x1 - x0)
-    top, left = max(0, y0 - rim), max(0, x0 - rim)
-    bottom, right = min(accepted.shape[0], y1 + rim), min(accepted.shape[1], x1 + rim)
+    framed = widen(accepted, max(accepted.pixels.shape))
+    top, left, bottom, right = framed.bbox
     corner = np.array([top, left, top, left], np.float32)
     near = replace(low_res, window=low_res.window - corner)
     lowest = float(THRESHOLDS[0])
     origin, logits = upscale_region(near, (bottom - top, right - left), lowest)
-    there = np.zeros((bottom - top, right - left), bool)
-    there[y0 - top : y1 - top, x0 - left : x1 - left] = accepted.crop
-    part = there[origin[0] : origin[0] + logits.shape[0], origin[1] : origin[1] + logits.shape[1]]
+    part = framed.crop[
+        origin[0] : origin[0] + logits.shape[0], origin[1] : origin[1] + logits.shape[1]
+    ]
     shared = _count_above(logits[part])
     covered = _count_above(logits.ravel())
     covered += _count_beyond(low_res, accepted.shape, (top, left, bottom, right))

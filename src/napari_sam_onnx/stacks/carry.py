@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
-from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou
+from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou, widen
 from napari_sam_onnx.masks.upscale import low_res_from_mask
 from napari_sam_onnx.pictures.image import BlankError, ImageError
 from napari_sam_onnx.prompting.segmenter import answer_prompts
@@ -268,11 +268,8 @@ def _measure_rise(rgb: NDArray[np.uint8], mask: Mask) -> float:
     from scipy import ndimage
 
     width = max(2, round(0.5 * np.sqrt(mask.area / np.pi)))
-    y0, x0, y1, x1 = mask.bbox
-    top, left = max(0, y0 - width), max(0, x0 - width)
-    part = rgb[top : y1 + width, left : x1 + width].mean(axis=2)
-    inside = np.zeros(part.shape, bool)
-    inside[y0 - top : y1 - top, x0 - left : x1 - left] = mask.crop
+    framed = widen(mask, width)
+    part, inside = rgb[framed.slices].mean(axis=2), framed.crop
     ring = ndimage.binary_dilation(inside, iterations=width) & ~inside
     if not ring.any():
         return 0.0

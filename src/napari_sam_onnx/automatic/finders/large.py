@@ -19,7 +19,7 @@ from napari_sam_onnx.automatic.kept.duplicates import suppress_duplicates
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.embedding import Proposals
 from napari_sam_onnx.generators import relay
-from napari_sam_onnx.masks.mask import measure_overlap
+from napari_sam_onnx.masks.mask import measure_overlap, see_within
 from napari_sam_onnx.prompting.looks import SMALLEST_LOOK, SURE
 from napari_sam_onnx.prompting.scales import AtScale, FreeModel
 from napari_sam_onnx.prompts import make_prompts
@@ -222,11 +222,6 @@ def _diameter(mask: Mask) -> float:
 def _cover(big: Mask, others: Sequence[Mask]) -> NDArray[np.bool_]:
     """Say which pixels of a mask's crop others have."""
     covered = np.zeros(big.pixels.shape, bool)
-    top, left, bottom, right = big.bbox
     for mask in others:
-        y0, x0, y1, x1 = mask.bbox
-        rows, columns = (max(top, y0), min(bottom, y1)), (max(left, x0), min(right, x1))
-        covered[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left] |= mask.crop[
-            rows[0] - y0 : rows[1] - y0, columns[0] - x0 : columns[1] - x0
-        ]
+        covered |= see_within(mask, big.bbox)
     return covered & big.crop

@@ -22,7 +22,7 @@ from napari_sam_onnx.automatic.kept.duplicates import suppress_duplicates
 from napari_sam_onnx.automatic.kept.mask_set import MaskSet
 from napari_sam_onnx.automatic.kept.packed import pack_masks, unpack_masks
 from napari_sam_onnx.automatic.settings.selection import Selection
-from napari_sam_onnx.masks.mask import Mask, measure_overlap
+from napari_sam_onnx.masks.mask import Mask, measure_overlap, unite
 from napari_sam_onnx.masks.regions import cut_region, move_mask
 from napari_sam_onnx.pieces import Here, Piece, Task
 
@@ -343,17 +343,11 @@ def _unite(pieces: Sequence[Mask]) -> Mask:
     """Make one mask of pieces; its scores are those of the worst piece."""
     if len(pieces) == 1:
         return pieces[0]
-    boxes = np.array([piece.bbox for piece in pieces])
-    y0, x0 = (int(v) for v in boxes[:, :2].min(axis=0))
-    y1, x1 = (int(v) for v in boxes[:, 2:].max(axis=0))
-    crop = np.zeros((y1 - y0, x1 - x0), bool)
-    for piece in pieces:
-        top, left, bottom, right = piece.bbox
-        crop[top - y0 : bottom - y0, left - x0 : right - x0] |= piece.crop
+    united = unite(pieces)
     return replace(
         pieces[0],
-        origin=(y0, x0),
-        pixels=crop,
+        origin=united.origin,
+        pixels=united.pixels,
         predicted_iou=min(piece.predicted_iou for piece in pieces),
         stability=min(piece.stability for piece in pieces),
         rating=min(_scores(pieces)),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam_onnx.masks.mask import widen
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,12 +118,8 @@ def _measure_contrast(mask: Mask, rgb: NDArray[np.uint8]) -> tuple[float, float,
 
     if not mask:
         return float("nan"), float("nan"), float("nan")
-    y0, x0, y1, x1 = mask.bbox
-    height, width = mask.shape
-    top, left = min(RING, y0), min(RING, x0)
-    bottom, right = min(RING, height - y1), min(RING, width - x1)
-    inside = np.pad(mask.crop, ((top, bottom), (left, right)))
-    part = rgb[y0 - top : y1 + bottom, x0 - left : x1 + right].mean(axis=2) / 255
+    framed = widen(mask, RING)
+    inside, part = framed.crop, rgb[framed.slices].mean(axis=2) / 255
     around = binary_dilation(inside, np.ones((3, 3), bool), iterations=RING) & ~inside
     brightness = float(part[inside].mean())
     beside = float(part[around].mean()) if around.any() else brightness

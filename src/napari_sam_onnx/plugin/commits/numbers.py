@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.labels.label_store import find_largest
+from napari_sam_onnx.memory import cut_strips
 from napari_sam_onnx.plugin.picture.plane import take_plane
 from napari_sam_onnx.plugin.session.lanes import Job
 
@@ -164,6 +165,5 @@ class Numbers:
 
 def holds(labels: NDArray[np.integer], number: int) -> bool:
     """Whether a pixel holds a number."""
-    step = max(1, STRIP_PIXELS * len(labels) // max(1, labels.size))
-    strips = range(0, len(labels), step)
-    return any(bool((labels[at : at + step] == number).any()) for at in strips)
+    strips = cut_strips(labels.shape, STRIP_PIXELS)
+    return any(bool((labels[strip] == number).any()) for strip in strips)
