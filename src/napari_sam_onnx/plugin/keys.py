@@ -240,7 +240,7 @@ def _follow(session: Session, gestures: Gestures, event: Any) -> Generator[None,
         moved = moved or is_drag(event, pressed)
         if place is not None and moved:
             places.append(place)
-            session.draft_stroke(places, gesture.closed)
+            session.draft.show_stroke(places, gesture.closed)
         yield
     if gestures.current is not gesture:
         return
@@ -271,10 +271,10 @@ def _drag(session: Session, layer: Any, event: Any) -> Generator[None, None, Non
         stop = session.to_plane(event.position)
         if stop is not None and is_drag(event, pressed):
             corners = (*np.minimum(start, stop), *np.maximum(start, stop))
-            session.draft_box(corners)
+            session.draft.show_box(corners)
         yield
     stop = session.to_plane(event.position)
     if stop is not None and is_drag(event, pressed):
         session.add_box((*np.minimum(start, stop), *np.maximum(start, stop)))
     elif corners is not None:
-        session.drop_draft()
+        session.draft.drop()

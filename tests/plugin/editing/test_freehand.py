@@ -53,7 +53,7 @@ def test_scribble_and_lasso_on_the_canvas(drive: Callable[..., Driver]) -> None:
     d.click(*B)
     assert "Hold the button" in d.said and not d.gestures_idle
     angles = np.linspace(0, 2 * np.pi, 24)
-    d.session.drop_draft()
+    d.session.draft.drop()
     d.dock.gestures.stroke([(30 + 13 * np.sin(a), 80 + 13 * np.cos(a)) for a in angles])
     d.settle()
     assert d.gestures_idle and len(d.session.layers.boxes.data) == 1

@@ -146,7 +146,7 @@ class Editor:
             first, self._first = self._first, None
             if first is None or first[0] != found:
                 self._first = found, place
-                self.session.mark(place)
+                self.session.draft.show_cross(place)
                 self.session.say(f"Click another part of object {found[1]}.")
                 return False
             mask = edits.find_object(read_plane(found[0], found[2]), found[1])

@@ -102,7 +102,7 @@ class Gestures:
         self.current = None
         if self.session.layers is not None:
             self.session.layers.hold(False)
-            self.session.drop_draft()
+            self.session.draft.drop()
         self.changed.emit()
         return True
 
@@ -120,7 +120,7 @@ class Gestures:
         """Take a stroke."""
         if self.current is None:
             return
-        self.session.drop_draft()
+        self.session.draft.drop()
         if self.current.on_stroke(places):
             self._finish()
 

@@ -19,10 +19,11 @@ from napari_sam_onnx.plugin.layers.objects import place_box
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.layers.snapshot import keep_inside, without_plane
 from napari_sam_onnx.plugin.picture.picture import Picture
-from napari_sam_onnx.plugin.picture.plane import box_vertices, from_plane, plane_shape, to_plane
+from napari_sam_onnx.plugin.picture.plane import box_vertices, from_plane, to_plane
 from napari_sam_onnx.plugin.picture.sliders import find_shown_plane, move_sliders
 from napari_sam_onnx.plugin.session.advice import NO_PICTURE, advise
 from napari_sam_onnx.plugin.session.dialogue import Dialogue, fit_anywhere, tint_alike
+from napari_sam_onnx.plugin.session.draft import Draft
 from napari_sam_onnx.plugin.session.engine import Engine
 from napari_sam_onnx.plugin.session.lanes import Lane, ThreadLane
 from napari_sam_onnx.plugin.session.watching import Watcher
@@ -110,6 +111,7 @@ class Session:
         self.each_click = False
         self._reader: Reader | None = None
         self._prompts: Snapshot | None = None
+        self.draft = Draft(self)
         self.dialogue = Dialogue(self)
         self.dialogue.changed.connect(self.answer_changed.emit)
         self.dialogue.loaded.connect(self.model_changed.emit)
@@ -240,39 +242,11 @@ class Session:
         """
         if self.layers is None or self.plane is None or self._prompts is None:
             return
-        before, plane = self._prompts, self.plane
-        others = without_plane(before, plane)
-        drawn = tuple(box_vertices(box, plane) for box in boxes)
+        others = without_plane(self._prompts, self.plane)
+        drawn = tuple(box_vertices(box, self.plane) for box in boxes)
         after = replace(others, boxes=(*others.boxes, *drawn))
-        self.layers.write(after)
-        self._prompts = after
-        self.dialogue.learn(after, plane, drawn, masks)
-        self.edited.emit(before, after)
-        self.refresh()
-
-    def draft_box(self, corners: ArrayLike) -> None:
-        """Show a box while it is being drawn."""
-        if self.layers is not None and self.plane is not None and self._prompts is not None:
-            self.layers.draft_box(box_vertices(corners, self.plane), self._prompts)
-
-    def draft_stroke(self, places: Sequence[tuple[float, float]], closed: bool = False) -> None:
-        """Show a stroke through places ``(y, x)`` of the plane while it is being drawn."""
-        if self.layers is not None and self.plane is not None and self._prompts is not None:
-            vertices = from_plane(places, self.plane)
-            self.layers.draft_stroke(vertices, self._prompts, closed)
-
-    def mark(self, place: tuple[float, float]) -> None:
-        """Show a place ``(y, x)`` of the plane that something else is waited for with."""
-        if self.picture is not None and self.plane is not None:
-            y, x = place
-            arm = max(1.0, max(plane_shape(self.picture.shape, self.plane)) / 150)
-            cross = [(y - arm, x - arm), (y + arm, x + arm), (y, x), (y - arm, x + arm)]
-            self.draft_stroke([*cross, (y + arm, x - arm)])
-
-    def drop_draft(self) -> None:
-        """Take back what was begun and not drawn to its end."""
-        if self.layers is not None and self._prompts is not None:
-            self.layers.write(self._prompts)
+        self.dialogue.learn(after, self.plane, drawn, masks)
+        self._edit(self._prompts, after)
 
     def to_plane_2d(self, shown: Sequence[float]) -> tuple[float, float] | None:
         """Turn a position of the displayed axes, world coordinates, into ``(y, x)``."""
@@ -290,15 +264,10 @@ class Session:
 
     def correct(self, correction: Correction) -> None:
         """Open an object that exists on its plane; the prompts of that plane make room for it."""
-        if self._prompts is None or self.layers is None:
-            return
-        before = self._prompts
-        others = without_plane(before, correction.plane)
-        after = replace(others, corrections=(*others.corrections, correction))
-        self.layers.write(after)
-        self._prompts = after
-        self.edited.emit(before, after)
-        self.refresh()
+        if self._prompts is not None:
+            others = without_plane(self._prompts, correction.plane)
+            after = replace(others, corrections=(*others.corrections, correction))
+            self._edit(self._prompts, after)
 
     # Answers
 
@@ -346,6 +315,14 @@ class Session:
         self._say(advise(self))
 
     # Inside
+
+    def _edit(self, before: Snapshot, after: Snapshot) -> None:
+        """Set all open prompts, as an edit of the user's."""
+        if self.layers is not None:
+            self.layers.write(after)
+            self._prompts = after
+            self.edited.emit(before, after)
+            self.refresh()
 
     def _on_edited(self) -> None:
         """Take over what the user did to the prompts."""
