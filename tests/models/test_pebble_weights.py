@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
 from scipy.ndimage import gaussian_filter
 
 import napari_sam_onnx as nso
@@ -73,3 +78,16 @@ def test_both_files_are_small() -> None:
     sizes = [file.path.stat().st_size for file in card.files if file.path is not None]
     assert len(sizes) == 2
     assert sum(sizes) < 16e6
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_weights_of_convolutions_cannot_overflow_sums_of_16_bits(name: str) -> None:
+    folder = Path(nso.__file__).parent / "models" / "pebble"
+    graph = onnx.load(folder / f"{name}.onnx").graph
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    made = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "DequantizeLinear"}
+    convolutions = [n.input[1] for n in graph.node if n.op_type == "Conv"]
+    weights = [values[made[name]] for name in convolutions if name in made]
+    assert len(weights) > len(convolutions) / 2
+    assert all(w.dtype == np.int8 for w in weights)
+    assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
