@@ -87,3 +87,14 @@ def test_a_click_on_the_selected_picture_goes_to_what_is_asked_for(
     d.viewer.layers.selection.active = d.picture
     d.click(*A)
     assert d.dock.teaching.count(True) == 1 and not len(d.session.layers.points.data)
+
+
+def test_the_list_marks_no_picture_while_clicks_go_to_the_prompts(
+    drive: Callable[..., Driver],
+) -> None:
+    d = drive()
+    rows = d.viewer.window._qt_viewer.layers.selectionModel()
+    other = d.viewer.add_image(draw_discs((80, 90), [(40, 40)], RADIUS), name="other")
+    d.until(lambda: d.session.picture.main is other)
+    d.until(lambda: [row.data() for row in rows.selectedIndexes()] == ["SAM points"])
+    d.settle()

@@ -83,7 +83,8 @@ def test_divisions_follow_what_is_joined_and_deleted():
     parents = {2: 1, 3: 1, 5: 4}
     assert join_parents(parents, 4, 1) == {2: 4, 3: 4, 5: 4}
     assert join_parents(parents, 6, 5) == {2: 1, 3: 1, 6: 4}
-    assert join_parents(parents, 1, 2) == {3: 1, 5: 4}  # it never divided there
+    assert join_parents(parents, 1, 2) == {5: 4}  # it never divided there
+    assert join_parents(parents, 2, 1) == {5: 4}
     assert drop_parents(parents, 1) == {5: 4} and drop_parents(parents, 3) == {2: 1, 5: 4}
 
 

@@ -165,8 +165,14 @@ def pass_on(parents: Mapping[int, int], label: int, new: int) -> dict[int, int]:
 
 
 def join_parents(parents: Mapping[int, int], kept: int, other: int) -> dict[int, int]:
-    """Divisions where two tracks were joined: what one of them was to others both are."""
-    made = pass_on(parents, other, kept)
+    """Divisions where two tracks were joined: what one of them was to others both are.
+
+    A mother that is joined with a daughter lives on: she did not divide, and the other daughter
+    came of nothing that is known.
+    """
+    mother = next((a for a, b in ((kept, other), (other, kept)) if parents.get(b) == a), None)
+    made = {child: parent for child, parent in parents.items() if parent != mother}
+    made = pass_on(made, other, kept)
     came_of = made.pop(other, None)
     if came_of is not None:
         made.setdefault(kept, came_of)

@@ -75,7 +75,7 @@ def test_split_and_cut_at_the_plane_that_is_shown(desk: Desk) -> None:
     desk.show(2)
     desk.edits.split(1)
     assert desk.planes_of(1) == [0, 1] and desk.planes_of(3) == [2, 3, 4, 5]
-    assert "Object 1 ends before frame 2" in desk.bench.said
+    assert "Object 1 is 3 from frame 2 on" in desk.bench.said
     desk.undo()
     desk.edits.cut(after=True, label=1)
     assert desk.planes_of(1) == [0, 1, 2]

@@ -157,7 +157,7 @@ class StackEdits:
         def make(data: Any, parents: Parents, new: int) -> Made:
             return split_object(data, label, here, new, axis), pass_on(parents, label, new)
 
-        self._do(f"Object {label} ends before {self._unit} {here}", label, make)
+        self._do(f"Object {label} is {{new}} from {self._unit} {here} on", label, make)
 
     def cut(self, *, after: bool, label: int | None = None) -> None:
         """Remove an object from all planes after the one that is shown, or before it."""
@@ -283,7 +283,7 @@ class StackEdits:
         return None
 
     def _do(self, said: str, label: int, make: Callable[[Any, Parents, int], Made]) -> None:
-        """Find what changes in a worker, and write it as one step."""
+        """Find what changes in a worker, and write it as one step; ``{new}`` is its number."""
         layer, session = self.commits.labels.layer, self.session
         assert layer is not None
         try:
@@ -324,6 +324,7 @@ class StackEdits:
         self._set_parents(layer, after)
         self.queue.settle(label, layer)
         session.dialogue.fit_again()
+        said = said.format(new=None if change is None else change.label)
         session.say(f"{said}; Ctrl+Z takes it back.", "ready")
 
     def _on_walked(self, step: Step, back: bool) -> None:

@@ -180,8 +180,21 @@ class Watcher:
     def _on_selection(self, *_: Any) -> None:
         """Follow the picture that is opened or selected; say where clicks go now."""
         session = self.session
-        self._consider(session.viewer.layers.selection.active)
+        selection = session.viewer.layers.selection
+        layer = selection.active
+        self._consider(layer)
+        if layer is not None and selection.active is not layer:
+            QTimer.singleShot(0, partial(self._tell_list, layer))
         session.layers_changed.emit()
+
+    def _tell_list(self, layer: Any) -> None:
+        """Tell napari's list that a layer is not selected any more.
+
+        It marks the layer after we, told of it, have selected the prompts in its place.
+        """
+        layers = self.session.viewer.layers
+        if layer in layers and layer not in layers.selection:
+            layers.selection.events.changed(added=set(), removed={layer})
 
     def on_turned(self) -> None:
         """Say where clicks go after a prompt layer's mode was changed, or it was hidden."""
