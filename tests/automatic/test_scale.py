@@ -7,9 +7,10 @@ import pytest
 
 from napari_sam_onnx import automask
 from napari_sam_onnx.automatic.choose import iterate_choice
-from napari_sam_onnx.automatic.scale import find_diameter, own_scale
+from napari_sam_onnx.automatic.scale import iterate_diameter, own_scale
 from napari_sam_onnx.automatic.suggest import count_ways, suggest_views
 from napari_sam_onnx.cache import EmbeddingCache
+from napari_sam_onnx.generators import drive
 from napari_sam_onnx.pictures.image import ImageError
 from tests.fakes import ComponentModel, draw_discs
 
@@ -18,6 +19,10 @@ CENTERS = [(y, x) for y in range(30, 200, 50) for x in range(30, 200, 50)]
 
 def as_rgb(picture):
     return np.repeat(picture[..., None], 3, axis=2)
+
+
+def find_diameter(rgb, model):
+    return drive(iterate_diameter(rgb, model, EmbeddingCache()))
 
 
 class Free(ComponentModel):
@@ -67,13 +72,13 @@ def test_a_plane_larger_than_the_largest_input_is_not_encoded_to_know_its_scale(
 )
 def test_small_objects_are_looked_at_larger(radius, expected):
     rgb = as_rgb(draw_discs((200, 200), CENTERS, radius))
-    found = find_diameter(rgb, Free(), EmbeddingCache())
+    found = find_diameter(rgb, Free())
     assert found == pytest.approx(expected, abs=0.7)
 
 
 def test_large_objects_are_looked_at_smaller_unless_less_is_seen_then():
     rgb = as_rgb(draw_discs((400, 400), [(100, 100), (300, 280)], 70))
-    assert find_diameter(rgb, Free(), EmbeddingCache()) == pytest.approx(140, abs=2)
+    assert find_diameter(rgb, Free()) == pytest.approx(140, abs=2)
 
     class Shy(Free):
         def encode(self, image, scale=None):
@@ -81,13 +86,13 @@ def test_large_objects_are_looked_at_smaller_unless_less_is_seen_then():
                 image = np.zeros_like(image)
             return super().encode(image, scale)
 
-    assert find_diameter(rgb, Shy(), EmbeddingCache()) == 0
+    assert find_diameter(rgb, Shy()) == 0
 
 
 def test_objects_too_large_to_be_seen_are_looked_at_smaller():
     rgb = as_rgb(draw_discs((1000, 1000), [(500, 520)], 400))
     blind = Free(blind_above=0.4)  # nothing at its own size, nor at half of it
-    assert find_diameter(rgb, blind, EmbeddingCache()) == pytest.approx(800, rel=0.02)
+    assert find_diameter(rgb, blind) == pytest.approx(800, rel=0.02)
 
     class InPieces(Free):
         """Cuts in four what it sees at more than a third of the size."""
@@ -98,15 +103,15 @@ def test_objects_too_large_to_be_seen_are_looked_at_smaller():
                 image[500] = image[:, 520] = 0
             return super().encode(image, scale)
 
-    assert find_diameter(rgb, InPieces(), EmbeddingCache()) == pytest.approx(800, rel=0.02)
+    assert find_diameter(rgb, InPieces()) == pytest.approx(800, rel=0.02)
     small = as_rgb(draw_discs((1000, 1000), [(50, 50)], 20))
-    assert find_diameter(rgb | small, InPieces(), EmbeddingCache()) != pytest.approx(800, rel=0.2)
+    assert find_diameter(rgb | small, InPieces()) != pytest.approx(800, rel=0.2)
 
 
 def test_heaps_are_looked_at_closer():
     rgb = as_rgb(draw_discs((200, 200), CENTERS, 12))
     model = Free(heaps_below=1.5)
-    diameter = find_diameter(rgb, model, EmbeddingCache())
+    diameter = find_diameter(rgb, model)
     assert diameter == pytest.approx(25)  # seen at twice the size: 50 px
     assert automask(rgb, Free(heaps_below=1.5)).max() == len(CENTERS)
     assert automask(rgb, Free(heaps_below=1.5), "objects").max() == 1
@@ -114,9 +119,9 @@ def test_heaps_are_looked_at_closer():
 
 def test_a_model_of_one_size_or_an_empty_plane_has_no_other_scale():
     rgb = as_rgb(draw_discs((200, 200), CENTERS, 4))
-    assert find_diameter(rgb, ComponentModel(), EmbeddingCache()) == 0
-    assert find_diameter(np.zeros_like(rgb), Free(), EmbeddingCache()) == 0
-    assert find_diameter(rgb, Free(blind_above=1.0), EmbeddingCache()) == 0
+    assert find_diameter(rgb, ComponentModel()) == 0
+    assert find_diameter(np.zeros_like(rgb), Free()) == 0
+    assert find_diameter(rgb, Free(blind_above=1.0)) == 0
 
 
 def test_who_lays_tiles_wants_no_other_scale():

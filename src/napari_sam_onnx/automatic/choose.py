@@ -63,7 +63,7 @@ def iterate_choice(
     settings : Parameters
         The generator's value: ``flows`` where the model gives a flow field, ``grid`` where it
         proposes no objects by itself. Where it does, ``objects`` with a diameter if one is given
-        or `find_diameter` finds that another scale suits; ``tiled`` if it sees the plane at less
+        or `iterate_diameter` finds that another scale suits; ``tiled`` if it sees the plane at less
         than `DETAIL` of its size, or if the plane is larger than `SMALL_TILE` and its objects are
         small (`Proposals.small`) and not seen twice as large already; else ``objects``.
 

@@ -150,11 +150,6 @@ class Sight:
         return self.seen / self.scale
 
 
-def find_diameter(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> float:
-    """Find the diameter to look for; see `iterate_diameter`."""
-    return drive(iterate_diameter(rgb, model, cache))
-
-
 def iterate_diameter(
     rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore
 ) -> Generator[Progress, None, float]:
@@ -206,7 +201,7 @@ def _find_large(
 
 
 def look_around(rgb: NDArray[np.uint8], model: Model, cache: EmbeddingStore) -> Sight:
-    """Judge what a model sees in the scale that suits the objects; see `find_diameter`."""
+    """Judge what a model sees in the scale that suits the objects; see `iterate_diameter`."""
     own = drive(_look(rgb, model, cache))
     if not (isinstance(model, FreeModel) and model.largest_input):
         return own

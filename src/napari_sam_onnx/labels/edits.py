@@ -166,14 +166,14 @@ def find_object(labels: NDArray[np.integer], label: int) -> Mask:
     return mask
 
 
-def grow(mask: Mask, labels: Readable | None = None, steps: int = 1) -> Mask:
+def grow(mask: Mask, labels: Readable | None = None) -> Mask:
     """Add the pixels next to an object that nobody owns."""
-    framed = widen(mask, steps)
-    wider = scipy.ndimage.binary_dilation(framed.crop, iterations=steps)
+    framed = widen(mask, 1)
+    wider = scipy.ndimage.binary_dilation(framed.crop)
     return crop_to_object(replace(framed, pixels=wider & (framed.crop | _free(labels, framed))))
 
 
-def shrink(mask: Mask, steps: int = 1) -> Mask:
+def shrink(mask: Mask) -> Mask:
     """Take off an object's outermost pixels; those at the edge of the plane stay.
 
     Raises
@@ -182,7 +182,7 @@ def shrink(mask: Mask, steps: int = 1) -> Mask:
         If nothing would be left.
     """
     framed = widen(mask, 1)
-    inner = scipy.ndimage.binary_erosion(framed.crop, iterations=steps, border_value=1)
+    inner = scipy.ndimage.binary_erosion(framed.crop, border_value=1)
     if not inner.any():
         raise LabelError("Nothing would be left of this object; delete it instead (K).")
     return crop_to_object(replace(framed, pixels=inner))

@@ -45,11 +45,6 @@ class Rules:
     least: int = 0
     largest: bool = False
 
-    @property
-    def tidies(self) -> bool:
-        """Whether masks are changed whatever they lie on."""
-        return bool(self.smoothing or self.least or self.largest)
-
 
 def tidy(mask: Mask, rules: Rules) -> Mask:
     """Return what rules leave of a mask; never nothing."""

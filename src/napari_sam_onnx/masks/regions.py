@@ -78,10 +78,6 @@ class Region:
         """(N, 4) boxes ``(y0, x0, y1, x1)`` of the plane -> of what is looked at."""
         return self.points_in(boxes.reshape(-1, 2)).reshape(-1, 4)
 
-    def boxes_out(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 4) boxes ``(y0, x0, y1, x1)`` of what is looked at -> of the plane."""
-        return self.points_out(boxes.reshape(-1, 2)).reshape(-1, 4)
-
     def low_res_in(self, mask: LowResMask) -> LowResMask:
         """Logits whose window lies in the plane -> in what is looked at."""
         ratio, corner = np.tile(self._ratio, 2), np.tile(self.box[:2], 2)

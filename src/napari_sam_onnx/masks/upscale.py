@@ -25,6 +25,12 @@ STABILITY_OFFSET = 1.0
 SURE = 8.0
 """Logit of a pixel that a given mask has, or with the other sign has not: p = 0.9997."""
 
+_SAMPLES = 256
+"""Samples per side of the logits of a given mask; models resample them into their own frame."""
+
+_MARGIN = 0.25
+"""Background around a given mask on each side, as a part of its longer side."""
+
 
 def upscale_region(
     low_res: LowResMask, plane_shape: tuple[int, int], threshold: float
@@ -96,17 +102,13 @@ def mask_from_low_res(
     return crop_to_object(mask)
 
 
-def low_res_from_mask(mask: Mask, side: int = 256, margin: float = 0.25) -> LowResMask:
+def low_res_from_mask(mask: Mask) -> LowResMask:
     """Make logits of any mask, drawn by hand or by another tool, so that a model can refine it.
 
     Parameters
     ----------
     mask : Mask
         Not empty.
-    side : int
-        Samples per side; models resample them into their own frame.
-    margin : float
-        Background around the object on each side, as a part of its longer side.
 
     Returns
     -------
@@ -115,19 +117,19 @@ def low_res_from_mask(mask: Mask, side: int = 256, margin: float = 0.25) -> LowR
         with the part of it that the mask covers, so that upscaling gives the mask back.
     """
     y0, x0, y1, x1 = mask.bbox
-    extent = max(y1 - y0, x1 - x0) * (1 + 2 * margin)
+    extent = max(y1 - y0, x1 - x0) * (1 + 2 * _MARGIN)
     top, left = (y0 + y1 - extent) / 2, (x0 + x1 - extent) / 2
-    rows = _cover(top - y0, extent, side, y1 - y0)
-    columns = _cover(left - x0, extent, side, x1 - x0)
+    rows = _cover(top - y0, extent, y1 - y0)
+    columns = _cover(left - x0, extent, x1 - x0)
     covered = np.clip(rows @ mask.crop.astype(np.float32) @ columns.T, 0, 1)
     window = np.array([top, left, top + extent, left + extent], np.float32)
     return LowResMask((2 * covered - 1).astype(np.float32) * np.float32(SURE), window)
 
 
-def _cover(start: float, extent: float, side: int, pixels: int) -> NDArray[np.float32]:
-    """Part of each of `side` samples from `start` on that each of `pixels` covers, (side, n)."""
-    step = extent / side
-    edges = start + step * np.arange(side + 1)
+def _cover(start: float, extent: float, pixels: int) -> NDArray[np.float32]:
+    """Part of each sample from `start` on that each of `pixels` covers, (samples, pixels)."""
+    step = extent / _SAMPLES
+    edges = start + step * np.arange(_SAMPLES + 1)
     pixel = np.arange(pixels)
     shared = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     return np.asarray(np.maximum(shared, 0) / step, np.float32)

@@ -79,16 +79,15 @@ def draw_overlay(
     return shown
 
 
-def arrange_montage(planes: Sequence[NDArray[np.uint8]], gap: int = 4) -> NDArray[np.uint8]:
+def arrange_montage(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Lay planes of one size out in rows, as square as their number allows.
 
     Parameters
     ----------
     planes : sequence of (H, W, 3) uint8
         At least one.
-    gap : int
-        White pixels between them.
     """
+    gap = 4  # white pixels between them
     columns = int(np.ceil(np.sqrt(len(planes))))
     rows = -(-len(planes) // columns)
     height, width = planes[0].shape[:2]

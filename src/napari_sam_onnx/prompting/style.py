@@ -160,18 +160,12 @@ class Agreement:
 
 
 class StyleLearner:
-    """Learns the style of one user with one model.
+    """Learns the style of one user with one model."""
 
-    Parameters
-    ----------
-    memory : int
-        See `MEMORY`.
-    """
-
-    def __init__(self, memory: int = MEMORY) -> None:
+    def __init__(self) -> None:
         self._seen: dict[str, deque[Agreement]] = {
-            "click": deque(maxlen=memory),
-            "box": deque(maxlen=memory),
+            "click": deque(maxlen=MEMORY),
+            "box": deque(maxlen=MEMORY),
         }
         self.style = Style()
 

@@ -141,7 +141,7 @@ class _Carrier:
         """Carry it from a plane where it is known towards another."""
         way = 1 if stop > start else -1
         mask, motion = self._known[start], np.zeros(2)
-        profile = _Profile(self._settings.neck, start, self._height(self._read(start), mask))
+        profile = _Profile(self._settings.neck, self._height(self._read(start), mask))
         for plane in range(start + way, stop + way, way):
             expected = _move(mask, motion)
             if not expected:
@@ -215,9 +215,9 @@ class _Carrier:
 class _Profile:
     """How large and bright an object is, plane by plane, and whether that is one object."""
 
-    def __init__(self, neck: float, plane: int, height: float) -> None:
-        self._neck, self._most = neck, height
-        self._least, self._where = height, plane
+    def __init__(self, neck: float, height: float) -> None:
+        self._neck = neck
+        self._most = self._least = height
         self._beyond: list[int] = []
         self.ended = False
 
@@ -225,7 +225,7 @@ class _Profile:
         """Add a plane; return those that turn out to be of another object, this one included."""
         self._most = max(self._most, height) if not self._beyond else self._most
         if height <= self._least:
-            self._least, self._where, self._beyond = height, plane, []
+            self._least, self._beyond = height, []
             return []
         self._beyond.append(plane)
         deep = self._least < self._neck * self._most

@@ -18,7 +18,6 @@ from napari_sam_onnx.models.onnx.surgery.batching import open_axis
 from napari_sam_onnx.models.onnx.surgery.pruning import list_outputs_read, prune
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from numpy.typing import NDArray
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.onnx.contracts.families import DecoderContract
 
     Runs = Session | CompiledDecoder
-    Ask = Callable[[Runs, list["Clicks"]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 Clicks = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 """Points (N, 2) as (x, y) in the frame, and their labels (N,)."""

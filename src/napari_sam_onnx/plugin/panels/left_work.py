@@ -10,16 +10,14 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 from napari_sam_onnx.plugin.editing.autosave import describe_work
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
-
     from napari_sam_onnx.plugin.editing.autosave import Autosave
 
 
 class LeftWork(QFrame):
     """Says what was found, and asks what becomes of it."""
 
-    def __init__(self, autosave: Autosave, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, autosave: Autosave) -> None:
+        super().__init__()
         self.autosave = autosave
         self.text = QLabel()
         self.text.setWordWrap(True)

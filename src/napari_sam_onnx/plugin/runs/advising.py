@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.picture.reader import Reader
     from napari_sam_onnx.plugin.session.engine import Engine
-    from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
 
 SHOWN = 6
@@ -76,8 +75,6 @@ class Advising:
     Parameters
     ----------
     session : Session
-    stream : callable, optional
-        Runs a generator away from the interface; worker threads where omitted.
 
     Attributes
     ----------
@@ -93,9 +90,9 @@ class Advising:
 
     changed = Signal()
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.work = Work(stream)
+        self.work = Work()
         self.advices: tuple[Advice, ...] = ()
         self.judge = ""
         self._picture: Picture | None = None

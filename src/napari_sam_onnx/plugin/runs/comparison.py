@@ -15,13 +15,12 @@ from napari_sam_onnx.prompting.compare import ModelAnswer, compare_models, ensem
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam_onnx.plugin.session.engine import Engine, Request
-    from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
 
 
@@ -46,8 +45,6 @@ class Comparison:
     Parameters
     ----------
     session : Session
-    stream : callable, optional
-        Runs a generator away from the interface; worker threads where omitted.
 
     Attributes
     ----------
@@ -55,9 +52,9 @@ class Comparison:
         The asking itself: whether and how far it goes on.
     """
 
-    def __init__(self, session: Session, stream: Callable[..., Stream] | None = None) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.work = Work(stream)
+        self.work = Work()
         self.results: list[Compared] = []
         self.rgb: NDArray[np.uint8] | None = None
         self._request: Request | None = None

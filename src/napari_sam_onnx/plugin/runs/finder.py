@@ -19,12 +19,9 @@ from napari_sam_onnx.plugin.runs.work import Work
 from napari_sam_onnx.stacks.look_up import PlaneFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sam_onnx.plugin.session.lanes import Stream
     from napari_sam_onnx.plugin.session.session import Session
     from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
@@ -37,8 +34,6 @@ class Finder:
     session : Session
     axes : StackAxes
         What the picture's axes are.
-    stream : callable, optional
-        Runs a generator away from the interface; worker threads where omitted.
 
     Attributes
     ----------
@@ -50,11 +45,9 @@ class Finder:
 
     made = Signal(object)
 
-    def __init__(
-        self, session: Session, axes: StackAxes, stream: Callable[..., Stream] | None = None
-    ) -> None:
+    def __init__(self, session: Session, axes: StackAxes) -> None:
         self.session, self.axes = session, axes
-        self.work = Work(stream)
+        self.work = Work()
         self._search: Search | None = None
         self._filling: tuple[Labels, ArrayLabels] | None = None
         self._searcher = Searcher(session.engine, lambda: self.work.closed)

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.models.store.cards import ModelCard
     from napari_sam_onnx.models.store.transfer import Network
     from napari_sam_onnx.plugin.session.engine import Engine
-    from napari_sam_onnx.plugin.session.lanes import Lane
 
 FRESH_S = 5.0
 
@@ -47,8 +46,6 @@ class ModelShelf:
     ----------
     engine : Engine
         Lends models to be measured.
-    lane, downloads : Lane, optional
-        Where files are looked at and where they are fetched; worker threads where omitted.
     network : Network, optional
         How patient downloads are.
 
@@ -69,8 +66,6 @@ class ModelShelf:
     def __init__(
         self,
         engine: Engine,
-        lane: Lane | None = None,
-        downloads: Lane | None = None,
         network: Network = DEFAULT_NETWORK,
     ) -> None:
         self.engine = engine
@@ -81,8 +76,8 @@ class ModelShelf:
         self.failures: dict[str, str] = {}
         self.measuring: set[str] = set()
         self.text, self.failed = "", False
-        self._lane = ThreadLane() if lane is None else lane
-        self._downloads = ThreadLane() if downloads is None else downloads
+        self._lane = ThreadLane()
+        self._downloads = ThreadLane()
         self._network = network
         self._busy = 0
         self._looked = 0.0

@@ -12,9 +12,6 @@ from typing import Literal
 FLOWS_CONTRACT = "O"
 """Networks without prompts, whose one graph `FlowModel` runs; they have no row."""
 
-MEMORY_CONTRACTS = ("V4", "V5")
-"""Models that follow objects through planes, in several graphs that `MemoryModel` runs."""
-
 Triple = tuple[float, float, float]
 
 

@@ -27,7 +27,7 @@ class TeachPanel(QWidget):
 
     def __init__(self, teaching: Teaching, where: WhereForm) -> None:
         super().__init__()
-        self.teaching, self._where = teaching, where
+        self.teaching = teaching
         self.examples: dict[str, QPushButton] = {}
         for name in ("like", "unlike"):
             button = self.examples[name] = QPushButton()

@@ -213,8 +213,9 @@ def fill_combo(combo: QComboBox, entries: list[tuple[str, object]], chosen: obje
     combo.blockSignals(blocked)
 
 
-def swatch(color: tuple[float, float, float], side: int = 14) -> QIcon:
+def swatch(color: tuple[float, float, float]) -> QIcon:
     """Draw a square of one colour."""
+    side = 14
     pixmap = QPixmap(side, side)
     pixmap.fill(QColor.fromRgbF(*color))
     painter = QPainter(pixmap)

@@ -34,14 +34,12 @@ class ScoreTip(QObject):
     ----------
     session : Session
     parent : QObject
-    on : bool
-        Whether they are shown.
     """
 
-    def __init__(self, session: Session, parent: QObject, on: bool = True) -> None:
+    def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
         self.session = session
-        self._on = on
+        self._on = True
         self._canvas: QWidget | None = None
         self.label: QLabel | None = None
         self._pointer: QPointF | None = None

@@ -72,8 +72,6 @@ class Doubts:
         Takes a lasso.
     editor : Editor
         Writes objects.
-    later : callable, optional
-        Calls a function when the interface has time.
     """
 
     def __init__(
@@ -83,10 +81,9 @@ class Doubts:
         reviewer: Reviewer,
         gestures: Gestures,
         editor: Editor,
-        later: Callable[[Callable[[], None]], None] = do_later,
     ) -> None:
         self.filtering, self.commits, self.reviewer = filtering, commits, reviewer
-        self.gestures, self._editor, self._later = gestures, editor, later
+        self.gestures, self._editor = gestures, editor
         self._layer: Labels | None = None
         self._asked = self._closed = False
         filtering.changed.connect(self._on_changed)
@@ -186,7 +183,7 @@ class Doubts:
         """List anew what is left to be judged, once the interface has time."""
         if self._layer is not None and not self._asked and not self._closed:
             self._asked = True
-            self._later(self._fill)
+            do_later(self._fill)
 
     def _fill(self) -> None:
         self._asked = False

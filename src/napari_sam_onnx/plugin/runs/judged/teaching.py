@@ -28,7 +28,7 @@ from napari_sam_onnx.plugin.runs.judged.doubts import find_inside
 from napari_sam_onnx.plugin.runs.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from napari.layers import Labels, Shapes
     from numpy.typing import NDArray
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.editing.gestures import Gestures
     from napari_sam_onnx.plugin.picture.plane import Plane
     from napari_sam_onnx.plugin.runs.judged.filtering import Filtering
-    from napari_sam_onnx.plugin.session.lanes import Stream
 
 SIMILARITY = "similarity"
 SIMILAR = 0.5
@@ -64,8 +63,6 @@ class Teaching:
     commits : Commits
     gestures : Gestures
         Says which objects are examples.
-    stream : callable, optional
-        Runs a generator away from the interface; worker threads where omitted.
 
     Attributes
     ----------
@@ -87,11 +84,10 @@ class Teaching:
         filtering: Filtering,
         commits: Commits,
         gestures: Gestures,
-        stream: Callable[..., Stream] | None = None,
     ) -> None:
         self.filtering, self.commits, self.gestures = filtering, commits, gestures
         self.session = filtering.session
-        self.work = Work(stream)
+        self.work = Work()
         self.judge: Judge | None = None
         self._layer: Labels | None = None
         self._examples: dict[tuple[Index, int], bool] = {}

@@ -72,11 +72,11 @@ class Writer:
         turned = {"transA": int("a" in turn), "transB": int("b" in turn)}
         return self.add("FusedMatMul", a, b, out=out, domain="com.microsoft", **turned)
 
-    def reduce(self, kind: str, tensor: str, axis: int, out: str = "") -> str:
+    def reduce(self, kind: str, tensor: str, axis: int) -> str:
         """Reduce one axis, which stays with length 1."""
         if kind == "ReduceSum" or self.opset >= _CHANGED_OPSET:
-            return self.add(kind, tensor, [axis], out=out, keepdims=1)
-        return self.add(kind, tensor, out=out, axes=[axis], keepdims=1)
+            return self.add(kind, tensor, [axis], keepdims=1)
+        return self.add(kind, tensor, axes=[axis], keepdims=1)
 
     def side(self, tensor: str, first: int, last: int) -> str:
         """Read some sides of a tensor, as a tensor of integers."""
