@@ -9,7 +9,7 @@ import pytest
 from napari_sam_onnx.automatic.settings.modes import make_parameters
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.models import ModelError
-from napari_sam_onnx.models.onnx.sessions import runtime
+from napari_sam_onnx.models.onnx.sessions import ending, runtime
 from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.stacks import ahead as planes_ahead
 from napari_sam_onnx.stacks.ahead import encodes_whole_planes
@@ -148,10 +148,9 @@ def test_a_process_that_ends_waits_until_the_plane_ahead_has_stopped(monkeypatch
     next(step for step in steps if step.labels is not None)
     steps.close()
     monkeypatch.setattr(runtime, "close_sessions", held.set)  # stops the run
-    planes_ahead._end_threads()
+    monkeypatch.setattr(ending, "_waits", [planes_ahead._join_threads])  # not those of other tests
+    ending.end_runs()
     assert ended
-    monkeypatch.setattr(runtime, "close_sessions", lambda: pytest.fail("nothing runs any more"))
-    planes_ahead._end_threads()
 
 
 def test_blank_planes_are_left_out_and_the_cache_keeps_what_it_kept():

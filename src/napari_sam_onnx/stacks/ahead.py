@@ -7,7 +7,6 @@ is done again when its turn comes, and told then.
 
 from __future__ import annotations
 
-import atexit
 import threading
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -16,6 +15,7 @@ from napari_sam_onnx.automatic.settings.modes import TiledParameters
 from napari_sam_onnx.automatic.settings.parameters import FlowsParameters
 from napari_sam_onnx.cache import embedding_key
 from napari_sam_onnx.memory import free_memory
+from napari_sam_onnx.models.onnx.sessions.ending import wait_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ ROOM = 2**31
 
 
 _PATIENCE = 5.0
-"""Seconds that a thread is waited for when the process ends; it is told to stop before."""
+"""Seconds that a thread is waited for when the process ends; its graph is stopped before."""
 
 _threads: WeakSet[threading.Thread] = WeakSet()
 
@@ -134,8 +134,7 @@ class _Work:
         self._model, self._store, self._read = model, store, read
         # a daemon: a run that is cancelled does not wait for it, nor does a process that ends
         thread = threading.Thread(target=self._work, name="plane ahead", daemon=True)
-        atexit.unregister(_end_threads)
-        atexit.register(_end_threads)
+        wait_at_exit(_join_threads)
         _threads.add(thread)
         thread.start()
 
@@ -153,12 +152,7 @@ class _Work:
             self.has_encoded.set()
 
 
-def _end_threads() -> None:
-    """Stop what still runs when the process ends, which must not end while a graph runs."""
-    running = [thread for thread in _threads if thread.is_alive()]
-    if running:
-        from napari_sam_onnx.models.onnx.sessions.runtime import close_sessions
-
-        close_sessions()
-    for thread in running:
-        thread.join(_PATIENCE)
+def _join_threads() -> None:
+    for thread in tuple(_threads):
+        if thread.is_alive():
+            thread.join(_PATIENCE)

@@ -6,7 +6,6 @@ exception arrives on the thread of the interface.
 
 from __future__ import annotations
 
-import atexit
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from qtpy.QtCore import QTimer
 
 from napari_sam_onnx.errors import log_fault
+from napari_sam_onnx.models.onnx.sessions.ending import wait_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -307,8 +307,7 @@ _under_way: set[_Errand] = set()
 def _start_worker(work: Callable[..., Any], *given: Any, connect: Mapping[str, Any]) -> Any:
     from napari.qt.threading import create_worker
 
-    atexit.unregister(end_workers)
-    atexit.register(end_workers)  # the last that is registered comes first: before Qt's own
+    wait_at_exit(_await_workers)
     errand = _Errand(work, given, connect)
     listeners: dict[str, Any] = {"returned": errand.on_returned, "finished": errand.on_finished}
     if not isgeneratorfunction(work):
@@ -316,17 +315,10 @@ def _start_worker(work: Callable[..., Any], *given: Any, connect: Mapping[str, A
     return create_worker(errand.iterate, _connect={**listeners, "yielded": errand.on_yielded})
 
 
-def end_workers() -> None:
-    """Stop what still runs when the process ends, and wait for it.
-
-    Qt does not outlive its threads: a worker that reports to objects that are gone ends the
-    process with an abort.
-    """
+def _await_workers() -> None:
+    """Wait for workers: one that reports to Qt's objects when they are gone aborts the process."""
     from napari.qt.threading import WorkerBase
 
-    from napari_sam_onnx.models.onnx.sessions.runtime import close_sessions
-
-    close_sessions()
     with suppress(RuntimeError):  # some call does not end: there is nothing more to do for it
         WorkerBase.await_workers(QUIT_MS)
 
