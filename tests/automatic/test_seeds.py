@@ -9,10 +9,7 @@ from scipy import ndimage
 
 from napari_sam_onnx import automask, generate_masks
 from napari_sam_onnx.automatic import ParameterError, iterate_masks, make_parameters
-from napari_sam_onnx.automatic.finders.blobs import _keep_stronger, find_blobs
-from napari_sam_onnx.automatic.finders.boxes import boxes_of
 from napari_sam_onnx.automatic.finders.objects import foreground_in
-from napari_sam_onnx.automatic.kept.duplicates import suppress_duplicates
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.embedding import LowResMasks, Proposals
 from napari_sam_onnx.masks.mask import Mask
@@ -136,126 +133,12 @@ def test_the_foreground_under_a_mask_is_a_mean_over_its_pixels():
     assert foreground_in(mask, replace(found, foreground=None)) == 1
 
 
-def test_a_box_per_object_keeps_the_order_and_the_count():
-    boxes = [(30, 60, 50, 80), (10, 10, 30, 30), (28, 58, 52, 82)]
-    masks = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=boxes)
-    assert [mask.bbox for mask in masks] == [(32, 62, 49, 79), (12, 12, 29, 29), (32, 62, 49, 79)]
-    merged = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=boxes, max_overlap=0.5)
-    assert [mask.bbox for mask in merged] == [(32, 62, 49, 79), (12, 12, 29, 29)]
-
-
-@pytest.mark.parametrize("names", [(0, 1, 2, 3), (0, 9, 4_000_000_000, 17)])
-def test_a_label_image_gives_the_boxes_of_its_objects(names):
-    labels = np.array(names, np.uint32)[TRUTH]
-    boxes, numbers = boxes_of(labels, labels.shape)
-    assert numbers.tolist() == sorted(names)[1:]
-    for name, box in zip(sorted(names)[1:], boxes, strict=True):
-        rows, columns = np.nonzero(labels == name)
-        expected = rows.min() - 0.5, columns.min() - 0.5, rows.max() + 0.5, columns.max() + 0.5
-        assert tuple(box) == expected
-    masks = generate_masks(PICTURE, ComponentModel(), "boxes", boxes=labels)
-    assert same_objects(sum((i + 1) * np.asarray(m) for i, m in enumerate(masks)), TRUTH)
-    assert same_objects(automask(PICTURE, ComponentModel(), "boxes", boxes=PICTURE > 0), TRUTH)
-    # the objects keep their numbers
-    np.testing.assert_array_equal(
-        automask(PICTURE, ComponentModel(), "boxes", boxes=labels), labels
-    )
-
-
-def test_numbers_stay_with_their_objects_where_others_are_left_out():
-    labels = np.array([0, 40, 30, 20], np.uint8)[TRUTH]
-    labels[50:55, 5:10] = 35  # nothing bright there
-    kept = automask(PICTURE, ComponentModel(), "boxes", boxes=labels)
-    np.testing.assert_array_equal(kept, np.array([0, 40, 30, 20])[TRUTH])
-
-
-@pytest.mark.parametrize("mask", [PICTURE, PICTURE > 0, (PICTURE > 0).astype(np.int32)])
-def test_a_mask_of_two_values_gives_its_regions(mask):
-    boxes, numbers = boxes_of(mask, mask.shape)
-    assert numbers is None and len(boxes) == 3
-    assert same_objects(automask(PICTURE, ComponentModel(), "boxes", boxes=mask), TRUTH)
-
-
-def test_a_single_object_keeps_its_number():
-    one = np.where(TRUTH == 2, 7, 0).astype(np.uint8)
-    assert boxes_of(one, one.shape)[1].tolist() == [7]
-    assert boxes_of(one // 7 * 255, one.shape)[1] is None
-
-
-def test_a_label_image_without_background_and_an_empty_one():
-    full = np.array([[4, 4, 9]] * 5)
-    np.testing.assert_array_equal(
-        boxes_of(full, full.shape)[0], [[-0.5, -0.5, 4.5, 1.5], [-0.5, 1.5, 4.5, 2.5]]
-    )
-    assert boxes_of(np.zeros((5, 3), int), (5, 3))[0].shape == (0, 4)
-    assert boxes_of([], (5, 3))[0].shape == (0, 4)
-    nothing = automask(PICTURE, ComponentModel(), "boxes", boxes=np.zeros((60, 100), bool))
-    assert not nothing.any()
-
-
-def test_boxes_that_make_no_sense_are_refused():
-    model = ComponentModel()
-    with pytest.raises(ParameterError, match="only with it"):
-        automask(PICTURE, model, "grid", boxes=[(0, 0, 3, 3)])
-    with pytest.raises(ParameterError, match="only with it"):
-        automask(PICTURE, model, "boxes")
-    with pytest.raises(ParameterError, match="got shape"):
-        automask(PICTURE, model, "boxes", boxes=np.zeros((7, 7), int))
-    with pytest.raises(ParameterError, match="negative"):
-        automask(PICTURE, model, "boxes", boxes=np.full((60, 100), -1))
-    with pytest.raises(ParameterError, match="whole numbers"):
-        automask(PICTURE, model, "boxes", boxes=np.zeros((60, 100)))
-
-
 def test_pictures_without_a_pixel_and_with_one():
     with pytest.raises(ImageError, match="empty"):
         automask(np.zeros((0, 5)), ComponentModel())
     for mode in ("objects", "grid", "blobs"):
         labels = automask(np.ones((1, 1)), ComponentModel(), mode)
         assert labels.shape == (1, 1) and labels.dtype == np.uint32
-
-
-def soft_discs(discs, shape=(160, 220), blur=1.5):
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    picture = np.zeros(shape)
-    for cy, cx, radius, height in discs:
-        picture = np.maximum(picture, height * (np.hypot(y - cy, x - cx) <= radius))
-    return ndimage.gaussian_filter(picture, blur)
-
-
-def as_rgb(picture):
-    return np.repeat((picture * 255).round().astype(np.uint8)[..., None], 3, axis=2)
-
-
-DISCS = [(30.0, 30.0, 6.0, 1.0), (40.0, 120.0, 20.0, 0.5), (120.0, 60.0, 12.0, 0.2)]
-
-
-@pytest.mark.parametrize("min_radius", [3.0, 5.0])
-def test_blobs_are_found_with_their_centre_and_radius(min_radius):
-    blobs = find_blobs(as_rgb(soft_discs(DISCS)), min_radius, 30)
-    assert len(blobs) == len(DISCS)
-    for cy, cx, radius, _ in DISCS:
-        y, x, r = blobs[np.argmin(np.hypot(blobs[:, 0] - cy, blobs[:, 1] - cx))]
-        assert np.hypot(y - cy, x - cx) < 1.5
-        assert r == pytest.approx(radius, rel=0.2)
-
-
-def test_blobs_are_as_bright_or_dark_as_asked_and_as_strong():
-    bright = as_rgb(0.5 + 0.4 * soft_discs(DISCS[:2]))
-    dark = as_rgb(0.5 - 0.4 * soft_discs(DISCS[:2]))
-    assert len(find_blobs(bright, 4, 30, "bright")) == len(find_blobs(dark, 4, 30, "dark")) == 2
-    near = [
-        tuple(b)
-        for b in find_blobs(dark, 4, 30, "bright")
-        if any(np.hypot(b[0] - d[0], b[1] - d[1]) < 3 for d in DISCS)
-    ]
-    assert not near
-    both = find_blobs(np.concatenate([bright, dark]), 4, 30, "both", 0.1)
-    assert len(both) >= 4
-    faint = as_rgb(soft_discs(DISCS))
-    assert len(find_blobs(faint, 4, 30, contrast=0.3)) == 2
-    assert len(find_blobs(faint, 4, 30, contrast=0.7)) == 1
-    assert not len(find_blobs(as_rgb(np.full((40, 40), 0.5)), 4, 30))
 
 
 @pytest.mark.parametrize("mode", ["objects", "blobs"])
@@ -278,32 +161,6 @@ def test_a_seed_prompts_with_its_centre_and_if_asked_with_its_size(mode):
             if prompt.box is not None:
                 assert (prompt.box[:2] <= point).all() and (point <= prompt.box[2:]).all()
                 assert 14 <= prompt.box[2] - prompt.box[0] <= 26  # discs of 17 px
-
-
-def test_a_blob_of_any_colour_is_found():
-    for sample in range(3):
-        rgb = np.zeros((160, 220, 3), np.uint8)
-        rgb[..., sample] = as_rgb(soft_discs(DISCS[:1]))[..., 0]
-        assert len(find_blobs(rgb, 4, 30)) == 1
-
-
-def test_duplicates_are_judged_by_pixels_not_by_boxes():
-    diagonal = np.eye(30, dtype=bool)
-    apart = [Mask.from_array(diagonal), Mask.from_array(diagonal[::-1] & ~diagonal)]
-    assert suppress_duplicates(apart, [0.5, 0.6], 0.5).tolist() == [1, 0]  # their boxes are equal
-    inner = Mask((30, 30), (10, 10), np.ones((4, 4), bool))
-    outer = Mask((30, 30), (5, 5), np.ones((20, 20), bool))
-    empty = Mask((30, 30), (0, 0), np.zeros((0, 0), bool))
-    assert suppress_duplicates([empty, inner, outer], [0.9, 0.5, 0.6], 0.5).tolist() == [2]
-    assert suppress_duplicates([inner, outer], [0.6, 0.5], 0.5).tolist() == [0]
-    assert suppress_duplicates([inner, outer], [0.5, 0.6], 1.0).tolist() == [1, 0]
-    assert suppress_duplicates([], [], 0.5).tolist() == []
-
-
-def test_equal_scores_keep_their_order():
-    square = Mask((30, 30), (10, 10), np.ones((4, 4), bool))
-    shifted = Mask((30, 30), (11, 10), np.ones((4, 4), bool))
-    assert suppress_duplicates([square, shifted], [0.5, 0.5], 0.5).tolist() == [0]
 
 
 def test_progress_and_cancel():
@@ -372,38 +229,3 @@ def test_a_thousand_masks_of_a_large_plane_do_not_cost_a_thousand_planes():
     assert len(masks) == len(centers) == 1024
     assert sum(mask.crop.nbytes for mask in masks) < 1024 * 60 * 60
     assert held < 6 * picture.size  # the masks; a plane each would be 1024 of them
-
-
-def test_the_stronger_of_two_blobs_that_hold_each_other_stays():
-    random = np.random.default_rng(0)
-    blobs = np.column_stack([random.uniform(0, 90, (300, 2)), random.uniform(2, 9, 300)])
-    strength = random.uniform(0, 1, 300).astype(np.float32).round(2)
-    left, expected = np.argsort(-strength, kind="stable"), []
-    while left.size:
-        head, left = left[0], left[1:]
-        expected.append(head)
-        distance = np.hypot(*(blobs[left, :2] - blobs[head, :2]).T)
-        left = left[distance > np.maximum(blobs[left, 2], blobs[head, 2])]
-    assert 10 < len(expected) < 250
-    np.testing.assert_array_equal(_keep_stronger(blobs, strength), blobs[expected])
-    for count in (0, 1):
-        assert len(_keep_stronger(blobs[:count], strength[:count])) == count
-
-
-def test_blobs_are_boxed_for_a_model_that_does_not_see_objects_by_itself():
-    class Plain(ComponentModel):
-        def propose(self, embedding):
-            return None
-
-    rgb = as_rgb(soft_discs(DISCS))
-    for model, boxed in ((ComponentModel(), False), (Plain(), True)):
-        asked = []
-        decode = model.decode
-
-        def note(embedding, prompts, asked=asked, decode=decode):
-            asked.extend(prompts)
-            return decode(embedding, prompts)
-
-        model.decode = note
-        automask(rgb, model, "blobs")
-        assert asked and all((prompt.box is not None) == boxed for prompt in asked)

@@ -26,13 +26,14 @@ def test_growing_takes_free_pixels_alone_and_shrinking_takes_them_off() -> None:
     labels = np.zeros(SHAPE, np.uint16)
     labels[np.asarray(mask, bool)] = 1
     labels[:, 41:] = 2
+    labels[2:4, 5:9] = 3  # two pixels high
     grown = edits.grow(mask, labels)
     assert grown.bbox == (19, 19, 42, 41)  # 41 is the other's column
     assert not (np.asarray(grown, bool) & (labels == 2)).any()
     assert edits.grow(mask).bbox == (19, 19, 42, 42)
     assert same(edits.shrink(edits.grow(mask)), np.asarray(mask, bool))
     with pytest.raises(LabelError, match="delete it"):
-        edits.shrink(mask, steps=11)
+        edits.shrink(Mask.from_array(labels == 3))
 
 
 def test_shrinking_keeps_the_edge_of_the_plane() -> None:
