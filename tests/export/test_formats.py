@@ -1,6 +1,7 @@
 """Each format is read back with its own library, or by its own rules."""
 
 import csv
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_sam_onnx.export.formats import (
     write_objects,
 )
 from napari_sam_onnx.export.label_stack import LabelStack
+from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.pictures.picture_file import PictureFileError, read_picture
@@ -183,6 +185,11 @@ def test_the_table_measures_in_micrometres(tmp_path):
         assert float(row["intensity_mean_1"]) == pytest.approx(image[inside, 1].mean())
         assert int(row["y0"]) == prop.bbox[0]
         assert 0 < float(row["circularity"]) <= 1
+    both = ChannelPlanes((Channel("DAPI", image[..., 0]), Channel("DAPI", image, sample=1)), SHAPE)
+    named = LabelStack(LABELS, "YX", image=both, channel_names=both.names)
+    assert measure_objects(named)["intensity_max_DAPI 2"][0] == image[LABELS == 3, 1].max()
+    one = replace(named, image=image[..., :1], channel_names=("DAPI",))
+    assert measure_objects(one)["intensity_mean"][0] == image[LABELS == 3, 0].mean()
     plain = measure_objects(LabelStack(STACK, "TYX"))
     assert plain["t"] == [0] * 5 + [1] * 5
     assert plain["area_px2"][0] == 91

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPersistentModelIndex, Qt
+from qtpy.QtCore import QPersistentModelIndex, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
@@ -54,6 +54,16 @@ def test_the_table_is_measured_sorted_followed_and_saved(
     d.until(lambda: bool(d.dock.measuring.columns))
     columns = d.dock.measuring.columns
     assert columns["label"] == [1, 2, 3] and columns["rating"][0] > 0.9
+    volume = int(np.count_nonzero(stack[1])) / 4
+    assert columns["volume_um3"][1] == pytest.approx(volume) and columns["planes"] == [1, 1, 1]
+    bright = d.viewer.add_image(stack * 2.0, name="GFP", scale=(1, 0.5, 0.5), visible=False)
+    d.viewer.layers.selection.active = d.session.layers.points
+    QTest.mouseClick(panel.whole, LEFT, pos=QPoint(8, panel.whole.height() // 2))
+    d.until(lambda: "area_um2" in d.dock.measuring.columns)
+    columns = d.dock.measuring.columns
+    inside = d.commits.labels.layer.data == 2
+    assert columns["intensity_mean_GFP"][1] == pytest.approx(bright.data[inside].mean())
+    assert f"intensity_max_{d.picture.name}" in columns
     area = int(np.count_nonzero(stack[1])) / 4
     assert columns["area_um2"][1] == pytest.approx(area)
     titles = [panel.model.headerData(n, Qt.Orientation.Horizontal) for n in range(4)]

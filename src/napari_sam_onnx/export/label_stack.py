@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam_onnx.export.intensities import Intensities
     from napari_sam_onnx.labels.classes import ObjectClass
 
 
@@ -32,8 +33,8 @@ class LabelStack:
         Of the picture that they belong to, as other programs are to find it.
     pixel_size : mapping of str to float
         Micrometres by axis, as far as known.
-    image : array, optional
-        Intensities of the labels' shape, or with a further last axis of channels.
+    image : Intensities, optional
+        Of the labels' shape, or with a further last axis of channels.
     tolerance : float
         Pixels by which polygons may leave the true outline.
     classes : mapping of int to str
@@ -41,16 +42,22 @@ class LabelStack:
     class_list : tuple of ObjectClass
         All classes there are, in the order of their numbers; those that are used and not in it
         come after them.
+    channel_names : tuple of str
+        Of the image's last axis; numbers where omitted.
+    whole : bool
+        Whether objects of volumes are measured as a whole, not plane by plane.
     """
 
     labels: NDArray[np.integer[Any]]
     axes: str
     name: str = ""
     pixel_size: Mapping[str, float] = field(default_factory=dict)
-    image: NDArray[Any] | None = None
+    image: Intensities | None = None
     tolerance: float = 0.5
     classes: Mapping[int, str] = field(default_factory=dict)
     class_list: tuple[ObjectClass, ...] = ()
+    channel_names: tuple[str, ...] = ()
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if len(self.axes) != self.labels.ndim or not self.axes.endswith("YX"):

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam_onnx.export.volumes import join_planes
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,7 +43,8 @@ def measure_objects(stack: LabelStack) -> dict[str, list[Any]]:
     dict of list
         ``label``, the plane's place by axis, then measurements. Lengths are in micrometres and
         areas in µm² where the sizes of Y and X are known (``…_um``, ``…_um2``), else in pixels;
-        boxes are half-open and in pixels. ``class`` comes last where objects have classes.
+        boxes are half-open and in pixels. Intensities are named after the channels where there
+        are several. ``class`` comes last where objects have classes.
     """
     from skimage.measure import regionprops_table
 
@@ -62,7 +66,7 @@ def measure_objects(stack: LabelStack) -> dict[str, list[Any]]:
         rows |= {axis.lower(): [where[axis]] * len(ids) for axis in names}
         for name, values in table.items():
             if name != "label":
-                rows[_rename(name, unit)] = np.asarray(values).tolist()
+                rows[_rename(name, unit, stack.channel_names)] = np.asarray(values).tolist()
         if "perimeter" in wanted:
             rows["circularity"] = [
                 min(1.0, 4 * np.pi * area / length**2) if length else 1.0
@@ -78,8 +82,10 @@ def measure_objects(stack: LabelStack) -> dict[str, list[Any]]:
 
 
 def write_table(path: Path, stack: LabelStack) -> None:
-    """Write what `measure_objects` finds, a row per object of a plane."""
+    """Write what `measure_objects` finds: a row per object of a plane, or per whole object."""
     columns = measure_objects(stack)
+    if stack.whole:
+        columns = join_planes(columns, stack.axes, stack.pixel_size)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -93,8 +99,11 @@ def _compact(plane: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int32], NDArra
     return compact.astype(np.int32), ids[ids != 0].astype(np.int64)
 
 
-def _rename(name: str, unit: str) -> str:
-    """Name a column so that its unit is seen."""
+def _rename(name: str, unit: str, channels: Sequence[str] = ()) -> str:
+    """Name a column so that its unit, or its channel, is seen."""
+    what, _, number = name.partition("-")
+    if what in INTENSITY and number and channels:
+        return what if len(channels) == 1 else f"{what}_{channels[int(number)]}"
     if name in _BOX:
         return _BOX[name]
     if name == "area":

@@ -48,10 +48,11 @@ def write_ome_zarr_layer(path: str, data: Any, attributes: Mapping[str, Any]) ->
     return _save(path, data, attributes, "ome-zarr")
 
 
-def stack_of(data: Any, attributes: Mapping[str, Any]) -> LabelStack:
+def stack_of(data: Any, attributes: Mapping[str, Any], axes: str = "") -> LabelStack:
     """Name the axes and the pixel sizes of a layer as well as it tells them.
 
-    Axis labels that are letters of ``TZYX`` count; else two axes are YX, three ZYX and four TZYX.
+    ``axes`` says which they are; where it is omitted axis labels that are letters of ``TZYX``
+    count, else two axes are YX, three ZYX and four TZYX.
     Sizes count where the units are lengths; they become micrometres. Classes are those of the
     features' columns ``index`` and ``class``, and of the list that is kept with the layer.
     """
@@ -60,7 +61,7 @@ def stack_of(data: Any, attributes: Mapping[str, Any]) -> LabelStack:
     labels = labels.astype(np.uint8) if labels.dtype == bool else labels
     named = "".join(str(name)[:1].upper() for name in attributes.get("axis_labels") or ())
     given = len(named) == labels.ndim and len(set(named)) == len(named) and set(named) <= {*"TZYX"}
-    axes = named if given and named.endswith("YX") else "TZYX"[-labels.ndim :]
+    axes = axes or (named if given and named.endswith("YX") else "TZYX"[-labels.ndim :])
     scale = np.asarray(attributes.get("scale", np.ones(labels.ndim)), float)
     units = attributes.get("units") or ()
     sizes = {}

@@ -134,7 +134,7 @@ class SamDock(QWidget):
             self.filtering, self.commits, self.reviewer, self.gestures, self.editor
         )
         self.inside = Inside(self.commits, self.gestures, self.automatic.work)
-        self.measuring = Measuring(self.session, self.commits.labels, self.reviewer)
+        self.measuring = Measuring(self.session, self.commits.labels, self.reviewer, self.axes)
         self.teaching = Teaching(self.filtering, self.commits, self.gestures)
         self._bound_to: PromptLayers | None = None
         self._release: Callable[[], None] = lambda: None

@@ -74,6 +74,12 @@ def export(
         Optional[Path],  # noqa: UP045
         typer.Option(help="All classes, in the order of their numbers, with colours (.yaml)."),
     ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole", help="In a table of a volume: a row per object, not one per plane of it."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what exists.")] = False,
 ) -> None:
     """Write labels as COCO, YOLO, GeoJSON, ImageJ regions, OME-Zarr, TIFF or a table."""
@@ -91,6 +97,8 @@ def export(
     if classes is not None and not made.classes:
         able = ", ".join(name for name, one in FORMATS.items() if one.classes)
         raise ClassError(f"The format {made.name} holds no classes; {able} do.")
+    if whole and (made.name != "csv" or "Z" not in named):
+        raise LabelError("--whole is about tables (.csv) of volumes, with the axis Z.")
     stack = LabelStack(
         array.transpose(order),
         "".join(named[i] for i in order),
@@ -100,6 +108,7 @@ def export(
         tolerance,
         named_classes,
         listed,
+        whole=whole,
     )
     write_objects(out, stack, made.name, overwrite=force)
     objects = np.count_nonzero(np.unique(stack.labels))

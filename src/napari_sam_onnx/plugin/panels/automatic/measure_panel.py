@@ -10,6 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
+    QCheckBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
@@ -31,6 +32,8 @@ ROWS = 6
 MEASURED = 200
 """Rows whose texts say how wide a column is; longer tables would take long."""
 
+UNITS = (("_um3", "µm³"), ("_um2", "µm²"), ("_um", "µm"))
+
 WIDEST = "00000.0"
 """What every column has room for, whatever the rows say that are not measured."""
 
@@ -51,6 +54,9 @@ class MeasurePanel(QWidget):
             "Measure the objects of the labels that are written to, and say how sure they are"
         )
         self.save.setToolTip("Save the table as a CSV file")
+        self.whole = QCheckBox("Volumes as a whole")
+        self.whole.setToolTip("A row for each object of a volume, not one for each plane of it")
+        self.whole.setChecked(measuring.whole)
         self.model = _Columns()
         self.table = QTableView()
         self.table.setModel(self.model)
@@ -84,11 +90,13 @@ class MeasurePanel(QWidget):
         layout.setContentsMargins(8, 2, 2, 2)
         layout.setSpacing(4)
         layout.addLayout(head)
+        layout.addWidget(self.whole)
         layout.addWidget(self.table)
         layout.addLayout(foot)
         layout.addWidget(self.figures)
         self.measure.clicked.connect(measuring.measure)
         self.save.clicked.connect(self._save)
+        self.whole.toggled.connect(self._choose_whole)
         self.compare.clicked.connect(lambda: measuring.compare(self.truth.currentData()))
         self.table.clicked.connect(self._go_to)
         measuring.changed.connect(self._show)
@@ -107,6 +115,7 @@ class MeasurePanel(QWidget):
         if self.truth.currentIndex() < 0:
             self.truth.setCurrentIndex(0)
         self.measure.setEnabled(there)
+        self.whole.setVisible(self.measuring.deep)
         self.truth.setEnabled(bool(truths))
         self.compare.setEnabled(there and bool(truths))
         self.save.setEnabled(bool(self.measuring.columns))
@@ -118,6 +127,11 @@ class MeasurePanel(QWidget):
         self.figures.say("" if scores is None else describe_scores(scores))
         self.figures.setVisible(scores is not None)
         self.refresh()
+
+    def _choose_whole(self, on: bool) -> None:
+        self.measuring.whole = on
+        if self.measuring.columns:
+            self.measuring.measure()
 
     def _go_to(self, index: QModelIndex) -> None:
         self.measuring.go_to(self.model.row_of(index))
@@ -189,7 +203,12 @@ class _Columns(QAbstractTableModel):
         """Name a column."""
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             name = list(self._columns)[section]
-            return name.replace("_um2", " (µm²)").replace("_um", " (µm)").replace("_", " ")
+            return (
+                name.replace("_um2", " (µm²)")
+                .replace("_um3", " (µm³)")
+                .replace("_um", " (µm)")
+                .replace("_", " ")
+            )
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:

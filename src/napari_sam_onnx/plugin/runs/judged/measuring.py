@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam_onnx.evaluation.evaluate import THRESHOLDS
 from napari_sam_onnx.evaluation.scores import score_labels
+from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
 from napari_sam_onnx.export.table import measure_objects
+from napari_sam_onnx.export.volumes import KEPT, join_planes
 from napari_sam_onnx.export.writers import stack_of
+from napari_sam_onnx.plugin.picture.geometry import role_of
 from napari_sam_onnx.plugin.picture.plane import Plane
+from napari_sam_onnx.plugin.picture.shown import layer_array, layer_shape, mixable_layers
 from napari_sam_onnx.plugin.session.lanes import Job
+from napari_sam_onnx.plugin.session.stack_axes import DEPTH
 from napari_sam_onnx.writing import explain_write, write_beside
 
 if TYPE_CHECKING:
@@ -27,9 +34,7 @@ if TYPE_CHECKING:
     from napari_sam_onnx.plugin.commits.label_target import LabelTarget
     from napari_sam_onnx.plugin.review import Reviewer
     from napari_sam_onnx.plugin.session.session import Session
-
-SURE = ("rating", "predicted_iou", "stability", "similarity", "learned", "judged", "class", "flags")
-"""Columns of a layer's features that stand beside its measurements."""
+    from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 
 
 class Measuring:
@@ -42,23 +47,31 @@ class Measuring:
         Says which label image is measured.
     reviewer : Reviewer
         Shows an object.
+    axes : StackAxes
+        Say what is depth and what is time.
 
     Attributes
     ----------
     changed : Signal
         `columns` or `scores` are others.
     columns : dict of list
-        See `measure_objects`; then `SURE`, where the layer knows them.
+        See `measure_objects` and `join_planes`; then `KEPT`, where the layer knows them.
+    whole : bool
+        Whether objects of volumes are measured as a whole, not plane by plane.
     scores : Scores or None
         How well the labels agree with the truth that was chosen.
     """
 
     changed = Signal()
 
-    def __init__(self, session: Session, labels: LabelTarget, reviewer: Reviewer) -> None:
+    def __init__(
+        self, session: Session, labels: LabelTarget, reviewer: Reviewer, axes: StackAxes
+    ) -> None:
         self.session, self.labels, self._reviewer = session, labels, reviewer
+        self._stack_axes = axes
         self.columns: dict[str, list[Any]] = {}
         self.scores: Scores | None = None
+        self.whole = True
         self._layer: Labels | None = None
         self._axes = ""
 
@@ -66,6 +79,11 @@ class Measuring:
     def layer(self) -> Labels | None:
         """The label image that was measured."""
         return self._layer
+
+    @property
+    def deep(self) -> bool:
+        """Whether the picture is a volume, or volumes."""
+        return self._stack_axes.axis_of(DEPTH) is not None
 
     def truths(self) -> list[Labels]:
         """List the label images that could be a truth."""
@@ -84,10 +102,46 @@ class Measuring:
             "axis_labels": layer.axis_labels,
         }
         known = {str(name): list(values) for name, values in layer.features.items()}
-        run = partial(_measure, layer.data, attributes, known)
+        channels, named = self._channels(layer), self._name_axes(layer)
+        run = partial(_measure, layer.data, attributes, known, channels, named, self.whole)
         self.session.say("Measuring objects …", "busy")
         done = partial(self._take, layer)
         self.session.lane.submit(Job(run, done, self.session.fail, replaceable=False))
+
+    def _channels(self, layer: Labels) -> ChannelPlanes | None:
+        """Return the intensities that lie on the pixels of labels: of all pictures that do."""
+        picture = self.session.picture
+        if picture is None or not self._fits(layer):
+            return None
+        images = [one for one in self.session.viewer.layers if isinstance(one, Image)]
+        plain = [one for one in images if role_of(one) is None]
+        channels: list[Channel] = []
+        for one in mixable_layers(plain, picture.main):
+            array, axis = layer_array(one), picture.channel_axis
+            if axis is None:
+                channels.append(Channel(one.name, array))
+            else:
+                named = picture.channels if one is picture.main else ()
+                for at in range(array.shape[axis]):
+                    name = named[at].name if at < len(named) else f"{one.name} {at}"
+                    channels.append(Channel(name, array, axis, at))
+        if picture.main.rgb:
+            array = layer_array(picture.main)
+            channels = [Channel(n, array, sample=i) for i, n in enumerate(("red", "green", "blue"))]
+        return ChannelPlanes(tuple(channels), picture.shape) if channels else None
+
+    def _fits(self, layer: Labels) -> bool:
+        """Whether labels lie on the picture's pixels."""
+        picture = self.session.picture
+        return picture is not None and layer_shape(layer) == picture.shape
+
+    def _name_axes(self, layer: Labels) -> str:
+        """Name the axes of labels as the picture's are; "" where they are not of it."""
+        if not self._fits(layer):
+            return ""
+        roles, others = self._stack_axes.roles, iter("CSRQP")
+        before = range(layer.ndim - 2)
+        return "".join(roles.get(axis, "") or next(others) for axis in before) + "YX"
 
     def compare(self, truth: Labels | None) -> None:
         """Compare the labels with a truth."""
@@ -117,7 +171,8 @@ class Measuring:
         if layer is None or layer not in self.session.viewer.layers:
             return
         names = [axis.lower() for axis in self._axes if axis not in "YX"]
-        position = (*(int(self.columns[name][row]) for name in names), 0, 0)
+        columns = (self.columns.get(name) for name in names)
+        position = (*(0 if column is None else int(column[row]) for column in columns), 0, 0)
         y0, x0, y1, x1 = (self.columns[name][row] for name in ("y0", "x0", "y1", "x1"))
         plane = Plane((layer.ndim - 2, layer.ndim - 1), position)
         center = (y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2
@@ -156,12 +211,21 @@ def describe_scores(scores: Scores) -> str:
 
 
 def _measure(
-    data: Any, attributes: Mapping[str, Any], features: Mapping[str, Sequence[Any]]
+    data: Any,
+    attributes: Mapping[str, Any],
+    features: Mapping[str, Sequence[Any]],
+    channels: ChannelPlanes | None,
+    axes: str,
+    whole: bool,
 ) -> tuple[str, dict[str, list[Any]]]:
-    stack = stack_of(data, attributes)
+    stack = stack_of(data, attributes, axes)
+    if channels is not None:
+        stack = replace(stack, image=channels, channel_names=channels.names)
     columns = measure_objects(stack)
+    if whole and "Z" in stack.axes and stack.labels.shape[stack.axes.index("Z")] > 1:
+        columns = join_planes(columns, stack.axes, stack.pixel_size)
     known = dict(zip(features.get("index", ()), range(len(features.get("index", ()))), strict=True))
-    for name in SURE:
+    for name in KEPT:
         if name in features and known:
             rows = [known.get(label) for label in columns["label"]]
             nothing = "" if name in ("judged", "class", "flags") else float("nan")
