@@ -1,8 +1,8 @@
 """Each format is read back with its own library, or by its own rules."""
 
 import csv
-from dataclasses import replace
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from napari_sam_onnx.export.formats import (
     read_objects,
     write_objects,
 )
-from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
+from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.pictures.picture_file import PictureFileError, read_picture

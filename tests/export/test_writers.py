@@ -7,7 +7,8 @@ import pytest
 from napari.layers import Labels
 
 from napari_sam_onnx.export.formats import read_objects
-from napari_sam_onnx.export.writers import stack_of
+from napari_sam_onnx.export.readers import find_reader
+from napari_sam_onnx.export.writers import stack_of, write_coco_layer
 from tests.export.test_formats import LABELS, SHAPE, STACK
 
 
@@ -49,3 +50,19 @@ def test_axes_and_sizes_come_from_the_layer():
     plain = stack_of(*Labels(STACK).as_layer_data_tuple()[:2])
     assert plain.axes == "ZYX" and plain.pixel_size == {}
     assert stack_of(LABELS > 0, {}).labels.dtype == np.uint8
+
+
+def test_objects_that_were_saved_are_opened_with_their_classes(tmp_path):
+    path = tmp_path / "day one.json"
+    labels = np.zeros((20, 30), np.uint32)
+    labels[2:9, 3:9], labels[11:18, 20:28] = 4, 70_000
+    features = {"index": [4, 70_000], "class": ["cell", ""]}
+    kept = {"napari-sam-onnx": {"classes": [("cell", "#ff0000"), ("debris", "#00ff00")]}}
+    write_coco_layer(str(path), labels, {"features": features, "metadata": kept})
+    ((data, attributes, kind),) = find_reader(str(path))(str(path))
+    assert kind == "labels" and attributes["name"] == "day one"
+    np.testing.assert_array_equal(data, labels)
+    assert attributes["features"] == features and attributes["metadata"] == kept
+    path.write_text('{"images": "none"}')
+    assert find_reader(str(path)) is None and find_reader([str(path)]) is None
+    assert find_reader(str(tmp_path)) is None

@@ -19,7 +19,7 @@ def test_commands_exist_and_are_used(manifest: PluginManifest) -> None:
     manifest.validate_imports()
     made = manifest.contributions
     used = {w.command for w in made.widgets} | {s.command for s in made.sample_data}
-    used |= {w.command for w in made.writers}
+    used |= {one.command for one in (*made.writers, *made.readers)}
     assert used == {command.id for command in made.commands}
     (entry,) = made.menus["napari/layers/segment"]
     assert entry.command == made.widgets[0].command

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_sam_onnx.export.formats import write_objects
+from napari_sam_onnx.export.writers import stack_of
 from napari_sam_onnx.plugin.commits.recording import describe_layer
 from napari_sam_onnx.plugin.editing.classes import Classes
 from napari_sam_onnx.plugin.editing.editing import Editor
@@ -178,6 +180,33 @@ def test_lists_are_kept_with_the_labels_and_in_files(
     assert [one.name for one in again.listed] == ["debris", "cell"]
     again.load(tmp_path / "classes.yaml")
     assert [one.name for one in again.listed] == ["cell", "cell/mitotic"]
+
+
+def test_classes_of_objects_come_back_from_tables_and_exports(
+    bench: Bench, classed: Classes, tmp_path: Path
+) -> None:
+    table, coco = tmp_path / "objects.csv", tmp_path / "objects.json"
+    table.write_text("label,class\n1,cell/mitotic\n2,debris\n9,cell\n")
+    classed.load(table)
+    assert "Choose first" in bench.said
+    for center in CENTERS[:2]:
+        accept(bench, center)
+    layer = bench.commits.labels.layer
+    classed.load(table)
+    assert "Classes of 2 objects from objects.csv" in bench.said
+    assert read_layer_classes(layer) == {1: "cell/mitotic", 2: "debris"}
+    assert [one.name for one in classed.listed] == ["cell", "cell/mitotic", "debris"]
+    write_objects(coco, stack_of(*layer.as_layer_data_tuple()[:2]))
+    bench.commits.undo()
+    assert read_layer_classes(layer) == {}
+    classed.load(coco)
+    assert read_layer_classes(layer) == {1: "cell/mitotic", 2: "debris"}
+    table.write_text("label,class\n7,cell\n")
+    classed.load(table)
+    assert "no class of an object" in bench.said
+    coco.write_text("{}")
+    classed.load(coco)
+    assert "cannot be read" in bench.said
 
 
 def test_recipes_hold_classes(bench: Bench, classed: Classes) -> None:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from psygnal import Signal
 
+from napari_sam_onnx.export.formats import read_object_classes
 from napari_sam_onnx.labels.classes import (
     ClassError,
     ObjectClass,
     check_classes,
     complete_classes,
+    read_class_table,
     read_classes,
     write_classes,
 )
+from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.plugin.commits.history import Step
 from napari_sam_onnx.plugin.commits.naming import apply_naming, make_naming
 from napari_sam_onnx.plugin.commits.picking import pick_at
@@ -28,7 +31,9 @@ from napari_sam_onnx.plugin.layers.classes import (
     ClassTexts,
     color_classes,
     color_in_class,
+    count_classes,
     keep_list,
+    known_labels,
     list_of,
     read_layer_classes,
     uncolor,
@@ -54,8 +59,8 @@ Shown = Literal["nothing", "colors", "text", "both"]
 KEYED = 9
 """So many classes have keys."""
 
-QUICK_PIXELS = 64_000_000
-"""Objects of larger label images, and of those not in memory, are counted as they were named."""
+TABLES = (".csv", ".json", ".geojson")
+"""Files that say which object is of which class: tables, and exports."""
 
 _NONE = "There are no classes yet; add some, or load a list, under Classes."
 
@@ -127,9 +132,15 @@ class Classes:
         self._set_list([one for one in self.listed if one.name != name])
 
     def load(self, path: Path) -> None:
-        """Take the list of a file; classes that objects have stay on it."""
+        """Take the list of a file, or which objects are of which class; see `TABLES`.
+
+        Classes that objects have stay on the list.
+        """
 
         def take() -> None:
+            if path.suffix.lower() in TABLES:
+                self._load_objects(path)
+                return
             layer = self.commits.labels.layer
             used = () if layer is None else read_layer_classes(layer).values()
             self._set_list(complete_classes(read_classes(path), used))
@@ -191,9 +202,12 @@ class Classes:
 
     def give(self, layer: Labels, labels: Sequence[int], name: str) -> None:
         """Give objects a class, as one step; "" takes theirs away."""
-        session = self.session
-        naming = make_naming(layer, dict.fromkeys(labels, name))
         what = f"object{'s' * (len(labels) > 1)} {', '.join(map(str, labels))} as {_call(name)}"
+        self._give(layer, dict.fromkeys(labels, name), what)
+
+    def _give(self, layer: Labels, wanted: Mapping[int, str], what: str) -> None:
+        session = self.session
+        naming = make_naming(layer, wanted)
         if naming is None:
             session.say(f"{what[0].upper()}{what[1:]}: so it was already.")
             return
@@ -225,6 +239,22 @@ class Classes:
 
     # Inside
 
+    def _load_objects(self, path: Path) -> None:
+        """Give the objects of the label image the classes that a file says, by their numbers."""
+        layer = self.commits.labels.layer
+        if layer is None:
+            raise ClassError("Choose first, under Labels, the labels whose objects these are.")
+        table = path.suffix.lower() == ".csv"
+        named, listed = (read_class_table(path), ()) if table else read_object_classes(path)
+        there = known_labels(layer.data)
+        named = {n: name for n, name in named.items() if there is None or n in there}
+        if not named:
+            raise ClassError(f"{path.name} holds no class of an object of “{layer.name}”.")
+        more = [one for one in listed if one.name not in _names(self.listed)]
+        self._set_list(complete_classes((*self.listed, *more), named.values()))
+        count = len(named)
+        self._give(layer, named, f"classes of {count:,} object{'s' * (count > 1)} from {path.name}")
+
     def _class_of_next(self) -> str | None:
         return self.current if self.listed else None
 
@@ -250,7 +280,7 @@ class Classes:
     def _try(self, do: Callable[[], None]) -> None:
         try:
             do()
-        except ClassError as error:
+        except (ClassError, LabelError) as error:
             self.session.fail(error)
 
     def _pick(self, place: Place) -> tuple[Labels, int, Plane]:
@@ -314,7 +344,7 @@ class Classes:
         if layer is None or not self.listed:
             self._take_counts({})
             return
-        run = partial(_count, layer.data, named)
+        run = partial(count_classes, layer.data, named)
         self.session.lane.submit(Job(run, self._take_counts, self.session.fail, replaceable=False))
         self.changed.emit()
 
@@ -361,27 +391,3 @@ def _names(classes: Sequence[ObjectClass]) -> list[str]:
 
 def _call(name: str) -> str:
     return f"“{name}”" if name else "of no class"
-
-
-def _count(data: Any, named: Mapping[int, str]) -> dict[str, int]:
-    """Count the objects of each class that are there."""
-    counts: dict[str, int] = {}
-    if isinstance(data, np.ndarray) and data.size <= QUICK_PIXELS:
-        for label in _list_labels(data):
-            name = named.get(label, "")
-            counts[name] = counts.get(name, 0) + 1
-        return counts
-    for name in named.values():
-        counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
-def _list_labels(data: Any) -> list[int]:
-    """List the labels of an array, without sorting its pixels where they are small."""
-    top = int(data.max(initial=0))
-    if top > data.size:
-        return [int(label) for label in np.unique(data) if label]
-    there = np.zeros(top + 1, bool)
-    there[data.ravel()] = True
-    there[0] = False
-    return [int(label) for label in np.flatnonzero(there)]

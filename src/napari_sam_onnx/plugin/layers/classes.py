@@ -33,6 +33,9 @@ UNCLASSED_COLOR = (0.62, 0.62, 0.62, 1.0)
 SHADES = (0.0, 0.12, -0.12, 0.2, -0.05)
 """Objects of one class that touch are told apart by these steps of lightness."""
 
+QUICK_PIXELS = 64_000_000
+"""Objects of larger label images, and of those not in memory, are counted as they were named."""
+
 MOST_TEXTS = 500
 TEXT_SIZE = 10
 
@@ -172,6 +175,33 @@ def find_middles(
             float(columns[middle] + where[1].start),
         )
     return found
+
+
+def count_classes(data: Any, named: Mapping[int, str]) -> dict[str, int]:
+    """Count the objects of each class that are there."""
+    counts: dict[str, int] = {}
+    there = known_labels(data)
+    for name in named.values() if there is None else (named.get(label, "") for label in there):
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def known_labels(data: Any) -> list[int] | None:
+    """List the labels of an array; None where that takes long."""
+    if not isinstance(data, np.ndarray) or data.size > QUICK_PIXELS:
+        return None
+    return _list_labels(data)
+
+
+def _list_labels(data: Any) -> list[int]:
+    """List the labels of an array, without sorting its pixels where they are small."""
+    top = int(data.max(initial=0))
+    if top > data.size:
+        return [int(label) for label in np.unique(data) if label]
+    there = np.zeros(top + 1, bool)
+    there[data.ravel()] = True
+    there[0] = False
+    return [int(label) for label in np.flatnonzero(there)]
 
 
 def _shade(one: ObjectClass) -> list[tuple[float, float, float, float]]:

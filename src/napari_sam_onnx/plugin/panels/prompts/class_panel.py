@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROWS = 7
 GRAY = "#9e9e9e"
 FILES = "Lists of classes (*.yaml *.yml)"
+LOADED = "Classes (*.yaml *.yml *.csv *.json *.geojson)"
 SHOWN: list[tuple[str, object]] = [
     ("As colours", "colors"),
     ("As text", "text"),
@@ -57,7 +58,10 @@ class ClassPanel(QWidget):
         self.add = QPushButton("Add")
         self.add.setToolTip("Add a class of this name")
         self.load, self.save = QPushButton("Load …"), QPushButton("Save …")
-        self.load.setToolTip("Take the list of classes of a YAML file")
+        self.load.setToolTip(
+            "Take a list of classes (YAML), or which object is of which class, by its number "
+            "(a table, COCO, GeoJSON)"
+        )
         self.save.setToolTip("Save the list of classes as a YAML file")
         self.remove = QPushButton("Remove")
         self.remove.setToolTip("Take the chosen class off the list")
@@ -155,7 +159,7 @@ class ClassPanel(QWidget):
                 self.name.clear()
 
     def _load(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load classes", "", FILES)
+        path, _ = QFileDialog.getOpenFileName(self, "Load classes", "", LOADED)
         if path:
             self.classes.load(Path(path))
 
