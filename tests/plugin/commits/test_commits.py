@@ -498,3 +498,20 @@ def test_labels_without_an_axis_of_one_pixel_are_a_target(
     assert bench.ids == [1]
     bench.commits.delete_at((*at, *A))
     assert bench.ids == []
+
+
+def test_labels_that_were_opened_without_a_scale_are_laid_over_the_picture(bench: Bench) -> None:
+    picture = bench.open(scale=(0.5, 0.5), translate=(3, 4), units=("um", "um"))
+    opened, own = (
+        bench.viewer.add_labels(np.ones((100, 120), np.uint8), name=name, **options)
+        for name, options in (("opened", {}), ("own", {"scale": (0.25, 0.5)}))
+    )
+    bench.commits.labels.choose(opened)
+    assert "“opened” was opened without the scale of “cells”" in bench.said
+    assert opened.units == picture.units and tuple(opened.translate) == (3, 4)
+    np.testing.assert_array_equal(opened.data_to_world((7, 9)), picture.data_to_world((7, 9)))
+    bench.session.say("")
+    bench.commits.labels.choose(own)
+    assert tuple(own.scale) == (0.25, 0.5) and bench.said == ""
+    bench.commits.labels.choose(opened)
+    assert bench.said == ""

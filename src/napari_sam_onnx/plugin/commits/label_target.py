@@ -18,6 +18,7 @@ from napari_sam_onnx.plugin.layers.labels import (
 )
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.picture.geometry import lay_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +113,11 @@ class LabelTarget:
             self.session.fail(error)
         else:
             self._settle(picture, layer)
+            if lay_over(layer, picture):
+                self.session.say(
+                    f"“{layer.name}” was opened without the scale of “{picture.main.name}” and "
+                    "has taken it over."
+                )
         self.changed.emit()
 
     def home(self) -> Home:

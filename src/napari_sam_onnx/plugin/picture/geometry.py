@@ -53,6 +53,36 @@ def geometry_of(picture: Picture) -> dict[str, Any]:
     }
 
 
+def lay_over(layer: Layer, picture: Picture) -> bool:
+    """Put a layer whose pixels are the picture's on the picture, where its file knew no scale.
+
+    A layer that has a geometry of its own stays where it is.
+
+    Returns
+    -------
+    bool
+        Whether it was moved.
+    """
+    wanted = geometry_of(picture)
+    if layer.ndim != picture.main.ndim:
+        return False
+    plain = type(layer)(np.zeros((1,) * layer.ndim, np.uint8))
+    names = ("scale", "translate", "rotate", "shear", "affine")
+    now, start = ([_numbers(one, name) for name in names] for one in (layer, plain))
+    if not all(np.allclose(a, b) for a, b in zip(now, start, strict=True)):
+        return False
+    if all(np.allclose(a, wanted[name]) for a, name in zip(now, names, strict=True)):
+        return False
+    for name, value in wanted.items():
+        setattr(layer, name, value)
+    return True
+
+
+def _numbers(layer: Layer, name: str) -> NDArray[np.float64]:
+    value = getattr(layer, name)
+    return np.asarray(value.affine_matrix if name == "affine" else value, float)
+
+
 def place(picture: Picture, offset: ArrayLike) -> NDArray[np.float64]:
     """Return the ``translate`` of a layer whose first pixel is another one of the picture.
 
