@@ -42,12 +42,16 @@ class Embedding:
         Pixels of the plane as resized for the encoder, without padding.
     model_id : str
         The model that can read the tensors.
+    content : str
+        Identifies the picture that was encoded, see `napari_sam_onnx.cache.content_of`; empty where
+        nobody noted it.
     """
 
     tensors: Mapping[str, NDArray[np.generic]]
     plane_shape: tuple[int, int]
     input_shape: tuple[int, int]
     model_id: str
+    content: str = ""
 
     @property
     def nbytes(self) -> int:

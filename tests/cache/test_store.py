@@ -9,7 +9,9 @@ from napari_sam_onnx.cache import (
     EmbeddingStore,
     PartsCache,
     TieredCache,
+    content_of,
     embedding_key,
+    encode_again,
     encode_through,
 )
 from tests.fakes import ComponentModel, draw_discs
@@ -21,15 +23,11 @@ def test_the_key_follows_pixels_shape_and_model():
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     other = image.copy()
     other[0, 0, 0] += 1
-    keys = {
-        embedding_key(image, "m"),
-        embedding_key(other, "m"),
-        embedding_key(image, "n"),
-        embedding_key(image.reshape(2, 8, 3), "m"),
-    }
-    assert len(keys) == 4
-    assert embedding_key(image.copy(), "m") == embedding_key(image, "m")
-    assert embedding_key(image[::-1], "m") == embedding_key(image[::-1].copy(), "m")
+    pictures = [image, other, image.reshape(2, 8, 3)]
+    keys = {embedding_key(content_of(picture), id_) for picture in pictures for id_ in ("m", "n")}
+    assert len(keys) == 6
+    assert content_of(image.copy()) == content_of(image)
+    assert content_of(image[::-1]) == content_of(image[::-1].copy())
 
 
 @pytest.fixture(params=["memory", "disk", "both"])
@@ -51,6 +49,23 @@ def test_a_picture_is_encoded_once_by_each_model(store):
     assert other.encoded == 1
     encode_through(255 - PICTURE, one, store)
     assert one.encoded == 2
+
+
+def test_a_picture_seen_by_another_model_is_read_only_where_it_is_not_kept(store):
+    first, other = ComponentModel("one"), ComponentModel("other")
+    read = []
+
+    def picture():
+        read.append(1)
+        return PICTURE
+
+    shown = encode_through(PICTURE, first, store)
+    seen = [encode_again(shown, other, store, picture) for _ in range(3)]
+    assert (other.encoded, len(read)) == (1, 1)
+    assert all(embedding.model_id == "other" for embedding in seen)
+    assert {embedding.content for embedding in (shown, *seen)} == {content_of(PICTURE)}
+    encode_again(first.encode(255 - PICTURE), other, store, picture)  # nobody noted what it was
+    assert (other.encoded, len(read)) == (1, 2)
 
 
 def test_the_slow_store_outlasts_the_fast_one_and_fills_it(tmp_path):
@@ -78,7 +93,7 @@ def test_parts_of_a_plane_are_kept_where_there_is_room_for_all(room):
         encode_through(picture, model, parts)
         encode_through(picture, model, parts)  # the one used last is there in any case
     assert model.encoded == 4
-    shown_key = embedding_key(PICTURE, model.id)
+    shown_key = embedding_key(content_of(PICTURE), model.id)
     assert (whole.get(shown_key) is None, len(whole)) == ((True, 3) if room else (False, 1))
     encode_through(pictures[0], model, parts)
     assert model.encoded == (4 if room else 5)

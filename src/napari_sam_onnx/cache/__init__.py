@@ -3,7 +3,13 @@
 from napari_sam_onnx.cache.disk import DiskCache
 from napari_sam_onnx.cache.memory import DEFAULT_BYTES, EmbeddingCache
 from napari_sam_onnx.cache.parts import PartsCache
-from napari_sam_onnx.cache.store import EmbeddingStore, embedding_key, encode_through
+from napari_sam_onnx.cache.store import (
+    EmbeddingStore,
+    content_of,
+    embedding_key,
+    encode_again,
+    encode_through,
+)
 from napari_sam_onnx.cache.tiers import TieredCache
 from napari_sam_onnx.models.store.places import cache_dir
 
@@ -13,7 +19,9 @@ __all__ = [
     "EmbeddingStore",
     "PartsCache",
     "TieredCache",
+    "content_of",
     "embedding_key",
+    "encode_again",
     "encode_through",
     "open_cache",
 ]

@@ -3,7 +3,7 @@
 A folder holds one file per embedding, named by its key:
 
     magic (8 bytes) | blake2b-256 of all that follows | length of header (4, little endian)
-    | header, JSON: plane_shape, input_shape, model_id, tensors [[name, dtype, shape], …]
+    | header, JSON: plane_shape, input_shape, model_id, content, tensors [[name, dtype, shape], …]
     | the tensors' bytes, little endian, in C order, one after the other
 
 A file is believed only if its hash is right; any other is deleted and its embedding made anew.
@@ -38,7 +38,7 @@ DEFAULT_GB = 5.0
 
 SUFFIX = ".embedding"
 
-_MAGIC = b"nso-emb1"
+_MAGIC = b"nso-emb2"
 _DIGEST = 32
 _NAME = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
 _RESERVE = 512 * 2**20  # bytes of the disk that a cache leaves to everything else
@@ -222,6 +222,7 @@ def pack(embedding: Embedding) -> bytes:
         "plane_shape": list(embedding.plane_shape),
         "input_shape": list(embedding.input_shape),
         "model_id": embedding.model_id,
+        "content": embedding.content,
         "tensors": [[name, t.dtype.str, list(t.shape)] for name, t in tensors.items()],
     }
     head = json.dumps(header).encode()
@@ -251,4 +252,6 @@ def unpack(content: bytes) -> Embedding | None:
         at += count * dtype.itemsize
     height, width = header["plane_shape"]
     rows, columns = header["input_shape"]
-    return Embedding(tensors, (height, width), (rows, columns), header["model_id"])
+    return Embedding(
+        tensors, (height, width), (rows, columns), header["model_id"], header["content"]
+    )

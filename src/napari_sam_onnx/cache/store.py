@@ -9,6 +9,7 @@ computer is found again.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -54,13 +55,31 @@ class Encoder(Protocol):
         """Encode a plane, ``(H, W, 3)`` uint8 RGB."""
 
 
-def embedding_key(image: NDArray[np.uint8], model_id: str) -> str:
-    """Identify an embedding by what was encoded and by which model.
+def content_of(image: NDArray[np.uint8]) -> str:
+    """Identify a picture by its pixels.
 
     Parameters
     ----------
     image : (H, W, 3) uint8
-        The RGB picture that the model sees.
+        The RGB picture that a model sees.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
+    digest.update(image.data if image.flags.c_contiguous else image.tobytes())
+    return digest.hexdigest()
+
+
+def embedding_key(content: str, model_id: str) -> str:
+    """Identify an embedding by what was encoded and by which model.
+
+    Parameters
+    ----------
+    content : str
+        See `content_of`.
     model_id : str
         See `napari_sam_onnx.models.Model`.
 
@@ -69,10 +88,7 @@ def embedding_key(image: NDArray[np.uint8], model_id: str) -> str:
     str
         32 hexadecimal digits.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{model_id}|{image.shape}".encode())
-    digest.update(image.data if image.flags.c_contiguous else image.tobytes())
-    return digest.hexdigest()
+    return hashlib.blake2b(f"{model_id}|{content}".encode(), digest_size=16).hexdigest()
 
 
 def encode_through(
@@ -80,7 +96,6 @@ def encode_through(
     model: Encoder,
     store: EmbeddingStore,
     on_encoded: Callable[[float], None] | None = None,
-    key: str | None = None,
 ) -> Embedding:
     """Return the embedding of a picture: from the store, else encoded and kept.
 
@@ -92,21 +107,51 @@ def encode_through(
     store : EmbeddingStore
     on_encoded : callable, optional
         Called with the seconds that encoding took, where it was necessary.
-    key : str, optional
-        Its `embedding_key`, where the caller has it.
 
     Raises
     ------
     ModelError
         If the model cannot encode it.
     """
-    key = embedding_key(rgb, model.id) if key is None else key
+    content = content_of(rgb)
+    key = embedding_key(content, model.id)
     embedding = store.get(key)
     if embedding is not None:
         return embedding
     start = perf_counter()
-    embedding = model.encode(rgb)
+    embedding = replace(model.encode(rgb), content=content)
     if on_encoded is not None:
         on_encoded(perf_counter() - start)
     store.put(key, embedding)
     return embedding
+
+
+def encode_again(
+    embedding: Embedding,
+    model: Encoder,
+    store: EmbeddingStore,
+    read: Callable[[], NDArray[np.uint8]],
+) -> Embedding:
+    """Return another model's embedding of a picture that was encoded before.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        Of the picture.
+    model : Encoder
+        Such as the same at another scale.
+    store : EmbeddingStore
+    read : callable
+        Returns the picture; called where the store does not have the embedding. Reading a plane
+        and identifying its pixels takes longer than an answer.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot encode it.
+    """
+    if embedding.content:
+        known = store.get(embedding_key(embedding.content, model.id))
+        if known is not None:
+            return known
+    return encode_through(read(), model, store)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam_onnx.cache import encode_through
+from napari_sam_onnx.cache import encode_again
 from napari_sam_onnx.masks.upscale import best_mask
 from napari_sam_onnx.prompting.scales import AtScale, FreeModel
 
@@ -94,10 +94,8 @@ def look_smaller(
     large = {i for i, side in enumerate(sides) if side * seen_at > LARGE}
     open_ones = [i for i, mask in enumerate(found) if not mask.score >= SURE or i in large]
     looks = smaller_looks(model, embedding)
-    rgb: NDArray[np.uint8] | None = None
     while open_ones and (look := next(looks, None)) is not None:
-        rgb = read() if rgb is None else rgb
-        seen = encode_through(rgb, look, cache)
+        seen = encode_again(embedding, look, cache, read)
         answer = look.decode(seen, [prompts[i] for i in open_ones])
         for row, i in enumerate(open_ones):
             mask = best_mask(answer, row, seen.plane_shape)

@@ -129,11 +129,9 @@ class Neighbourhoods:
     def _ask(self, prompts: Prompts, region: Region, level: int) -> Mask:
         embedding = self._find(region, level)
         if embedding is None:
-            rgb = self.read(region)
             model = self._at(level)
-            key = embedding_key(rgb, model.id)
-            embedding = encode_through(rgb, model, self.cache, key=key)
-            self._keys[region, level] = key
+            embedding = encode_through(self.read(region), model, self.cache)
+            self._keys[region, level] = embedding_key(embedding.content, model.id)
         return answer_prompts(self.model, embedding, [prompts], region, self.plane_shape)[0]
 
     def _at(self, level: int) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.arguments import require
-from napari_sam_onnx.cache import EmbeddingCache, encode_through
+from napari_sam_onnx.cache import EmbeddingCache, encode_again, encode_through
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.masks.regions import cut_region, move_prompts_in
 from napari_sam_onnx.masks.upscale import best_mask
@@ -294,10 +294,10 @@ def _answer_at_size(
     look = plan_look(model, shape, diameter, max(embedding.input_shape) / max(shape))
     if look.model is model and not look.part:
         return answer_prompts(model, embedding, prompts)
-    rgb = read()
     if not look.part:
-        return answer_prompts(look.model, encode_through(rgb, look.model, cache), prompts)
-    masks = []
+        seen = encode_again(embedding, look.model, cache, read)
+        return answer_prompts(look.model, seen, prompts)
+    rgb, masks = read(), []
     for asked in prompts:
         region = find_part(asked, shape, look)
         seen = encode_through(cut_region(rgb, region), look.model, cache)

@@ -8,12 +8,13 @@ is done again when its turn comes, and told then.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from napari_sam_onnx.automatic.settings.modes import TiledParameters
 from napari_sam_onnx.automatic.settings.parameters import FlowsParameters
-from napari_sam_onnx.cache import embedding_key
+from napari_sam_onnx.cache import content_of, embedding_key
 from napari_sam_onnx.memory import free_memory
 from napari_sam_onnx.models.onnx.sessions.ending import wait_at_exit
 
@@ -142,9 +143,11 @@ class _Work:
         try:
             self.rgb = self._read(self.index)
             if self.rgb is not None:
-                self.key = embedding_key(self.rgb, self._model.id)
+                content = content_of(self.rgb)
+                self.key = embedding_key(content, self._model.id)
                 self.has_read.set()
-                self.embedding = self._store.get(self.key) or self._model.encode(self.rgb)
+                kept = self._store.get(self.key)
+                self.embedding = kept or replace(self._model.encode(self.rgb), content=content)
         except Exception:  # whatever it is, it happens again when the plane's turn comes
             self.failed = self.rgb is None
         finally:

@@ -11,7 +11,7 @@ from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.kept.mask_set import MaskSet
 from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.automatic.settings.selection import Selection
-from napari_sam_onnx.cache import embedding_key
+from napari_sam_onnx.cache import content_of, embedding_key
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.masks.regions import shrink
@@ -88,12 +88,14 @@ def iterate_flows(
             "another mode."
         )
     shown = resize_to_diameter(rgb, parameters.diameter)
-    key = embedding_key(shown, model.id)
+    content = content_of(shown)
+    key = embedding_key(content, model.id)
     embedding = cache.get(key)
     if embedding is None:
         embedding = yield from relay(
             model.iterate_encode(shown), lambda step: Progress(*step, "tiles")
         )
+        embedding = replace(embedding, content=content)
         cache.put(key, embedding)
     field = resize_field(model.field_of(embedding), (rgb.shape[0], rgb.shape[1]))
     steps = iterate_flow_labels(

@@ -1,13 +1,13 @@
 """``embed`` and ``cache``: planes encoded beforehand, and where their embeddings are kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from napari_sam_onnx.cache import embedding_key
+from napari_sam_onnx.cache import content_of, embedding_key
 from napari_sam_onnx.cache.disk import DEFAULT_GB, DiskCache
 from napari_sam_onnx.cli.commands.segment_picture import settle_axes
 from napari_sam_onnx.cli.options import shared as options
@@ -76,11 +76,12 @@ def embed(
                 rgb = planes.read(index)
             except BlankError:
                 continue  # nothing to see, nothing to encode
-            key = embedding_key(rgb, opened.id)
+            content = content_of(rgb)
+            key = embedding_key(content, opened.id)
             if cache.get(key) is not None:
                 there += 1
                 continue
-            cache.write(key, opened.encode(rgb))
+            cache.write(key, replace(opened.encode(rgb), content=content))
             made += 1
     used = cache.info()
     say(

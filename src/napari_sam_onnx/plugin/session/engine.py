@@ -24,6 +24,9 @@ from napari_sam_onnx.prompts import make_prompts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
     from napari_sam_onnx.masks.mask import Mask
@@ -198,11 +201,7 @@ class Engine:
                 return self._answer_near(model, request) if request.answerable else []
             embedding = self._find_embedding(request)
             if embedding is None:
-                rgb = request.reader.read(request.plane)
-                key = embedding_key(rgb, model.id)
-                embedding = encode_through(rgb, model, self.cache, key=key)
-                self._embedded[request.place] = key
-                del rgb
+                embedding = self._encode(request, model, request.reader.read(request.plane))
                 give_back_memory()
             if not request.answerable:
                 return []
@@ -252,9 +251,7 @@ class Engine:
             rgb = request.reader.read(request.plane)
             if not wanted():
                 return False
-            key = embedding_key(rgb, model.id)
-            encode_through(rgb, model, self.cache, key=key)
-        self._embedded[request.place] = key
+            self._encode(request, model, rgb)
         return True
 
     def close(self) -> None:
@@ -263,6 +260,12 @@ class Engine:
         self._embedded.clear()
         self._near = None
         self.cache.clear()
+
+    def _encode(self, request: Request, model: Model, rgb: NDArray[np.uint8]) -> Embedding:
+        """Encode a request's plane and remember under which key it lies."""
+        embedding = encode_through(rgb, model, self.cache)
+        self._embedded[request.place] = embedding_key(embedding.content, model.id)
+        return embedding
 
     def _find_embedding(self, request: Request) -> Embedding | None:
         """Return the embedding of a request's plane where the cache still has it."""
