@@ -4,10 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import grey_dilation
 
 from napari_sam_onnx import find_masks
 from napari_sam_onnx.automatic.finders.beyond import cut_neighbours
-from napari_sam_onnx.automatic.finders.small import SEEN, SMALL, has_one_size, plan_parts
+from napari_sam_onnx.automatic.finders.small import (
+    SEEN,
+    SMALL,
+    TRIED,
+    brings_more,
+    count_clearer,
+    has_one_size,
+    plan_parts,
+)
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.prompting.scales import AtScale
 from tests.fakes import ComponentModel, draw_discs
@@ -35,6 +44,8 @@ def test_each_small_blob_is_in_one_part_with_what_is_around_it():
     assert 0 < len(small) < 200
     np.testing.assert_array_equal(np.sort(np.concatenate([p.blobs for p in parts])), small)
     side = 600 * np.median(2 * blobs[small, 2]) / SEEN
+    counts = [len(part.blobs) for part in parts]
+    assert counts == sorted(counts, reverse=True)
     for part in parts:
         y0, x0, y1, x1 = part.region.box
         assert max(y1 - y0, x1 - x0) == pytest.approx(side, abs=1) and len(part.blobs)
@@ -70,12 +81,58 @@ def test_each_blob_is_decoded_once_where_it_is_seen_best():
     picture = draw_discs(SHAPE, centers, 4) | draw_discs(SHAPE, [(150, 150)], 20)
     model = Counting()
     found = find_masks(picture, model, "blobs", prompt="point")
-    assert model.asked == 5 and found.paint().max() == 5
+    assert found.paint().max() == 5
     assert model.shown[0] == SHAPE and 1 < len(model.shown) <= 5
+    assert 5 <= model.asked < 5 + 4  # the last part is not compared
     for mask in found.masks:
         y, x = np.round(mask.point).astype(int)
         assert mask.shape == SHAPE and np.asarray(mask)[y, x]
         np.testing.assert_array_equal(np.asarray(mask) & (picture == 0), False)
+
+
+class Shortsighted(Counting):
+    """Sees whole planes blurred: what it finds there is larger than it is."""
+
+    def encode(self, image):
+        seen = super().encode(image)
+        if image.shape[:2] == SHAPE:
+            self.shown.pop()
+            seen = super().encode(grey_dilation(image, (5, 5, 1)))
+            self.shown[-1] = SHAPE
+        return seen
+
+
+@pytest.mark.parametrize("kind", [Counting, Shortsighted])
+def test_no_more_parts_are_enlarged_where_they_bring_nothing(kind):
+    centers = [(y, x) for y in range(30, 400, 40) for x in range(30, 600, 40)]
+    picture = draw_discs(SHAPE, centers, 4)
+    model = kind()
+    found = find_masks(picture, model, "blobs", prompt="point")
+    assert found.paint().max() == len(found.masks) == len(centers)
+    enlarged = len(model.shown) - 1
+    right = sum(mask.area == 49 for mask in found.masks)
+    if kind is Counting:  # it sees the plane as well as its parts
+        assert enlarged == 2 and right == len(centers) < model.asked <= len(centers) + 2 * TRIED
+    else:
+        assert enlarged > 5 and right == len(centers)
+
+
+def test_what_brings_more_is_found_out_from_some_blobs():
+    assert brings_more(0, 0, 0) and brings_more(1, TRIED, 0) and brings_more(9, TRIED - 1, 0)
+    assert brings_more(2, 30, 10) and not brings_more(2, 30, 9)
+
+
+def test_a_blob_is_clearer_where_its_outline_follows_the_picture():
+    rgb = np.zeros((80, 80, 3), np.uint8)
+    rgb[np.asarray(draw_mask((40, 30), 6, 1)) | np.asarray(draw_mask((40, 60), 6, 1))] = 200
+    wide, tight = draw_mask((40, 30), 9, 1), draw_mask((40, 30), 6, 1, (40.1, 30))
+    other = draw_mask((40, 60), 6, 1)
+    centers = np.array([[40.0, 30], [40, 60]])
+    assert count_clearer(rgb, centers, [wide], [tight]) == 1
+    assert count_clearer(rgb, centers, [tight], [wide]) == 0
+    assert count_clearer(rgb, centers, [tight], [tight, other]) == 1  # it had none before
+    assert count_clearer(rgb, centers[:1], [], [tight, other]) == 1  # the other is not asked about
+    assert count_clearer(rgb, centers, [wide], []) == 0
 
 
 def draw_mask(center, radius, rating, point=None):

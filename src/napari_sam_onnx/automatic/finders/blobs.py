@@ -11,7 +11,15 @@ import numpy as np
 from napari_sam_onnx.automatic.finders.beyond import cut_neighbours
 from napari_sam_onnx.automatic.finders.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.finders.progress import Progress
-from napari_sam_onnx.automatic.finders.small import has_one_size, plan_parts
+from napari_sam_onnx.automatic.finders.small import (
+    TRIED,
+    TRIED_PARTS,
+    Part,
+    brings_more,
+    count_clearer,
+    has_one_size,
+    plan_parts,
+)
 from napari_sam_onnx.automatic.settings.shared_fields import SUITS
 from napari_sam_onnx.cache import PartsCache, encode_through
 from napari_sam_onnx.generators import relay
@@ -20,7 +28,7 @@ from napari_sam_onnx.masks.regions import cut_region, move_mask
 from napari_sam_onnx.prompts import make_prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
@@ -176,19 +184,49 @@ def iterate_blobs(
     small = [part.blobs for part in parts]
     rest = np.setdiff1d(np.arange(len(blobs)), np.concatenate([[], *small]).astype(int))
     found = yield from ask(rgb, embedding, blobs[rest], 0)
-    done = len(rest)
-    kept = PartsCache(cache, len(parts))
-    for part in parts:
+    masks = found.masks
+    if parts:
+        encode = partial(encode_through, model=model, store=PartsCache(cache, len(parts)))
+        masks += yield from _look_closer(rgb, embedding, blobs, parts, ask, encode, len(rest))
+    return replace(found, masks=cut_neighbours(masks, blobs, parameters.pred_iou_thresh), _known={})
+
+
+def _look_closer(
+    rgb: NDArray[np.uint8],
+    embedding: Embedding,
+    blobs: NDArray[np.float64],
+    parts: list[Part],
+    ask: Callable[..., Found],
+    encode: Callable[[NDArray[np.uint8]], Embedding],
+    done: int,
+) -> Generator[Progress, None, tuple[Mask, ...]]:
+    """Look at small blobs enlarged, part by part, for as long as it brings something.
+
+    ``embedding`` is the plane's; ``done`` blobs are done. Some of each part are asked for on the
+    plane too, to see whether their outlines are clearer enlarged; what is left at the end is asked
+    for on the plane alone.
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    masks: tuple[Mask, ...] = ()
+    tried = clearer = 0
+    for number, part in enumerate(parts):
+        if not brings_more(number, tried, clearer):
+            left = np.concatenate([one.blobs for one in parts[number:]])
+            return masks + (yield from ask(rgb, embedding, blobs[left], done)).masks
         seen = cut_region(rgb, part.region)
-        embedding = encode_through(seen, model, kept)
         moved = blobs[part.blobs] - [*part.region.box[:2], 0]
         move = partial(move_mask, region=part.region, plane_shape=shape)
-        here = yield from ask(seen, embedding, moved, done, move)
-        found = replace(found, masks=(*found.masks, *(move(mask) for mask in here.masks)))
+        here = yield from ask(seen, encode(seen), moved, done, move)
+        after = tuple(move(mask) for mask in here.masks)
+        masks += after
         done += len(moved)
-    return replace(
-        found, masks=cut_neighbours(found.masks, blobs, parameters.pred_iou_thresh), _known={}
-    )
+        if number + 1 < len(parts) > TRIED_PARTS:
+            some = blobs[part.blobs[:TRIED]]
+            tell = partial(replace, done=done, masks=())  # they are shown already
+            before = yield from relay(ask(rgb, embedding, some, done), tell)
+            tried += len(some)
+            clearer += count_clearer(rgb, some[:, :2], before.masks, after)
+    return masks
 
 
 def _ask(
