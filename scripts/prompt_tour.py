@@ -8,8 +8,8 @@ Each step works on a sample picture, by the dock's own clicks and keys. With ``T
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -349,6 +349,11 @@ STEPS = {
 }
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(STEPS)}")
+    asked = parser.parse_args().steps
+    if unknown := [step for step in asked if step not in STEPS]:
+        parser.error(f"there is no step {unknown[0]}")
     os.environ["NAPARI_SAM_ONNX_HOME"] = tempfile.mkdtemp()  # nobody's own settings
-    for step in sys.argv[1:] or STEPS:
+    for step in asked or STEPS:
         STEPS[step]()

@@ -7,7 +7,7 @@ The dock needs a display (``xvfb-run -s "-screen 0 1366x768x24" python …``).
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -130,5 +130,10 @@ def draw_dock() -> None:
 
 if __name__ == "__main__":
     kinds = {"volumes": draw_volumes, "tracks": draw_tracks, "dock": draw_dock}
-    for kind in sys.argv[1:] or kinds:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(kinds)}")
+    asked = parser.parse_args().kinds
+    if unknown := [kind for kind in asked if kind not in kinds]:
+        parser.error(f"there is no picture {unknown[0]}")
+    for kind in asked or kinds:
         kinds[kind]()
