@@ -2,12 +2,14 @@
 
     python -m benchmarks.blob_scales pebble ENCODER.onnx,DECODER.onnx
 
-Ellipses of 4 to 40 px on 512 × 512 pixels with noise, bright or dark; recall at IoU 0.3.
+Ellipses of 4 to 40 px on 512 × 512 pixels with noise, bright or dark; recall at IoU 0.3;
+seconds of processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +78,17 @@ def main() -> None:
             rgb, truth = draw_blobs(options.seed, dark, options.side, options.count)
             find = partial(nso.automask, rgb, model, "blobs")
             for prompt in ("point", "point+box"):
-                count.decodes = 0
+                count.decodes, began = 0, time.process_time()
                 labels = find(polarity="dark" if dark else "bright", prompt=prompt)
+                seconds = f"{time.process_time() - began:.1f}"
                 recalls = [f"{recall:.3f}" for recall in recall_in_bands(labels, truth)]
                 made = [str(int(truth.max())), str(count.decodes), str(int(labels.max()))]
-                rows.append([model.id, "dark" if dark else "bright", prompt, *recalls, *made])
+                rows.append(
+                    [model.id, "dark" if dark else "bright", prompt, *recalls, *made, seconds]
+                )
                 print("#", *rows[-1], flush=True)
     heads = ["model", "blobs", "prompt", *(f"{a} to {b} px" for a, b in BANDS)]
-    print_table([*heads, "objects", "decodes", "found"], rows)
+    print_table([*heads, "objects", "decodes", "found", "s"], rows)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from napari_sam_onnx.automatic.finders.decode import Found, iterate_seeds
 from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.finders.small import (
     TRIED,
-    TRIED_PARTS,
     Part,
     brings_more,
     count_clearer,
     has_one_size,
+    is_compared,
     plan_parts,
 )
 from napari_sam_onnx.automatic.settings.shared_fields import SUITS
@@ -220,7 +220,7 @@ def _look_closer(
         after = tuple(move(mask) for mask in here.masks)
         masks += after
         done += len(moved)
-        if number + 1 < len(parts) > TRIED_PARTS:
+        if is_compared(number, len(parts)):
             some = blobs[part.blobs[:TRIED]]
             tell = partial(replace, done=done, masks=())  # they are shown already
             before = yield from relay(ask(rgb, embedding, some, done), tell)

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 SMALL = 16.0
 """Diameter in pixels of the encoder's input below which a blob is seen too small."""
 
-SEEN = 32.0
+SEEN = 20.0
 """Diameter in pixels of the encoder's input at which the median of these is seen instead."""
 
 AROUND = 4.0
 """Diameters that neighbouring parts share at least: what is around a blob is seen too."""
 
-TRIED = 16
-"""Blobs of a part that are looked at both ways at most, and of all parts at least."""
+TRIED_PARTS = 8
+"""Parts that are looked at in any case; more of them where these bring something."""
 
-TRIED_PARTS = 2
-"""Parts that are looked at before the others may be left."""
+TRIED = 8
+"""Blobs of a part that are looked at both ways, to see what it brings."""
 
 SAME = 0.5
 """Pixels between two points of one blob at most, which rounding has moved."""
@@ -47,8 +47,11 @@ SAME = 0.5
 CLEARER = 1.1
 """So many times steeper the picture is along an outline that follows its edges better."""
 
+SURE = 0.88
+"""Rating of a mask that is an object's, enlarged; what SAM's own generator asks for."""
+
 WORTH = 1 / 3
-"""Part of the blobs whose outlines must get clearer, else more parts bring nothing."""
+"""Part of the blobs that must be sure and clearer, else more parts bring nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +113,11 @@ def plan_parts(
     return sorted(parts, key=lambda part: -len(part.blobs))
 
 
+def is_compared(number: int, count: int) -> bool:
+    """Say whether the part of a number, of so many, is to show what parts bring."""
+    return count > TRIED_PARTS and number + 1 < count
+
+
 def brings_more(parts: int, tried: int, clearer: int) -> bool:
     """Say whether another part is worth its encoding.
 
@@ -120,7 +128,7 @@ def brings_more(parts: int, tried: int, clearer: int) -> bool:
     tried, clearer : int
         Blobs that were looked at both ways in them, and those that got clearer.
     """
-    return parts < TRIED_PARTS or tried < TRIED or clearer >= WORTH * tried
+    return parts < TRIED_PARTS or clearer >= WORTH * tried
 
 
 def count_clearer(
@@ -129,7 +137,7 @@ def count_clearer(
     before: Sequence[Mask],
     after: Sequence[Mask],
 ) -> int:
-    """Count the blobs whose masks follow the edges of the picture better than before.
+    """Count the blobs whose masks are sure, and follow the picture's edges better than before.
 
     Parameters
     ----------
@@ -144,6 +152,7 @@ def count_clearer(
     return sum(
         blob not in known or compare_edges(rgb, known[blob], mask) > CLEARER
         for blob, mask in new.items()
+        if mask.rating >= SURE
     )
 
 
