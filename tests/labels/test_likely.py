@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from napari_sam_onnx.labels.label_image import LabelError
-from napari_sam_onnx.labels.likely import FEWEST_PAIRS, is_picture, refuse_picture
+from napari_sam_onnx.labels.likely import FEWEST_PAIRS, is_picture, look_like_labels, refuse_picture
 
 NOISE = np.random.default_rng(0)
 
@@ -74,3 +74,22 @@ def test_only_the_middle_of_lazy_stacks_is_read():
         refuse_picture(Lazy(), "stack.zarr")
     assert [at[0] for at in read] == [2, 4]
     assert read[0][1:] == (slice(988, 2012), slice(1488, 2512))
+
+
+def test_labels_that_were_opened_as_a_picture_are_known():
+    discs = draw_packed(10) * (NOISE.random((7, 7)) < 0.6).repeat(10, 0).repeat(10, 1)[:64, :64]
+    for kind in (np.uint8, np.uint16, np.float32):
+        assert look_like_labels(discs.astype(kind))
+    assert look_like_labels(np.stack([discs, discs, 0 * discs]).astype(np.uint16))
+    for other in (
+        data.coins(),
+        data.horse().astype(np.uint8),
+        (discs > 0) * np.uint8(255),
+        np.full((64, 64), 7, np.uint16),
+        np.zeros((64, 64), np.uint16),
+        discs + 0.5,
+        np.where(discs == 1, np.nan, discs),
+        gaussian_filter(discs.astype(float), 1).astype(np.uint16),
+        discs.tolist(),
+    ):
+        assert not look_like_labels(other)

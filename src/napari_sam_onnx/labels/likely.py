@@ -29,6 +29,8 @@ tissue have 0.95 to 1; pictures of 8 and 16 bits 0.03 to 0.6."""
 UNLIKE = 0.25
 """Part of them below which nothing else is looked at: objects have more than one pixel."""
 
+FEWEST_OBJECTS = 3
+
 PIECES = 10.0
 """Pieces for each number. Label images have 1 to 1.3, pictures 150 to 900."""
 
@@ -55,13 +57,45 @@ def refuse_picture(array: Any, name: str) -> None:
         )
 
 
-def is_picture(plane: NDArray[Any]) -> bool:
-    """Whether whole numbers of a plane (H, W) are intensities; False where that is not certain."""
+def look_like_labels(array: Any) -> bool:
+    """Whether an array in memory that was opened as a picture is a label image, as it seems.
+
+    It holds whole numbers, of three objects or more, each in about one piece; a mask of one value
+    and flat pictures are none.
+    """
+    if not isinstance(array, np.ndarray):
+        return False
+    planes = [plane for plane in _middle_planes(array) if plane.any()]
+    return bool(planes) and all(is_numbered(plane) for plane in planes)
+
+
+def is_numbered(plane: NDArray[Any]) -> bool:
+    """Whether a plane (H, W) holds objects that are numbered; False where that is not certain."""
+    if plane.dtype.kind == "f" and not (np.isfinite(plane).all() and (plane % 1 == 0).all()):
+        return False
+    pairs, alike = _compare_neighbours(plane)
+    if pairs < FEWEST_PAIRS or alike < ALIKE * pairs or not (plane == 0).any():
+        return False
+    from skimage.measure import label
+
+    numbers, dense = np.unique(plane, return_inverse=True)
+    pieces = int(label(dense.reshape(plane.shape), connectivity=1, background=0).max())
+    return numbers[0] == 0 and len(numbers) > FEWEST_OBJECTS and pieces < 2 * len(numbers)
+
+
+def _compare_neighbours(plane: NDArray[Any]) -> tuple[int, int]:
+    """Count neighbours of which neither is background, and those that have the same number."""
     pairs = alike = 0
     for one, other in ((plane[1:], plane[:-1]), (plane[:, 1:], plane[:, :-1])):
         inside = (one != 0) & (other != 0)
         pairs += int(np.count_nonzero(inside))
         alike += int(np.count_nonzero(inside & (one == other)))
+    return pairs, alike
+
+
+def is_picture(plane: NDArray[Any]) -> bool:
+    """Whether whole numbers of a plane (H, W) are intensities; False where that is not certain."""
+    pairs, alike = _compare_neighbours(plane)
     if pairs < FEWEST_PAIRS or alike >= ALIKE * pairs:
         return False
     if alike < UNLIKE * pairs:

@@ -525,3 +525,15 @@ def test_pasted_points_show_their_sign(bench: Bench) -> None:
     np.testing.assert_array_equal(points.face_color, points.border_color)
     assert (points.face_color[1] == points.face_color[2]).all()
     assert (points.face_color[0] != points.face_color[1]).any()
+
+
+def test_labels_that_were_opened_as_a_picture_are_not_followed(bench: Bench) -> None:
+    picture = bench.open()
+    masks = np.zeros((100, 120), np.uint16)
+    for number in range(1, 6):
+        masks[5:40, 20 * number : 20 * number + 15] = number
+    opened = bench.open(masks, name="cp_masks")
+    assert bench.session.picture.main is picture
+    assert "“cp_masks” looks like labels" in bench.said
+    bench.session.choose_layer(opened)
+    assert bench.session.picture.main is opened

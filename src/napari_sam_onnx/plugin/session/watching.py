@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QTimer
 
+from napari_sam_onnx.labels.likely import look_like_labels
 from napari_sam_onnx.plugin.layers.snapshot import is_empty
 from napari_sam_onnx.plugin.picture.geometry import is_channel, role_of
 from napari_sam_onnx.plugin.picture.picture import content_of
@@ -202,6 +203,10 @@ class Watcher:
         session.advise()
         session.layers_changed.emit()
 
+    def _is_of(self, layer: Any) -> bool:
+        """Whether a layer is one of the picture's own, or of its light."""
+        return self.session.picture is not None and is_channel(layer, self.session.picture)
+
     def _consider(self, layer: Any) -> None:
         """Follow a picture that was opened or selected, unless another one has open prompts.
 
@@ -210,7 +215,12 @@ class Watcher:
         session = self.session
         picture = session.picture
         other = isinstance(layer, Image) and layer.visible and role_of(layer) is None
-        if picture is None:
+        if other and not layer.rgb and not self._is_of(layer) and look_like_labels(layer.data):
+            session.say(
+                f"“{layer.name}” looks like labels: to correct them, right-click it in the list "
+                "of layers ▸ Convert to Labels. It is a picture if you choose it under Image."
+            )
+        elif picture is None:
             if other:
                 session.choose_layer(layer)
         elif not other or is_channel(layer, picture):
