@@ -13,6 +13,7 @@ from napari_sam_onnx.automatic import (
     make_parameters,
     mode_of,
 )
+from napari_sam_onnx.automatic.settings.modes import explain_nothing
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -77,3 +78,9 @@ def test_settings_survive_a_recipe():
         values = {f.name: getattr(kind(), f.name) for f in form_fields(kind)}
         assert make_parameters(mode, **values) == kind()
         assert dataclasses.replace(kind()) == kind()
+
+
+def test_high_limits_are_named_where_nothing_passed():
+    said = explain_nothing("grid", {"pred_iou_thresh": 0.9, "min_circularity": 0.5})
+    assert "above 0.9 " in said and "0.95 stable" in said
+    assert explain_nothing("objects", {}) == explain_nothing(None, {}) == ""

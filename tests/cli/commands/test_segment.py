@@ -116,6 +116,12 @@ def test_grid_mode(run, tmp_path, picture, discs):
     assert objects_of(np.asarray(read_picture(out).array)) == components(discs)
 
 
+def test_an_empty_grid_says_which_limits_it_has(run, tmp_path, picture):
+    arguments = ("--mode", "grid", "--points-per-side", 4, "--min-area", 10_000)
+    code, out, _ = run("segment", picture, "-o", tmp_path / "out.tif", *arguments)
+    assert code == 0 and "0 objects" in out and "rates above 0.88 " in out
+
+
 def test_boxes_mode_redraws_given_objects(run, tmp_path, picture, discs):
     rough = np.zeros((54, 54), np.uint16)
     rough[5:20, 5:20] = 9

@@ -158,3 +158,22 @@ def split_limits(
 def mode_of(parameters: Parameters) -> str:
     """Name the mode that settings belong to."""
     return next(mode for mode, kind in MODES.items() if type(parameters) is kind)
+
+
+def explain_nothing(mode: str | None, settings: Mapping[str, Any]) -> str:
+    """Say which limits may have left out all that was found; "" for modes that have no high ones.
+
+    Parameters
+    ----------
+    mode : str or None
+        A key of `MODES`; None: what suited the model.
+    settings : mapping of str to value
+        That were given, limits of `Selection` among them.
+    """
+    if mode != "grid":
+        return ""
+    made = GridParameters(**split_limits(mode, settings)[0])
+    return (
+        f"The grid keeps masks that the model rates above {made.pred_iou_thresh:g} and that are "
+        f"{made.stability_score_thresh:g} stable: lower these limits (0.6 and 0.7 for pebble)."
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_sam_onnx.automatic.settings.modes import explain_nothing
 from napari_sam_onnx.cli.label_file import check_result, open_labels
 from napari_sam_onnx.cli.label_planes import label_boxes, label_stack
 from napari_sam_onnx.cli.options.lengths import to_pixels
@@ -105,6 +106,9 @@ def segment_picture(
             say(f"{job.source.name}: of {picture.others + 1} pictures the first was used")
         seconds = time.perf_counter() - began
         say(f"{job.source.name}: {count} objects in {seconds:.1f} s -> {job.labels}")
+        why = "" if count else explain_nothing(request.mode, request.settings)
+        if why:
+            say(f"{job.source.name}: {why}")
 
 
 class Shown(Protocol):

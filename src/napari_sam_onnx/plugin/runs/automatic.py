@@ -16,6 +16,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.automatic import split_limits
 from napari_sam_onnx.automatic.finding import Finding
+from napari_sam_onnx.automatic.settings.modes import explain_nothing
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.labels.label_store import remove_labels
 from napari_sam_onnx.memory import give_back_memory
@@ -361,9 +362,13 @@ class Automatic:
             found, place = self._found, place_of(layer)
             where = "" if place is None else f" They are kept in {place}."
             new = " new" if self._filling is not None else ""
+            run = self._run
+            why = "" if found or run is None else explain_nothing(run.mode, run.parameters)
             self.session.say(
-                f"{found}{new} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s; "
-                "what you accept and correct goes there now." + where + note,
+                f"{found}{new} object{'s' * (found != 1)} in “{layer.name}” after {seconds:.1f} s"
+                + (f". {why}" if why else "; what you accept and correct goes there now.")
+                + where
+                + note,
                 "ready",
             )
 
