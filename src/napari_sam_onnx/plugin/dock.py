@@ -99,6 +99,22 @@ class SamDock(QWidget):
         disk = DiskCache(cache_dir(), read_only=True)
         if engine is None:
             engine = Engine(cache=TieredCache(EmbeddingCache(), disk))
+        self._make_parts(viewer, engine)
+        self._bound_to: PromptLayers | None = None
+        self._release: Callable[[], None] = lambda: None
+        self._closed = self._reviewing = False
+        self._make_panels(disk)
+        self._lay_out()
+        self._connect()
+        self.waker = Waker(self.session, self.gestures)
+        self.session.choose_layer(_first_picture(viewer))
+        self._bind()
+        self._show_stack()
+        self._show_status()
+        self.shelf.reload()
+
+    def _make_parts(self, viewer: napari.Viewer, engine: Engine) -> None:
+        """Make what does the work: the session, and what stands on it."""
         self.session = Session(viewer, engine, calm=Calm)
         self.settings = Settings(config_dir() / "settings.json")
         self.ahead = Ahead(self.session, ThreadLane(), Calm)
@@ -136,10 +152,9 @@ class SamDock(QWidget):
         self.inside = Inside(self.commits, self.gestures, self.automatic.work)
         self.measuring = Measuring(self.session, self.commits.labels, self.reviewer, self.axes)
         self.teaching = Teaching(self.filtering, self.commits, self.gestures)
-        self._bound_to: PromptLayers | None = None
-        self._release: Callable[[], None] = lambda: None
-        self._closed = self._reviewing = False
 
+    def _make_panels(self, disk: DiskCache) -> None:
+        """Make what shows the work and takes clicks."""
         self.status = FewLines(STATUS_LINES, padding=12)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.image_panel = ImagePanel(self.session, self.axes, self.sight)
@@ -173,6 +188,9 @@ class SamDock(QWidget):
         self.teach_panel = TeachPanel(self.teaching, self.automatic_panel.where)
         self.automatic_panel.judge = self._judge_next
         self.review_panel = ReviewPanel(self.reviewer, self.doubt_panel)
+
+    def _lay_out(self) -> None:
+        """Put the panels into one column that scrolls, below what is said."""
         column = QWidget()
         stacked = QVBoxLayout(column)
         stacked.setContentsMargins(4, 4, 4, 4)
@@ -217,16 +235,18 @@ class SamDock(QWidget):
         column.installEventFilter(self)
         self.hands = Hands(self, self._is_awake)
 
+    def _connect(self) -> None:
+        """Tell parts and panels of each other."""
         self.session.picture_changed.connect(self._bind)
         self.axes.changed.connect(self._show_stack)
         self.session.status_changed.connect(self._show_status)
-        self.automatic.made.connect(self._take_made)
+        self.automatic.made.connect(self.commits.take_made)
         self.automatic.filled.connect(self.commits.take_action)
         self.automatic.filled.connect(lambda _: self.filtering.list_objects())
         self.commits.changed.connect(self.filtering.list_objects)
         self.teaching.fitted.connect(self.automatic_panel.take_fitted)
-        self.stacks.made.connect(self._take_made)
-        self.finder.made.connect(self._take_made)
+        self.stacks.made.connect(self.commits.take_made)
+        self.finder.made.connect(self.commits.take_made)
         self.reviewer.queue.changed.connect(self._unfold_review)
         # By then the widgets are gone; only what runs must still be stopped.
         running = (
@@ -243,12 +263,6 @@ class SamDock(QWidget):
             self.autosave,
         )
         self.destroyed.connect(partial(_stop, running))
-        self.waker = Waker(self.session, self.gestures)
-        self.session.choose_layer(_first_picture(viewer))
-        self._bind()
-        self._show_stack()
-        self._show_status()
-        self.shelf.reload()
 
     def event(self, event: QEvent) -> bool:
         """Leave the viewer when napari takes the widget out of its dock."""
@@ -369,10 +383,6 @@ class SamDock(QWidget):
         if places and not self._reviewing and not self._closed:
             next(s for s in self.sections if s.body is self.review_panel).header.setChecked(True)
         self._reviewing = places
-
-    def _take_made(self, layer: Any, replaced: Any = None) -> None:
-        """Correct what was made automatically from now on."""
-        self.commits.take_made(layer, replaced)
 
 
 def _stop(running: tuple[Any, ...], *_: Any) -> None:

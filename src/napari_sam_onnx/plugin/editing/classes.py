@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
@@ -26,20 +26,17 @@ from napari_sam_onnx.labels.label_image import LabelError
 from napari_sam_onnx.plugin.commits.history import Step
 from napari_sam_onnx.plugin.commits.naming import apply_naming, make_naming
 from napari_sam_onnx.plugin.commits.picking import pick_at
+from napari_sam_onnx.plugin.editing.class_view import ClassView
 from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.classes import (
-    ClassTexts,
-    color_classes,
     color_in_class,
     count_classes,
     keep_list,
     known_labels,
     list_of,
     read_layer_classes,
-    uncolor,
 )
 from napari_sam_onnx.plugin.layers.labels import TargetError
-from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.writing import explain_write
 
@@ -50,11 +47,10 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.plugin.commits.commits import Commits
+    from napari_sam_onnx.plugin.editing.class_view import Shown
     from napari_sam_onnx.plugin.editing.gestures import Gestures, Place
     from napari_sam_onnx.plugin.layers.colors import Color
     from napari_sam_onnx.plugin.picture.plane import Plane
-
-Shown = Literal["nothing", "colors", "text", "both"]
 
 KEYED = 9
 """So many classes have keys."""
@@ -102,8 +98,7 @@ class Classes:
         self.current = ""
         self.counts: Mapping[str, int] = {}
         self.shown: Shown = "colors"
-        self._colored: tuple[Any, ...] = ()
-        self._texts: ClassTexts | None = None
+        self._view = ClassView(self.session)
         self._closed = False
         self._refresh_calmly = calm(self._refresh)
         commits.painter.class_of_next = self._class_of_next
@@ -235,7 +230,7 @@ class Classes:
     def close(self) -> None:
         """Take what was written on the objects away; their colours stay."""
         self._closed = True
-        self._drop_texts()
+        self._view.close()
 
     # Inside
 
@@ -338,9 +333,7 @@ class Classes:
         self.session.dialogue.draw_again()
         layer = self.commits.labels.layer
         named = {} if layer is None else read_layer_classes(layer)
-        if layer is not None:
-            self._color(layer, named)
-        self._write_texts(layer if named else None)
+        self._view.show(layer, named, self.listed, self.shown)
         if layer is None or not self.listed:
             self._take_counts({})
             return
@@ -352,37 +345,6 @@ class Classes:
         if not self._closed:
             self.counts = counts
             self.changed.emit()
-
-    def _color(self, layer: Labels, named: Mapping[int, str]) -> None:
-        wanted = self.listed if named and self.shown in ("colors", "both") else ()
-        state = (layer, wanted, named)
-        if state == self._colored:
-            return
-        old = self._colored[0] if self._colored else None
-        if old is not None and (old is not layer or not wanted):
-            uncolor(old)
-        if wanted:
-            color_classes(layer, wanted)
-        self._colored = state
-
-    def _write_texts(self, layer: Labels | None) -> None:
-        plane, viewer = self.session.plane, self.session.viewer
-        wanted = layer is not None and plane is not None and self.shown in ("text", "both")
-        if self._texts is not None and (not wanted or self._texts.labels is not layer):
-            self._drop_texts()
-        if not wanted or layer is None or plane is None:
-            return
-        if self._texts is None or self._texts.layer not in viewer.layers:
-            self._texts = ClassTexts(layer)
-            insert_under_prompts(viewer, self.session.layers, self._texts.layer)
-        left = self._texts.show(plane, self.listed)
-        if left:
-            self.session.say(f"{left:,} objects are shown without the text of their class.")
-
-    def _drop_texts(self) -> None:
-        texts, self._texts = self._texts, None
-        if texts is not None and texts.layer in self.session.viewer.layers:
-            self.session.viewer.layers.remove(texts.layer)
 
 
 def _names(classes: Sequence[ObjectClass]) -> list[str]:
