@@ -102,6 +102,10 @@ def test_what_is_like_the_examples_stays_and_a_slider_shows_more(
     wait(d)
     assert all(d.labels[c] for c in BRIGHT) and not any(d.labels[c] for c in DIM)
     assert "4 of 8 objects" in d.said and d.dock.gestures.current is None
+    filtering = d.dock.teaching.filtering
+    (plane,) = filtering.finding.planes.values()
+    asked_for = plane.found.selection.min_rating
+    assert asked_for > 0 and filtering.selection.min_rating == 0.8 * asked_for
     limit = d.dock.automatic_panel.filter.learned["similarity"]
     assert limit.slider.isVisibleTo(d.dock.automatic_panel.filter)
     QTest.qWait(50)

@@ -1,6 +1,7 @@
 """Objects that look like a few examples."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,6 +46,27 @@ def test_what_looks_like_the_examples_is_found():
     assert found.paint(0.5).max() == 5
     assert len(found.choose(-1)) == 9
     assert found.choose(0.5, min_area=1000) == []
+
+
+class Doubting(Seeing):
+    """Is less sure of each next disc."""
+
+    def decode(self, embedding, prompts):
+        made = super().decode(embedding, prompts)
+        at = [np.round(p.points[0]).astype(int) for p in prompts]
+        sure = 1 - 0.07 * np.array([LABELS[y, x] for y, x in at], np.float32)
+        return replace(made, predicted_iou=np.repeat(sure[:, None], made.predicted_iou.shape[1], 1))
+
+
+def test_examples_vouch_for_what_the_model_doubts():
+    find = partial(find_similar, PICTURE, Doubting(), LABELS, [1, 3], mode="objects")
+    found = find()
+    least = found.found.selection.min_rating
+    assert found.selection == found.found.selection.change(min_rating=0.8 * least)
+    ratings = [mask.rating for mask in found.choose()]
+    assert 0.8 * least <= min(ratings) < least
+    assert min(mask.rating for mask in found.choose(min_rating=least)) >= least
+    assert find(min_rating=least).selection.min_rating == least  # who asks for a rating gets it
 
 
 def test_counter_examples_push_away():

@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sam_onnx.automatic.kept.mask_set import MaskSet
+    from napari_sam_onnx.automatic.settings.selection import Selection
     from napari_sam_onnx.cache import EmbeddingStore
     from napari_sam_onnx.models import Model
     from napari_sam_onnx.pictures.image import Channel
+
+
+DOUBTFUL = 0.8
+"""Part of the least rating that suffices where something looks like the examples: they vouch for
+what the model by itself doubts."""
+
+_RATINGS = {"min_rating", "pred_iou_thresh"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +46,14 @@ class Similar:
         The candidates.
     similarity : (N,) float64
         At most 1; see `rate_similar`.
+    selection : Selection
+        The limits on them: those of the run, with the rating as `loosen_rating` says where no
+        rating was asked for.
     """
 
     found: MaskSet
     similarity: NDArray[np.float64]
+    selection: Selection
 
     def choose(self, least: float = 0.5, **limits: float) -> list[Mask]:
         """Choose the candidates that are at least so similar, the most similar first.
@@ -50,9 +62,9 @@ class Similar:
         ----------
         least : float
         **limits
-            Of the run's selection that are to be others, see `MaskSet.choose`.
+            Of the selection that are to be others, see `MaskSet.choose`.
         """
-        kept = self.found.indices(self.found.selection.change(**limits))
+        kept = self.found.indices(self.selection.change(**limits))
         near = kept[self.similarity[kept] >= least]
         order = near[np.argsort(-self.similarity[near], kind="stable")]
         return [self.found.masks[i] for i in order]
@@ -119,7 +131,13 @@ def find_similar(
     numbers = np.arange(len(given))
     wanted, others = (taught.take(part) for part in np.split(numbers, [len(positive)]))
     chosen = found.indices(found.selection)
-    return Similar(found, rate_similar(looks, wanted, others, chosen))
+    limits = found.selection if _RATINGS & parameters.keys() else loosen_rating(found.selection)
+    return Similar(found, rate_similar(looks, wanted, others, chosen), limits)
+
+
+def loosen_rating(selection: Selection) -> Selection:
+    """Ask for a lower rating than a run did, for objects that look like examples."""
+    return selection.change(min_rating=DOUBTFUL * selection.min_rating)
 
 
 def _read_examples(

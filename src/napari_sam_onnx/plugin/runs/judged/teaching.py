@@ -16,6 +16,7 @@ from napari_sam_onnx.automatic.taught.compare import rate_similar
 from napari_sam_onnx.automatic.taught.fit import FEWEST, fit_settings
 from napari_sam_onnx.automatic.taught.learn import LEARNED, LEAST, describe_objects, learn_judge
 from napari_sam_onnx.automatic.taught.looks import Looks, look_at
+from napari_sam_onnx.automatic.taught.similar import loosen_rating
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.plugin.editing.gestures import Gesture
@@ -305,6 +306,11 @@ class Teaching:
         done = partial(self._on_done, finding)
         self.work.start(steps(finding, read), title, f"{title} …", self.work.tell, done)
 
+    @staticmethod
+    def _asked_for(finding: Finding) -> float:
+        """Return the least rating that the run asked for."""
+        return next(iter(finding.planes.values())).found.selection.min_rating
+
     def _on_done(self, finding: Finding, error: Exception | None) -> None:
         if error is not None:
             self.session.fail(error)
@@ -314,7 +320,10 @@ class Teaching:
             if self._result is not None:
                 self.judge = self._result
             filtering = self.filtering
-            filtering.apply(filtering.selection, {**filtering.least, **self._least}, self.judge)
+            limits = filtering.selection
+            if SIMILARITY in self._least and limits.min_rating == self._asked_for(finding):
+                limits = loosen_rating(limits)
+            filtering.apply(limits, {**filtering.least, **self._least}, self.judge)
             shown = filtering.count()
             if shown is not None:
                 self.session.say(
