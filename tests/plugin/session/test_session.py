@@ -537,3 +537,16 @@ def test_labels_that_were_opened_as_a_picture_are_not_followed(bench: Bench) -> 
     assert "“cp_masks” looks like labels" in bench.said
     bench.session.choose_layer(opened)
     assert bench.session.picture.main is opened
+
+
+def test_clicks_are_prompts_again_after_the_3d_view(bench: Bench) -> None:
+    bench.open()
+    bench.click(*CENTERS[0])
+    bench.viewer.dims.ndisplay = 3
+    assert "switch off 3D" in bench.said
+    bench.commits.accept()
+    assert "switch off 3D" in bench.said and bench.ids == []
+    bench.viewer.dims.ndisplay = 2
+    assert bench.session.layers.points.mode == "add" and "N accepts" in bench.said
+    bench.commits.accept()
+    assert bench.ids == [1]

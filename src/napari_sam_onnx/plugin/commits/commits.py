@@ -25,6 +25,7 @@ from napari_sam_onnx.plugin.layers.labels import TargetError, erase_object
 from napari_sam_onnx.plugin.layers.objects import split_objects, without_objects
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot, on_plane, without_plane
 from napari_sam_onnx.plugin.layers.writable import check_writable
+from napari_sam_onnx.plugin.picture.sliders import explain_no_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,9 @@ class Commits:
         """
         session = self.session
         request, prompts = session.request, session.prompts
+        if session.picture is not None and session.plane is None:
+            session.say(explain_no_plane(session.viewer), "error")
+            return
         if request is None or prompts is None or not request.answerable:
             session.say(NOTHING, "error")
             return

@@ -125,6 +125,11 @@ class PromptLayers:
             self.points.mode = "pan_zoom" if on else "add"
             self.points.mouse_pan = not on  # a stroke does not move the picture
 
+    def resume(self) -> None:
+        """Take clicks again after the 3-D view, in which napari gives them to the camera."""
+        if self._viewer.layers.selection.active is self.points and not self._held:
+            self.points.mode = "add"
+
     def explain_sleep(self) -> str:
         """Say why clicks and keys do not come here; "" where they do."""
         again = "press “Click objects” to go on"

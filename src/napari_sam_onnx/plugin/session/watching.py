@@ -45,6 +45,7 @@ class Watcher:
         moves = (dims.current_step, dims.order, dims.ndisplay, dims.margin_left, dims.margin_right)
         self._watched = (
             *((emitter, session.follow) for emitter in moves),
+            (dims.ndisplay, self._on_turned_flat),
             (layers.removed, self._on_removed),
             (layers.inserted, self._on_inserted),
             (viewer.layers.selection.events.active, self._on_selection),
@@ -102,6 +103,11 @@ class Watcher:
             (int(layer.data_level), layer.corner_pixels.tobytes()) for layer in picture.layers
         )
         return (*self.session.viewer.dims.point, *shown)
+
+    def _on_turned_flat(self, *_: Any) -> None:
+        session = self.session
+        if session.viewer.dims.ndisplay == 2 and session.layers is not None:
+            session.layers.resume()
 
     def _on_pixels(self, *_: Any) -> None:
         """Follow new data of the picture; another shape needs other layers."""
