@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QInputDialog, QMessageBox
+from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox
 
 from napari_sam_onnx.plugin.panels.automatic.filter_panel import TITLE
-from napari_sam_onnx.records.presets import find_preset, list_presets, presets_file
+from napari_sam_onnx.records.presets import (
+    Preset,
+    delete_preset,
+    find_preset,
+    list_presets,
+    presets_file,
+    read_presets,
+    write_presets,
+)
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:
@@ -94,8 +102,13 @@ def test_a_corrected_object_stays_and_the_count_is_live(drive: Callable[..., Dri
     assert len(d.ids) == 4
 
 
+def choose(combo: QComboBox, text: str) -> None:
+    combo.setCurrentText(text)
+    combo.activated.emit(combo.currentIndex())
+
+
 def test_presets_are_saved_asked_about_and_taken(
-    drive: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
+    drive: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     d = drive(draw())
     panel = run(d)
@@ -125,8 +138,24 @@ def test_presets_are_saved_asked_about_and_taken(
     assert len(d.ids) == 1  # what there is
     run(d)
     assert len(d.ids) == 1  # and what is made next
+    path, combo = tmp_path / "large.json", panel.presets.combo
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    choose(combo, "Save as a file …")
+    assert read_presets(path) == list_presets() and combo.currentText() == "large nuclei"
+    write_presets(path, [Preset("large nuclei", None, {"diameter": 9.0}), Preset("yeast")])
+    answers[:] = [no]
+    choose(combo, "Open a file …")
+    assert [one.name for one in list_presets()] == ["large nuclei", "yeast"]
+    assert find_preset("large nuclei").settings["min_diameter"] == pytest.approx(25, abs=0.1)
+    assert combo.currentText() == "large nuclei" and "Presets from large.json: “yeast”" in d.said
+    delete_preset("yeast")
+    path.write_text("{}")
+    choose(combo, "Open a file …")
+    assert "holds no presets" in d.said
+    answers[:] = [yes]
     QTest.mouseClick(panel.presets.delete, LEFT)
-    assert not list_presets() and panel.presets.combo.count() == 1
+    assert not list_presets() and panel.presets.combo.itemText(1) == "Open a file …"
     run(d)
     assert len(d.ids) == 4
 

@@ -14,7 +14,9 @@ from napari_sam_onnx.records.presets import (
     find_preset,
     list_presets,
     presets_file,
+    read_presets,
     save_preset,
+    write_presets,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def test_settings_are_checked() -> None:
     ("text", "words"),
     [
         ("{", "cannot be read"),
-        ('{"format": 9}', "another version"),
+        ('{"format": 9}', "of another version"),
         ('{"format": 1, "presets": {"a": {"mode": "nothing"}}}', "cannot be used"),
         ('{"format": 1}', "cannot be used"),
         ('{"format": 1, "presets": {"a": 3}}', "cannot be used"),
@@ -72,3 +74,19 @@ def test_files_that_are_no_presets_are_refused(text: str, words: str) -> None:
     presets_file().write_text(text)
     with pytest.raises(PresetError, match=words):
         list_presets()
+
+
+def test_a_file_takes_them_to_another_computer(tmp_path: Path) -> None:
+    path = tmp_path / "colleague" / "H&E.json"
+    nuclei, yeast = Preset("H&E", None, {"diameter": 34.0}), Preset("yeast", "objects")
+    write_presets(path, [nuclei])
+    assert read_presets(path) == [nuclei] and find_preset(str(path)) == nuclei
+    assert list_presets() == []
+    write_presets(path, [yeast, nuclei])
+    with pytest.raises(PresetError, match=r"one preset and holds 2 \(H&E, yeast\)"):
+        find_preset(str(path))
+    with pytest.raises(PresetError, match="There is no file"):
+        find_preset(str(tmp_path / "none.json"))
+    path.write_text("[]")
+    with pytest.raises(PresetError, match="holds no presets"):
+        read_presets(path)

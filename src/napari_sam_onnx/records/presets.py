@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.automatic.settings.modes import MODES, make_parameters, split_limits
@@ -17,8 +18,7 @@ from napari_sam_onnx.models.store.places import config_dir
 from napari_sam_onnx.writing import explain_write, write_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
 FORMAT = 1
 LONGEST_NAME = 80
@@ -71,7 +71,7 @@ def presets_file() -> Path:
 
 
 def list_presets() -> list[Preset]:
-    """Return the presets that there are, by name.
+    """Return the presets that there are on this computer, by name.
 
     Raises
     ------
@@ -79,14 +79,25 @@ def list_presets() -> list[Preset]:
         If the file cannot be read or is of another format.
     """
     path = presets_file()
+    return read_presets(path) if path.exists() else []
+
+
+def read_presets(path: Path) -> list[Preset]:
+    """Return the presets of a file, by name: of the one here, or of one that somebody gave.
+
+    Raises
+    ------
+    PresetError
+        If the file cannot be read or is of another format.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
+    except FileNotFoundError as error:
+        raise PresetError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:
         raise PresetError(f"The presets in {path} cannot be read: {error}.") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise PresetError(f"The presets in {path} are of another version; move that file away.")
+        raise PresetError(f"{path} holds no presets, or those of another version.")
     try:
         made = [
             Preset(name, kept.get("mode"), dict(kept.get("settings", {})))
@@ -98,13 +109,19 @@ def list_presets() -> list[Preset]:
 
 
 def find_preset(name: str) -> Preset:
-    """Return the preset of a name.
+    """Return the preset of a name, or that of a file (``.json``) which holds one.
 
     Raises
     ------
     PresetError
-        If there is none.
+        If there is none, or the file holds several.
     """
+    if name.lower().endswith(".json"):
+        given = read_presets(Path(name))
+        if len(given) != 1:
+            names = ", ".join(preset.name for preset in given) or "none"
+            raise PresetError(f"{name} is to hold one preset and holds {len(given)} ({names}).")
+        return given[0]
     known = list_presets()
     for preset in known:
         if preset.name == name.strip():
@@ -129,7 +146,7 @@ def save_preset(preset: Preset, *, overwrite: bool = False) -> None:
         raise PresetError(
             f"There is a preset {preset.name!r} already; choose another name, or replace it."
         )
-    _write({**known, preset.name: preset})
+    write_presets(presets_file(), {**known, preset.name: preset}.values())
 
 
 def delete_preset(name: str) -> None:
@@ -141,16 +158,22 @@ def delete_preset(name: str) -> None:
         If there is none of that name.
     """
     gone = find_preset(name)
-    _write({kept.name: kept for kept in list_presets() if kept.name != gone.name})
+    write_presets(presets_file(), [kept for kept in list_presets() if kept.name != gone.name])
 
 
-def _write(presets: Mapping[str, Preset]) -> None:
-    path = presets_file()
+def write_presets(path: Path, presets: Iterable[Preset]) -> None:
+    """Write presets to a file, for another computer.
+
+    Raises
+    ------
+    PresetError
+        If it cannot be written.
+    """
     values = {
         "format": FORMAT,
         "presets": {
-            name: {"mode": preset.mode, "settings": dict(preset.settings)}
-            for name, preset in presets.items()
+            preset.name: {"mode": preset.mode, "settings": dict(preset.settings)}
+            for preset in presets
         },
     }
     try:

@@ -95,9 +95,9 @@ def segment(
     preset: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            metavar="NAME",
-            help="Mode, settings and limits that were saved in the dock by this name; options "
-            "given here win.",
+            metavar="NAME|FILE",
+            help="Mode, settings and limits that were saved in the dock by this name, or in a "
+            "file (.json); options given here win.",
         ),
     ] = None,
     learned: Annotated[
