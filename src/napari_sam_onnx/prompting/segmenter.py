@@ -58,9 +58,8 @@ class Segmenter:
         self._plane_shape = (0, 0)
         self._region: Region | None = None
         self._scaled = False
-        self._read: Callable[[], NDArray[np.uint8]]
+        self._read: Callable[[], NDArray[np.uint8]]  # the whole plane, once there is one
         self._look_at: Look | None = None
-        self._rgb: NDArray[np.uint8] | None = None
 
     @property
     def embedding(self) -> Embedding:
@@ -133,14 +132,14 @@ class Segmenter:
                 "The diameter of an object is positive, and is given without a region: it says "
                 "itself what is looked at."
             )
-        self._rgb = self._look_at = None
+        self._look_at = None
         self._read = lambda: rgb
         if diameter:
             embedding = self._look(rgb, (rgb.shape[0], rgb.shape[1]), None)
             own = max(embedding.input_shape) / max(embedding.plane_shape)
             look = plan_look(self.model, embedding.plane_shape, diameter, own)
             if look.part:  # each answer encodes the part that it needs
-                self._rgb, self._look_at = rgb, look
+                self._look_at = look
                 return embedding
             return self._look(rgb, embedding.plane_shape, None, look.model)
         shape = (rgb.shape[0], rgb.shape[1])
@@ -159,7 +158,7 @@ class Segmenter:
         region : Region, optional
             See `set_rgb`.
         """
-        self._rgb = self._look_at = None
+        self._look_at = None
         self._read = lambda: source.read(index)
         return self._look(source.read(index, region), source.plane_shape, region)
 
@@ -243,10 +242,9 @@ class Segmenter:
 
     def _answer_in_part(self, prompts: Prompts, look: Look) -> Mask:
         """Answer prompts for one object in the part of the plane around them."""
-        assert self._rgb is not None  # set with the look
-        shape = (self._rgb.shape[0], self._rgb.shape[1])
+        rgb, shape = self._read(), self._plane_shape
         region = find_part(prompts, shape, look)
-        embedding = self._look(cut_region(self._rgb, region), shape, region, look.model)
+        embedding = self._look(cut_region(rgb, region), shape, region, look.model)
         return answer_prompts(self.model, embedding, [prompts], region, shape)[0]
 
 

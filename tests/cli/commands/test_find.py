@@ -5,6 +5,7 @@ import pytest
 import tifffile
 
 from napari_sam_onnx import models
+from napari_sam_onnx.export.ome_zarr import read_ome_zarr
 from tests.automatic.test_look_up import GREEN, PINK, RED, ColourModel, draw
 
 
@@ -22,11 +23,12 @@ def stack(tmp_path, monkeypatch):
     return path
 
 
-def test_a_word_is_found_on_every_plane(run, stack, tmp_path):
-    out = tmp_path / "labels.tif"
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr"])
+def test_a_word_is_found_on_every_plane(run, stack, tmp_path, name):
+    out = tmp_path / name
     code, said, errors = run("find", stack, "-o", out, "--axes", "ZYXC", "--text", "green")
     assert code == 0, errors
-    labels = tifffile.imread(out)
+    labels = tifffile.imread(out) if name.endswith("tif") else np.asarray(read_ome_zarr(out)[0])
     assert labels.shape == (3, 80, 120) and labels[0, 55, 85] == 1 and not labels[1:].any()
     assert "1 object in" in said + errors
 

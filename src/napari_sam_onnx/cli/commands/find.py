@@ -1,6 +1,7 @@
 """``find``: what a word names, or what looks like examples, on every plane -> labels."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, Optional
 
@@ -9,15 +10,13 @@ import typer
 from tqdm import tqdm
 
 from napari_sam_onnx.cli.commands.segment_picture import settle_axes
+from napari_sam_onnx.cli.label_file import check_result, open_labels
 from napari_sam_onnx.cli.options import shared as options
 from napari_sam_onnx.cli.options.channels import parse_channels
 from napari_sam_onnx.cli.output import say
-from napari_sam_onnx.export.beside import write_beside
-from napari_sam_onnx.export.images import check_label_path, write_labels
-from napari_sam_onnx.labels.label_store import make_labels, remove_labels
 from napari_sam_onnx.pictures.image import Channel
 from napari_sam_onnx.pictures.picture_file import read_picture
-from napari_sam_onnx.planes import ArrayLabels, PlaneSource
+from napari_sam_onnx.planes import PlaneSource
 from napari_sam_onnx.prompts import PromptError
 
 if TYPE_CHECKING:
@@ -42,7 +41,9 @@ class _Shown(NamedTuple):
 
 def find(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A picture or a stack.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Labels, .tif.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", help="Labels, .tif or .ome.zarr.")
+    ],
     model: Annotated[str, typer.Option(help="A model that reads text, such as sam3.")] = "sam3",
     text: Annotated[str, typer.Option(help="What to look for: a short noun phrase.")] = "",
     like: Annotated[
@@ -79,39 +80,33 @@ def find(
     picture = read_picture(source)
     shown = None if channels is None else parse_channels(channels)
     planes = settle_axes(picture, _Shown(axes, shown, options.name_of(project)))
-    check_label_path(out, planes.label_axes)
+    check_result(out, planes.label_axes, planes.label_shape)
     if link is not None and link.upper() not in planes.axes:
         raise PromptError(f"--link {link}: the planes run along {planes.axes or 'no axis'}.")
     at, examples = _read_examples(like or [], unlike or [], planes)
     if not text and examples is None:
         raise PromptError("Write what to look for with --text, or show it with --like.")
     opened = load_text_model(model)
-    try:
-        with write_beside(out, overwrite=force) as part:
-            array, place = make_labels(planes.label_shape)
-            try:
-                sink = ArrayLabels(array, planes.label_axes)
 
-                def look(
-                    index: tuple[int, ...], rgb: "NDArray[np.uint8]"
-                ) -> "Generator[object, None, list[Mask]]":
-                    plane = rgb if examples is None or index != at else examples.plane
-                    return iterate_look_up(plane, opened, text or None, examples, tile_side=tile)
+    def look(
+        index: tuple[int, ...], rgb: "NDArray[np.uint8]"
+    ) -> "Generator[object, None, list[Mask]]":
+        plane = rgb if examples is None or index != at else examples.plane
+        return iterate_look_up(plane, opened, text or None, examples, tile_side=tile)
 
-                steps = iterate_look_up_stack(planes, look, link)
-                hidden = True if quiet else None
-                with tqdm(desc=source.name, disable=hidden, leave=False, unit="") as bar:
-                    count = 0
-                    for step in steps:
-                        if step.labels is not None:
-                            sink.write(step.index, step.labels)
-                            count = max(count, int(step.labels.max(initial=0)))
-                            bar.update()
-                write_labels(part, array, planes.label_axes, picture.pixel_size)
-            finally:
-                remove_labels(place)
-    finally:
-        opened.close()
+    count, hidden = 0, True if quiet else None
+    with (
+        closing(opened),
+        open_labels(
+            out, planes.label_axes, planes.label_shape, picture.pixel_size, force=force
+        ) as sink,
+        tqdm(desc=source.name, disable=hidden, leave=False, unit="") as bar,
+    ):
+        for step in iterate_look_up_stack(planes, look, link):
+            if step.labels is not None:
+                sink.write(step.index, step.labels)
+                count = max(count, int(step.labels.max(initial=0)))
+                bar.update()
     if not quiet:
         seconds = time.perf_counter() - began
         say(f"{source.name}: {count} object{'s' * (count != 1)} in {seconds:.1f} s -> {out}")

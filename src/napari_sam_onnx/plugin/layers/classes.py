@@ -16,7 +16,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_sam_onnx.export.writers import classes_of
 from napari_sam_onnx.labels.classes import WITHIN, ObjectClass, complete_classes
 from napari_sam_onnx.plugin.layers.colors import as_color
-from napari_sam_onnx.plugin.picture.geometry import MARK
+from napari_sam_onnx.plugin.picture.geometry import MARK, transform_of
 from napari_sam_onnx.plugin.picture.plane import from_plane, take_plane
 
 if TYPE_CHECKING:
@@ -127,13 +127,7 @@ class ClassTexts:
             face_color="transparent",
             border_color="transparent",
             metadata={MARK: {"role": "classes"}},
-            scale=labels.scale,
-            translate=labels.translate,
-            rotate=labels.rotate,
-            shear=labels.shear,
-            affine=labels.affine.affine_matrix,
-            units=labels.units,
-            axis_labels=labels.axis_labels,
+            **transform_of(labels),
         )
         self.layer.editable = False
 

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Tracks as TracksLayer
 
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
-from napari_sam_onnx.plugin.picture.geometry import MARK
+from napari_sam_onnx.plugin.picture.geometry import MARK, transform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,15 +54,9 @@ def make_tracks_layer(labels: Labels, tracks: Tracks, letters: str) -> Any:
         table,
         graph=_graph_of(tracks, table),
         name=f"{labels.name} paths",
-        scale=labels.scale,
-        translate=labels.translate,
-        rotate=labels.rotate,
-        shear=labels.shear,
-        affine=labels.affine.affine_matrix,
-        units=labels.units,
-        axis_labels=labels.axis_labels,
         tail_length=min(30, int(labels.data.shape[0])),
         metadata={MARK: {"role": "tracks"}},
+        **transform_of(labels),
     )
     return made
 

@@ -43,8 +43,17 @@ def geometry_of(picture: Picture) -> dict[str, Any]:
     """
     layer = picture.main
     return {
+        **transform_of(layer),
         "scale": _scale(picture),
         "translate": place(picture, np.zeros(layer.ndim)),
+    }
+
+
+def transform_of(layer: Layer) -> dict[str, Any]:
+    """Return the arguments that put a layer where another one lies, pixel on pixel."""
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
         "rotate": layer.rotate,
         "shear": layer.shear,
         "affine": layer.affine.affine_matrix,

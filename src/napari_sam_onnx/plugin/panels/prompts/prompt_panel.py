@@ -80,7 +80,12 @@ class PromptPanel(QWidget):
             "them (Shift+L)"
         )
         self.candidate = FewLines(2)
+        self._lay_out()
+        self._connect()
+        self.refresh_target()
+        self.refresh()
 
+    def _lay_out(self) -> None:
         head = QWidget()
         form = narrow_form(head)
         form.setContentsMargins(0, 0, 0, 0)
@@ -117,6 +122,8 @@ class PromptPanel(QWidget):
         layout.addLayout(buttons)
         layout.addLayout(answer)
 
+    def _connect(self) -> None:
+        session, commits = self.session, self.commits
         self.target.activated.connect(self._choose_target)
         self.label.valueChanged.connect(self._choose_label)
         self.recipe.clicked.connect(self._save_recipe)
@@ -138,10 +145,8 @@ class PromptPanel(QWidget):
             commits.changed,
         ):
             signal.connect(self.refresh)
-        inside.gestures.changed.connect(self.refresh)
+        self.inside.gestures.changed.connect(self.refresh)
         commits.ask_overlap = self._ask_overlap
-        self.refresh_target()
-        self.refresh()
 
     def refresh_target(self) -> None:
         """Show where the next object goes."""
