@@ -400,6 +400,18 @@ def test_the_encoder_of_the_embedded_model_keeps_memory_of_small_planes_alone(mo
     assert all(tensor.base is None for tensor in small.tensors.values())
     model.encode(np.zeros((64, 1088, 3), np.uint8))
     assert released[1:] == [((64, 1088), True), ((32, 32), True)]
+    decoded: list[bool] = []
+    twin, lanes = model.split()
+    decoders = {id(each): each for each in (model._decoder, twin._decoder)}
+    for decoder in decoders.values():
+        answer = decoder.run
+
+        def look(feeds, outputs=None, *, release=False, answer=answer):
+            decoded.append(release)
+            return answer(feeds, outputs, release=release)
+
+        monkeypatch.setattr(decoder, "run", look)
     model.rest()
     assert released[3:] == [((32, 32), True)]
+    assert decoded == [True] * len(decoders) and len(decoders) == min(lanes, 2)
     model.close()

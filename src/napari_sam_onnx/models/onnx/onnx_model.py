@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam_onnx.embedding import Embedding, LowResMasks
+from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.models.model import ModelError
 from napari_sam_onnx.models.onnx.candidates import choose_candidates
 from napari_sam_onnx.models.onnx.compile.runner import CompiledDecoder
-from napari_sam_onnx.models.onnx.framing.feeds import ask, build_feeds, group
+from napari_sam_onnx.models.onnx.framing.feeds import ask, build_feeds, group, wire
 from napari_sam_onnx.models.onnx.framing.frame import find_frame
 from napari_sam_onnx.models.onnx.framing.preprocess import check_plane, prepare_plane
+from napari_sam_onnx.models.onnx.framing.resting import make_prompt, rest, rest_encoder
 from napari_sam_onnx.models.onnx.lazy_logits import LazyLogits
 from napari_sam_onnx.models.onnx.pebble import find_proposals, look_again, look_closer
 
@@ -190,10 +192,7 @@ class OnnxModel:
         outputs = {row.input: tensor}
         if self._encoder is not None:
             outputs = self._run_encoder(tensor, max(input_shape))
-        tensors = {
-            name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
-            for name, parts in self.contract.wiring.items()
-        }
+        tensors = wire(outputs, self.contract.wiring)
         if isinstance(self._decoder, CompiledDecoder):
             self._decoder.prepare(tensors)
         return Embedding(tensors, (image.shape[0], image.shape[1]), input_shape, self._id)
@@ -205,18 +204,22 @@ class OnnxModel:
         assert self._encoder is not None
         row = self.contract.encoder
         keeps = self.largest_input > 0 and longest <= _KEPT_INPUT
+        if not keeps:
+            give_back_memory()  # what reading and resizing left, before the most is taken
         outputs = self._encoder.run({row.input: tensor}, release=not keeps)
         if keeps:  # embeddings are kept for long: not in memory that the next run uses again
             return {name: np.array(answer) for name, answer in outputs.items()}
-        self.rest()  # its answers held most of the memory until now
+        if self.largest_input:  # its answers held most of the memory until now
+            rest_encoder(self._encoder, row)
         return outputs
 
     def rest(self) -> None:
-        """Give back the memory that an encoder of free size keeps, by encoding next to nothing."""
-        if self._encoder is not None and self.largest_input:
-            row = self.contract.encoder
-            smallest, _ = prepare_plane(np.zeros((32, 32, 3), np.uint8), row, (32, 32))
-            self._encoder.run({row.input: smallest}, release=True)
+        """Give back the memory that a model whose encoder is of free size keeps."""
+        if self._encoder is None or not self.largest_input:
+            return
+        decoders = [self._decoder] if self._twin is None else [self._decoder, self._twin._decoder]
+        sessions = [each for each in decoders if not isinstance(each, CompiledDecoder)]
+        rest(self._encoder, sessions, self.contract)
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompts]) -> LowResMasks:
         """Answer B prompts, each for one object of the plane.
@@ -293,15 +296,9 @@ class OnnxModel:
 
     def warm_up(self) -> None:
         """Run once on an empty picture, so that the first real one does not wait."""
-        from napari_sam_onnx.prompts import make_prompts
-
-        empty = np.zeros((64, 64, 3), np.uint8)
-        whole = (-0.5, -0.5, 63.5, 63.5)
-        by_box = not self.contract.decoder.points
-        prompts = make_prompts(
-            None if by_box else [(32, 32)], box=whole if by_box else None, plane_shape=(64, 64)
-        )
-        self.decode(self.encode(empty), [prompts])
+        shape = 64, 64
+        prompt = make_prompt(self.contract.decoder, shape)
+        self.decode(self.encode(np.zeros((*shape, 3), np.uint8)), [prompt])
 
     def close(self) -> None:
         """Free the memory of both graphs; the model cannot be used any more."""

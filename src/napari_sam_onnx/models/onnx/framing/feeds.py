@@ -14,7 +14,7 @@ from napari_sam_onnx.models.onnx.framing.frame import resample_mask
 from napari_sam_onnx.prompts import NEGATIVE, PromptError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -53,6 +53,16 @@ class Question:
     def kind(self) -> tuple[int, bool, bool]:
         """What must be equal for two questions to be asked at once."""
         return len(self.points), self.box is not None, self.mask is not None
+
+
+def wire(
+    outputs: Mapping[str, NDArray[np.generic]], wiring: Mapping[str, Sequence[str]]
+) -> dict[str, NDArray[np.generic]]:
+    """Name what an encoder gave as the decoder does, by a contract's wiring."""
+    return {
+        name: outputs[parts[0]] if len(parts) == 1 else np.stack([outputs[p] for p in parts])
+        for name, parts in wiring.items()
+    }
 
 
 def ask(prompts: Prompts, decoder: DecoderContract, frame: Frame) -> Question:
