@@ -263,6 +263,21 @@ def test_a_zarr_array_is_written_as_one_in_memory(bench: Bench, tmp_path: Path) 
     assert np.unique(np.asarray(data[:])).tolist() == [0, 6]
 
 
+def test_a_number_that_a_plane_on_disk_holds_is_not_given_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zarr = pytest.importorskip("zarr")
+    monkeypatch.setattr(numbers, "ROWS", 16)
+    bench.open(np.stack([draw_discs(SHAPE, CENTERS, RADIUS)] * 3))
+    data = zarr.create_array(str(tmp_path / "a.zarr"), shape=(3, *SHAPE), dtype="uint16")
+    add_labels(bench, data)
+    plane = int(bench.viewer.dims.current_step[0])
+    data[plane, SHAPE[0] - 1, SHAPE[1] - 1] = 1  # written behind napari's back
+    bench.session.layers.points.add((plane, *A))
+    bench.commits.accept()
+    np.testing.assert_array_equal(np.asarray(data[plane]) == 2, disc(A))
+
+
 def test_labels_that_cannot_be_painted_are_refused_before_anything_is_accepted(
     bench: Bench,
 ) -> None:

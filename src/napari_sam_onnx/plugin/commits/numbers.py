@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_sam_onnx.labels.label_store import find_largest
 from napari_sam_onnx.memory import cut_strips
-from napari_sam_onnx.plugin.picture.plane import take_plane
+from napari_sam_onnx.plugin.layers.labels import LabelledPlane
+from napari_sam_onnx.plugin.picture.plane import plane_shape, take_plane
 from napari_sam_onnx.plugin.session.lanes import Job
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 QUICK_PIXELS = 4_000_000
 """Larger label images, and those that are not in memory, are searched in a worker."""
 
+
+ROWS = 1024
+"""So many rows of a plane on disk are read at once."""
 
 STRIP_PIXELS = 250_000
 """Labels are compared so many at a time, which stay in the processor's cache."""
@@ -122,7 +126,12 @@ class Numbers:
     def _is_held(self, number: int, plane: Plane) -> bool:
         """Whether a pixel holds a number: anywhere, or on the plane where that takes long."""
         data = self.layer.data
-        return holds(np.asarray(data if self._quick else take_plane(data, plane)), number)
+        if isinstance(data, np.ndarray):
+            return holds(data if self._quick else take_plane(data, plane), number)
+        height, _ = plane_shape(data.shape, plane.over(data.ndim))
+        labels = LabelledPlane(self.layer, plane)
+        parts = (slice(top, top + ROWS) for top in range(0, height, ROWS))
+        return any(holds(labels[rows, :], number) for rows in parts)
 
     def search(self) -> None:
         """Find the first number that is free, in a worker where that takes long."""

@@ -7,6 +7,7 @@ hold what was committed: what the user painted meanwhile stays.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,28 @@ def place_of(layer: Labels) -> Path | None:
     return None if place is None else Path(place)
 
 
+def let_go_of_drawing(layer: Any) -> bool:
+    """Let go of what napari drew of labels on disk that left the viewer, 80 MB for 4096 × 4096.
+
+    They may come back by undo, and are read again then: whoever inserts them refreshes them.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to let go of.
+    """
+    if not isinstance(layer, Labels) or isinstance(layer.data, np.ndarray):
+        return False
+    keeper = getattr(layer, "_slicing_state", layer)
+    drawn = getattr(keeper, "_slice", None)
+    make_empty = getattr(type(drawn), "make_empty", None)
+    if drawn is None or make_empty is None:  # this napari keeps it elsewhere
+        return False
+    kind = drawn.image.view.dtype
+    keeper._slice = make_empty(slice_input=drawn.slice_input, rgb=False, dtype=kind)
+    return True
+
+
 def check_target(layer: Labels, picture: Picture) -> None:
     """Refuse a Labels layer that the picture's objects cannot be written to.
 
@@ -131,14 +154,19 @@ def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: b
     if not mask:
         raise TargetError("The mask is empty; move or add a point.")
     plane = plane.over(layer.data.ndim)
-    labels = np.asarray(take_plane(layer.data, plane))
-    rows, columns = commit_mask(labels, mask, label, overwrite)
+    if isinstance(layer.data, np.ndarray):
+        labels, (top, left) = take_plane(layer.data, plane), (0, 0)
+        rows, columns = commit_mask(labels, mask, label, overwrite)
+    else:  # a whole plane of labels on disk is large
+        labels, (top, left) = LabelledPlane(layer, plane)[mask.slices], mask.origin
+        part = replace(mask, shape=mask.pixels.shape, origin=(0, 0))
+        rows, columns = commit_mask(labels, part, label, overwrite)
     if not rows.size:
         raise TargetError(
             "Every pixel of this object is labelled already; tick “Overwrite” to replace labels."
         )
-    before = labels[rows, columns].copy()
-    indices = pixel_indices(rows, columns, plane)
+    before = labels[rows, columns]
+    indices = pixel_indices(rows + top, columns + left, plane)
     return _write(layer, indices, before, np.full(before.shape, label, before.dtype))
 
 

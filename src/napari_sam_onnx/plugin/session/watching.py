@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from napari.layers import Image
 from qtpy.QtCore import QTimer
 
 from napari_sam_onnx.labels.likely import look_like_labels
+from napari_sam_onnx.plugin.layers.labels import let_go_of_drawing
 from napari_sam_onnx.plugin.layers.snapshot import is_empty
 from napari_sam_onnx.plugin.picture.geometry import is_channel, role_of
 from napari_sam_onnx.plugin.picture.picture import content_of
@@ -39,6 +41,7 @@ class Watcher:
         self._content: tuple[Any, ...] | None = None
         self._view: tuple[Any, ...] = ()
         self._picture_watched: list[tuple[Any, Callable[..., None]]] = []
+        self._undrawn: WeakSet[Any] = WeakSet()
         self._renew_calmly = calm(session.renew)
         viewer = session.viewer
         dims, layers = viewer.dims.events, viewer.layers.events
@@ -162,11 +165,16 @@ class Watcher:
             session.advise()
         session.removed.emit(layer)
         session.layers_changed.emit()
+        if let_go_of_drawing(layer):  # all have heard of it
+            self._undrawn.add(layer)
 
     def _on_inserted(self, event: Any) -> None:
         session = self.session
         layer = event.value
         layer.events.name.connect(self._on_renamed)
+        if layer in self._undrawn:
+            self._undrawn.discard(layer)
+            layer.refresh()
         if session.layers is not None and layer not in session.layers.all:
             session.layers.stay_on_top()
             if session.picture is not None and is_channel(layer, session.picture):
