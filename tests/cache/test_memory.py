@@ -28,6 +28,15 @@ def test_the_newest_stays_even_where_it_is_too_large():
     assert cache.nbytes == 20
 
 
+def test_what_is_not_wanted_goes_and_is_not_counted():
+    cache = EmbeddingCache()
+    cache.put("a", embedding(10))
+    cache.put("b", embedding(7))
+    cache.drop(lambda kept: kept.nbytes > 7)
+    assert cache.get("a") is None and cache.get("b") is not None
+    assert (cache.nbytes, len(cache)) == (7, 1)
+
+
 def test_replacing_an_entry_does_not_count_it_twice():
     cache = EmbeddingCache()
     cache.put("a", embedding(10))

@@ -76,6 +76,9 @@ def test_the_slow_store_outlasts_the_fast_one_and_fills_it(tmp_path):
     assert (len(memory), disk.info().entries) == (0, 1)
     encode_through(PICTURE, model, both)
     assert (model.encoded, len(memory)) == (1, 1)
+    both.drop(lambda _: True)
+    assert (len(memory), disk.info().entries) == (0, 1)
+    encode_through(PICTURE, model, both)
     disk.clear()
     encode_through(PICTURE, model, both)
     assert model.encoded == 1

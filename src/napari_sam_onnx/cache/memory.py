@@ -7,6 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam_onnx.embedding import Embedding
 
 DEFAULT_BYTES = 256 * 2**20
@@ -51,6 +53,12 @@ class EmbeddingCache:
             while self._nbytes > self.max_bytes and len(self._entries) > 1:
                 _, dropped = self._entries.popitem(last=False)
                 self._nbytes -= dropped.nbytes
+
+    def drop(self, unwanted: Callable[[Embedding], bool]) -> None:
+        """Drop those that are not wanted any more."""
+        with self._lock:
+            for key in [key for key, kept in self._entries.items() if unwanted(kept)]:
+                self._nbytes -= self._entries.pop(key).nbytes
 
     def clear(self) -> None:
         """Drop everything."""

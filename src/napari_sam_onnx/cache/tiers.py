@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam_onnx.cache.memory import EmbeddingCache
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam_onnx.cache.store import EmbeddingStore
     from napari_sam_onnx.embedding import Embedding
 
@@ -40,6 +44,11 @@ class TieredCache:
         """Keep an embedding in both stores."""
         self.fast.put(key, embedding)
         self.slow.put(key, embedding)
+
+    def drop(self, unwanted: Callable[[Embedding], bool]) -> None:
+        """Drop those from the fast store that are not wanted any more, where that is memory."""
+        if isinstance(self.fast, EmbeddingCache):
+            self.fast.drop(unwanted)
 
     def clear(self) -> None:
         """Drop what the fast store holds; the slow one is there to outlast it."""

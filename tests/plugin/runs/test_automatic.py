@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_sam_onnx.embedding import Embedding
 from napari_sam_onnx.labels import label_store
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.planes import ArrayLabels
@@ -217,6 +218,38 @@ def test_labels_too_large_for_memory_are_on_disk_and_say_so(
     automatic.work.cancel()
     automatic.work._running.run()
     assert [made.name for made in tmp_path.iterdir()] == [place.name]  # the empty one is gone
+
+
+def test_labels_on_disk_that_left_the_viewer_hold_no_drawing_and_come_back(
+    bench: Bench, automatic: Automatic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(label_store.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(label_store, "free_memory", lambda: 1000)
+    bench.open(STACK)
+    automatic.start(Run("objects", {}, whole=True))
+    layer = automatic.layer
+    automatic.work._running.run()
+    drawn = layer._slice.image.view.copy()
+    assert drawn.shape == STACK.shape[1:] and drawn.any()
+    bench.viewer.layers.remove(layer)
+    assert layer._slice.image.raw.size == 1 and layer._slice.image.view.size == 1
+    bench.viewer.layers.append(layer)
+    np.testing.assert_array_equal(layer._slice.image.view, drawn)
+
+
+def test_a_run_over_a_stack_lets_go_of_large_planes_alone(
+    bench: Bench, automatic: Automatic
+) -> None:
+    bench.open(STACK)
+    cache = bench.session.engine.cache
+    for key, side in (("large", 4096), ("small", 40)):
+        cache.put(key, Embedding({"x": np.zeros(1, np.uint8)}, (side, side), (8, 8), "pebble"))
+    automatic.start(Run("objects", {}))
+    automatic.work._running.run()
+    assert cache.get("large") is not None
+    automatic.start(Run("objects", {}, whole=True))
+    automatic.work._running.run()
+    assert cache.get("large") is None and cache.get("small") is not None
 
 
 def test_a_plane_without_values_does_not_stop_the_run(bench: Bench, automatic: Automatic) -> None:

@@ -220,6 +220,8 @@ class Automatic:
             self._fingerprint = model.id
             # Of a whole stack no plane is looked at twice: what is kept for clicks stays.
             cache = None if settings["indices"] is None else engine.cache
+            if cache is None:
+                engine.drop_large()
             for update in iterate_stack(planes, model, cache=cache, keep=True, **settings):
                 if over.is_set():  # the labels may be corrected already
                     return

@@ -12,7 +12,7 @@ from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from napari_sam_onnx.cache import EmbeddingCache, embedding_key, encode_through
+from napari_sam_onnx.cache import EmbeddingCache, TieredCache, embedding_key, encode_through
 from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.models.model import ModelError, RestingModel
 from napari_sam_onnx.plugin.picture.plane import plane_shape
@@ -253,6 +253,11 @@ class Engine:
                 return False
             self._encode(request, model, rgb)
         return True
+
+    def drop_large(self) -> None:
+        """Let go of what is kept of large planes, whose clicks see their own neighbourhood."""
+        if isinstance(self.cache, EmbeddingCache | TieredCache):
+            self.cache.drop(lambda embedding: is_large(embedding.plane_shape))
 
     def close(self) -> None:
         """Let go of the model and the embeddings; never waits for a call that runs."""
