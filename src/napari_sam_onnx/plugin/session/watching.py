@@ -231,8 +231,8 @@ class Watcher:
         other = isinstance(layer, Image) and layer.visible and role_of(layer) is None
         if other and not layer.rgb and not self._is_of(layer) and look_like_labels(layer.data):
             session.say(
-                f"“{layer.name}” looks like labels: to correct them, right-click it in the list "
-                "of layers ▸ Convert to Labels. It is a picture if you choose it under Image."
+                f"“{layer.name}” looks like labels: right-click it in the list of layers ▸ Convert "
+                "to Labels. If it is a picture, choose it under Image."
             )
         elif picture is None:
             if other:
