@@ -25,7 +25,7 @@ def test_box_corners_come_in_any_order_and_are_clipped_to_the_plane():
 
 @pytest.mark.parametrize("corner", [(-0.5, -0.5), (39.5, 59.5)])
 def test_the_border_pixels_belong_to_the_plane(corner):
-    make_prompts([corner], plane_shape=SHAPE)
+    assert make_prompts([corner], plane_shape=SHAPE).points.tolist() == [list(corner)]
 
 
 @pytest.mark.parametrize(

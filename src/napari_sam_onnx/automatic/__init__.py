@@ -4,15 +4,12 @@ The package is called *automatic* so that the function `napari_sam_onnx.automask
 never compete for one name.
 """
 
-from napari_sam_onnx.automatic.choose import choose_parameters
-from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.generate import automask, find_masks, generate_masks
 from napari_sam_onnx.automatic.kept.mask_set import MaskSet
 from napari_sam_onnx.automatic.settings.declare import ParameterError, form_fields
 from napari_sam_onnx.automatic.settings.grid_parameters import GridParameters
 from napari_sam_onnx.automatic.settings.modes import (
     MODES,
-    Parameters,
     TiledParameters,
     make_parameters,
     mode_of,
@@ -20,7 +17,6 @@ from napari_sam_onnx.automatic.settings.modes import (
 )
 from napari_sam_onnx.automatic.settings.parameters import (
     BlobsParameters,
-    BoxesParameters,
     ObjectsParameters,
 )
 from napari_sam_onnx.automatic.settings.selection import Selection
@@ -29,17 +25,13 @@ from napari_sam_onnx.automatic.steps import iterate_labels, iterate_mask_set, it
 __all__ = [
     "MODES",
     "BlobsParameters",
-    "BoxesParameters",
     "GridParameters",
     "MaskSet",
     "ObjectsParameters",
     "ParameterError",
-    "Parameters",
-    "Progress",
     "Selection",
     "TiledParameters",
     "automask",
-    "choose_parameters",
     "find_masks",
     "form_fields",
     "generate_masks",

@@ -9,7 +9,6 @@ from napari_sam_onnx.automatic.finders.progress import LOOKING
 from napari_sam_onnx.automatic.scale import iterate_diameter
 from napari_sam_onnx.automatic.settings.modes import make_parameters
 from napari_sam_onnx.cache import encode_through
-from napari_sam_onnx.generators import drive
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,13 +29,6 @@ SMALL_TILE = 512
 
 TILES = {"tile_side", "tile_overlap", "inner", "inner_parameters"}
 """Settings that say how a plane is divided; who gives one wants no other scale."""
-
-
-def choose_parameters(
-    model: Model, rgb: NDArray[np.uint8], cache: EmbeddingStore, values: dict[str, Any]
-) -> Parameters:
-    """Choose the mode that suits a model and what it sees on a plane; see `iterate_choice`."""
-    return drive(iterate_choice(model, rgb, cache, values))
 
 
 def iterate_choice(

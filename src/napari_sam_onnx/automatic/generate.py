@@ -69,7 +69,7 @@ def find_masks(
         Where the prompts come from: a regular grid of clicks (SAM's own generator), the objects
         that the model proposes, blobs found in the picture, boxes that are given, or one of these
         in each tile of a large plane; or no prompts, but the flow field of a network of the
-        Cellpose family. None: what `choose_parameters` says.
+        Cellpose family. None: what `iterate_choice` finds.
     axes, channels
         See `napari_sam_onnx.to_rgb`.
     boxes

@@ -10,9 +10,9 @@ from napari_sam_onnx.stacks.automask import (
     make_volume_parameters,
     split_stitching,
 )
-from napari_sam_onnx.stacks.iterate import Link, StackUpdate, as_planes, iterate_stack
+from napari_sam_onnx.stacks.iterate import Link, StackUpdate, iterate_stack
 from napari_sam_onnx.stacks.stitch import StitchParameters, stitch_planes
-from napari_sam_onnx.stacks.volumes import VolumeParameters, VolumeStep
+from napari_sam_onnx.stacks.volumes import VolumeParameters
 from napari_sam_onnx.stacks.whole import (
     WholeRequest,
     WholeResult,
@@ -28,12 +28,10 @@ __all__ = [
     "StackUpdate",
     "StitchParameters",
     "VolumeParameters",
-    "VolumeStep",
     "WholeRequest",
     "WholeResult",
     "WholeStep",
     "are_of_planes",
-    "as_planes",
     "automask_stack",
     "choose_method",
     "count_depth",

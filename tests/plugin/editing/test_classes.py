@@ -102,6 +102,21 @@ def test_objects_get_a_class_afterwards_as_one_step(bench: Bench, classed: Class
     assert "no class 7" in bench.said
 
 
+def test_a_stroke_names_objects_of_two_label_images_that_have_one_number(
+    bench: Bench, classed: Classes
+) -> None:
+    accept(bench, CENTERS[0])
+    first = bench.commits.labels.layer
+    y, x = CENTERS[1]
+    drawn = np.zeros_like(first.data)
+    drawn[y - 3 : y + 4, x - 3 : x + 4] = 1
+    second = bench.viewer.add_labels(drawn, name="second")
+    classed.choose("cell")
+    classed.brush()
+    classed.gestures.stroke([CENTERS[0], CENTERS[1]])
+    assert [read_layer_classes(layer) for layer in (first, second)] == [{1: "cell"}] * 2
+
+
 def test_corrected_objects_keep_their_class_unless_it_is_named(
     bench: Bench, classed: Classes
 ) -> None:

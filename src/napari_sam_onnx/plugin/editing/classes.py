@@ -296,7 +296,7 @@ class Classes:
 
     def _brush_along(self, places: list[Place]) -> bool:
         """Give the class to all objects that a stroke crosses, in one step."""
-        found: dict[int, Labels] = {}
+        found: dict[Labels, dict[int, None]] = {}
         path = np.array(places, float)
         steps = np.maximum(1, np.ceil(np.abs(np.diff(path, axis=0)).max(axis=1))).astype(int)
         for start, stop, count in zip(path[:-1], path[1:], steps, strict=True):
@@ -305,12 +305,11 @@ class Classes:
                     layer, label, _ = self._pick((float(y), float(x)))
                 except TargetError:
                     continue
-                found[label] = layer
-        layers = list(dict.fromkeys(found.values()))
-        if not layers:
+                found.setdefault(layer, {})[label] = None
+        if not found:
             self.session.say("There is no labelled object under the stroke.", "error")
-        for layer in layers:
-            self.give(layer, [label for label, own in found.items() if own is layer], self.current)
+        for layer, crossed in found.items():
+            self.give(layer, list(crossed), self.current)
         return False
 
     def _on_target(self) -> None:

@@ -1,22 +1,19 @@
 """Objects of a time series -> tracks: who is who from frame to frame, and who divided."""
 
-from napari_sam_onnx.stacks.tracks.draw import draw_tracks
 from napari_sam_onnx.stacks.tracks.follow import Frames, follow_objects
 from napari_sam_onnx.stacks.tracks.formats import read_csv, read_ctc, write_csv, write_ctc
 from napari_sam_onnx.stacks.tracks.link import check_library, count_tracks, link_tracks
-from napari_sam_onnx.stacks.tracks.objects import FrameObjects, measure_objects
+from napari_sam_onnx.stacks.tracks.objects import measure_objects
 from napari_sam_onnx.stacks.tracks.parameters import TrackParameters
 from napari_sam_onnx.stacks.tracks.tracks import TrackError, Tracks, tracks_from_labels
 
 __all__ = [
-    "FrameObjects",
     "Frames",
     "TrackError",
     "TrackParameters",
     "Tracks",
     "check_library",
     "count_tracks",
-    "draw_tracks",
     "follow_objects",
     "link_tracks",
     "measure_objects",
