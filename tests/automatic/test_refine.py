@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam_onnx.automatic.edges import compare_edges
 from napari_sam_onnx.automatic.refine import Limits, iterate_refinement, refine_labels
 from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.edges import compare_edges
 from napari_sam_onnx.masks.mask import Mask
 from tests.fakes import ComponentModel, draw_discs
 

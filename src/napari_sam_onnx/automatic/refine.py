@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam_onnx.arguments import as_numbers
-from napari_sam_onnx.automatic.edges import compare_edges
 from napari_sam_onnx.automatic.finders.progress import Progress
 from napari_sam_onnx.automatic.generate import load
 from napari_sam_onnx.cache import EmbeddingCache, encode_through
 from napari_sam_onnx.generators import drive
 from napari_sam_onnx.labels.label_image import LabelError
+from napari_sam_onnx.masks.edges import compare_edges
 from napari_sam_onnx.masks.mask import Mask, crop_to_object, measure_iou, see_within
 from napari_sam_onnx.masks.upscale import low_res_from_mask, mask_from_low_res, upscale_region
 from napari_sam_onnx.pictures.image import to_rgb

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam_onnx.automatic.edges import compare_edges
 from napari_sam_onnx.automatic.finders.crops import lay_tiles
 from napari_sam_onnx.automatic.finders.tiles import measure_depth
+from napari_sam_onnx.masks.edges import compare_edges
 from napari_sam_onnx.prompting.scales import SMALLEST_PART, AtScale, FreeModel
 
 if TYPE_CHECKING:
