@@ -18,6 +18,7 @@ from napari_sam_onnx.records.presets import (
     list_presets,
     presets_file,
     read_presets,
+    save_preset,
     write_presets,
 )
 from tests.fakes import draw_discs
@@ -150,6 +151,18 @@ def test_presets_are_saved_asked_about_and_taken(
     assert find_preset("large nuclei").settings["min_diameter"] == pytest.approx(25, abs=0.1)
     assert combo.currentText() == "large nuclei" and "Presets from large.json: “yeast”" in d.said
     delete_preset("yeast")
+    save_preset(Preset("small", None, {"diameter": 9.0}))
+    panel.presets.reload()
+    choose(combo, "small")
+    assert panel.form.values["diameter"] == pytest.approx(9)
+    d.viewer.add_image(draw(), name="other", scale=(0.5, 0.5), units=("um", "um"))
+    d.until(lambda: d.session.picture.main.name == "other")
+    assert combo.currentText() == "small"
+    assert panel.form.values["diameter"] == pytest.approx(4.5)  # µm
+    delete_preset("small")
+    d.viewer.layers.remove("other")
+    d.session.choose_layer(d.picture)
+    panel.presets.reload("large nuclei")
     path.write_text("{}")
     choose(combo, "Open a file …")
     assert "holds no presets" in d.said

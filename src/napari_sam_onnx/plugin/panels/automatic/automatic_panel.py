@@ -251,6 +251,9 @@ class AutomaticPanel(QWidget):
             for name, value in kept.items():
                 if name != "diameter":
                     self.form.fields[name].value = value
+            chosen = self.presets.current
+            if chosen is not None and "diameter" in chosen.settings:
+                self._take_diameter(chosen.settings["diameter"])  # which still says so
 
     def take_fitted(self, fitted: Fitted) -> None:
         """Set the form as was fitted to labels, and offer to save it."""

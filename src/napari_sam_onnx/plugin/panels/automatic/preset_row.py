@@ -47,6 +47,8 @@ class PresetRow(QWidget):
 
     Attributes
     ----------
+    current : Preset or None
+        The one that is chosen.
     chosen : Signal
         The user chose a preset.
     """
@@ -62,7 +64,7 @@ class PresetRow(QWidget):
         self.combo.setToolTip(
             "Settings that you saved for a kind of picture; a file takes them to another computer"
         )
-        self._current: Preset | None = None
+        self.current: Preset | None = None
         self.save, self.delete = QPushButton("Save …"), QPushButton("Delete …")
         self.save.setToolTip("Save mode, settings and limits as a preset")
         self.delete.setToolTip("Forget the preset that is chosen")
@@ -95,9 +97,9 @@ class PresetRow(QWidget):
         entries += [(preset.name, preset) for preset in presets]
         entries.append((OPEN, OPEN))
         entries += [(GIVE, GIVE)] * bool(presets)
-        self._current = next((preset for preset in presets if preset.name == chosen), None)
-        fill_combo(self.combo, entries, self._current)
-        self.delete.setEnabled(self._current is not None)
+        self.current = next((preset for preset in presets if preset.name == chosen), None)
+        fill_combo(self.combo, entries, self.current)
+        self.delete.setEnabled(self.current is not None)
 
     def offer(self, mode: str | None, settings: dict[str, Any], suggested: str = "") -> bool:
         """Ask for a name and save settings under it; whether they were saved."""
@@ -123,10 +125,10 @@ class PresetRow(QWidget):
         chosen = self.combo.itemData(index)
         if chosen in (OPEN, GIVE):
             kept = [self.combo.itemData(at) for at in range(index)]
-            self.combo.setCurrentIndex(next(i for i, p in enumerate(kept) if p is self._current))
+            self.combo.setCurrentIndex(next(i for i, p in enumerate(kept) if p is self.current))
             (self._open if chosen == OPEN else self._give)()
             return
-        self._current = chosen
+        self.current = chosen
         self.delete.setEnabled(chosen is not None)
         self.chosen.emit(chosen)
 
@@ -146,13 +148,13 @@ class PresetRow(QWidget):
         except ValueError as error:
             self._session.fail(error)
             return
-        self.reload(None if self._current is None else self._current.name)
+        self.reload(None if self.current is None else self.current.name)
         names = ", ".join(f"“{preset.name}”" for preset in given)
         self._session.say(f"Presets from {Path(path).name}: {names or 'none'}.")
 
     def _give(self) -> None:
         """Write the preset that is chosen, or all of them, to a file."""
-        preset = self._current
+        preset = self.current
         name = "presets" if preset is None else preset.name
         path, _ = QFileDialog.getSaveFileName(self, "Save presets", f"{name}.json", FILES)
         if not path:
@@ -169,11 +171,11 @@ class PresetRow(QWidget):
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _save(self) -> None:
-        current = self._current
+        current = self.current
         self.offer(*self._collect(), "" if current is None else current.name)
 
     def _delete(self) -> None:
-        preset = self._current
+        preset = self.current
         if preset is not None and self._ask(f"Delete the preset “{preset.name}”?"):
             try:
                 delete_preset(preset.name)
