@@ -12,12 +12,15 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam_onnx.plugin.panels.automatic.measure_panel import _Columns
+from napari_sam_onnx.plugin.runs.judged.measuring import Measuring
+from napari_sam_onnx.plugin.session.stack_axes import StackAxes
 from tests.fakes import draw_discs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.plugin.conftest import Bench
     from tests.plugin.driver import Driver
 
 LEFT = Qt.MouseButton.LeftButton
@@ -133,3 +136,24 @@ def test_figures_are_written_out() -> None:
     table.show({"area_px2": list(shown)})
     texts = [table.data(table.index(row, 0)) for row in range(len(shown))]
     assert texts == list(shown.values())
+
+
+def test_frames_are_no_planes_and_channels_of_an_axis_are_measured(bench: Bench) -> None:
+    stack = np.stack([draw_discs((100, 120), [(30, 30)], 6 + 4 * t) for t in range(3)])
+    axes = StackAxes(bench.session)
+    measuring = Measuring(bench.session, bench.commits.labels, None, axes)
+    bench.open(stack)
+    labels = bench.viewer.add_labels((stack > 0).astype(np.uint8))
+    bench.commits.labels.choose(labels)
+    measuring.measure()
+    assert measuring.deep and measuring.columns["planes"] == [3]
+    axes.choose(0, "T")
+    measuring.measure()
+    assert not measuring.deep and measuring.columns["t"] == [0, 1, 2]
+    axes.choose(0, "C")
+    flat = bench.viewer.add_labels(labels.data[:1])
+    bench.commits.labels.choose(flat)
+    measuring.measure()
+    assert measuring.columns["label"] == [1] and measuring.columns["intensity_mean_Channel 0"] == [
+        stack[0][stack[0] > 0].mean()
+    ]

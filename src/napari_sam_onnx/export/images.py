@@ -29,7 +29,8 @@ def check_label_path(path: Path, axes: str) -> None:
     suffix = path.suffix.lower()
     if suffix not in LABEL_SUFFIXES:
         raise PictureFileError(
-            f"Labels are saved as {', '.join(LABEL_SUFFIXES)}; {path.name!r} ends in none of them."
+            f"Labels are saved as {', '.join(LABEL_SUFFIXES)}; {path.name!r} ends in none of them. "
+            "`export` makes other formats of a label image."
         )
     if suffix == ".png" and len(axes) > 2:
         raise PictureFileError(
