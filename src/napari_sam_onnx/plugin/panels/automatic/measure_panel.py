@@ -32,8 +32,6 @@ ROWS = 6
 MEASURED = 200
 """Rows whose texts say how wide a column is; longer tables would take long."""
 
-UNITS = (("_um3", "µm³"), ("_um2", "µm²"), ("_um", "µm"))
-
 WIDEST = "00000.0"
 """What every column has room for, whatever the rows say that are not measured."""
 
