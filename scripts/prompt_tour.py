@@ -249,10 +249,11 @@ def show_journal() -> None:
         tour.click(*spot)
         tour.press("N")
     saving = tour.dock.autosave
-    tour.wait(lambda: saving._journal is not None and saving._journal.nbytes > 0, 20)
+    tour.wait(lambda: any(journal.nbytes for journal in saving._journals.values()), 20)
     tour.wait(lambda: False, 1)
-    saving._journal.close(keep=True)  # as a killed process leaves it
-    saving._journal = None
+    for journal in saving._journals.values():
+        journal.close(keep=True)  # as a killed process leaves it
+    saving._journals.clear()
     tour.dock.shut()
     tour.viewer.close()
     again = Tour("nuclei")

@@ -78,7 +78,7 @@ def test_a_picture_cannot_be_its_own_output(refused, picture):
 @pytest.mark.parametrize(
     ("axes", "reason"),
     [
-        ("Y", "name 1 dimensions but the picture has 2"),
+        ("Y", "name 1 dimension but the picture has 2"),
         ("YQ", "are not distinct letters"),
         ("YY", "are not distinct letters"),
         ("ZX", "lack Y or X"),
@@ -380,3 +380,27 @@ def test_a_word_that_is_no_choice_is_said_without_jargon(run, words):
     assert code == 2 and out == ""
     assert f"{words[-1]!r} is not one of" in err and "Value error" not in err
     assert "Usage:" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("segment", "x.tif", "-o", "y.tif", "--cut", "q"), "a number is wanted, such as 0.5."),
+        (("segment", "x.tif", "-o", "y.tif", "--min-planes", "1.5"), "a whole number is wanted."),
+        (("track", "x.tif", "-o", "y.tif", "--max-gap", "-5"), "at least 0 is wanted."),
+        (("track", "x.tif", "-o", "y.tif", "--min-size", "1e9"), "at most 10 is wanted."),
+        (("track", "x.tif", "two", "three", "-o", "y.tif"), "These words are too many: two three."),
+        (("segment", "x.tif", "-o", "y.tif", "--decoder", "d.onnx"), "give --model ENCODER.onnx"),
+        (("export", "x.tif", "-o", "y.json", "--classes", "none.csv"), "There is no file"),
+        (("replay", "words.txt", "x.tif", "-o", "y.tif"), "see line 1, column 1."),
+        (("models", "check", "words.onnx", "words.onnx"), "or is damaged; get the file again."),
+    ],
+)
+def test_what_libraries_say_is_said_in_our_words(run, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("x.tif", np.zeros((8, 8), np.uint8))
+    for name in ("words.txt", "words.onnx"):
+        (tmp_path / name).write_text("hello")
+    code, out, err = run(*words)
+    assert code == 2 and out == "" and said in err
+    assert not any(word in err for word in ("Input should", "[ONNX", "Expecting", "argument(s)"))

@@ -265,7 +265,7 @@ def test_files_that_say_nothing_are_refused(tmp_path):
         read_objects(tmp_path / "bad.zarr")
     with pytest.raises(LabelError, match="give the shape"):
         read_objects(tmp_path / "bad.txt")
-    with pytest.raises(LabelError, match="cannot be read"):
+    with pytest.raises(LabelError, match="ends in none of them"):
         read_objects(tmp_path / "bad.xyz")
     (tmp_path / "five.txt").write_text("0 1 2 3 4 5\n")
     with pytest.raises(LabelError, match="neither a box nor a polygon"):

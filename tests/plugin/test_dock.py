@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam_onnx.plugin.dock import SamDock
-from napari_sam_onnx.plugin.editing.autosave import describe_picture
+from napari_sam_onnx.plugin.editing.left import describe_picture
 from napari_sam_onnx.plugin.panels.parts.widgets import Section
 from napari_sam_onnx.plugin.picture.picture import split_axis
 from napari_sam_onnx.plugin.session.engine import Engine

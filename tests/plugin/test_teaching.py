@@ -16,6 +16,7 @@ from napari_sam_onnx.plugin.runs.judged import teaching
 from napari_sam_onnx.records.presets import find_preset
 from napari_sam_onnx.records.recipes import Recipe, open_planes, replay
 from tests.fakes import ComponentModel
+from tests.plugin.driver import CONTROL, SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,11 @@ def test_kept_and_deleted_objects_teach_and_the_next_run_is_rated_too(
     QTest.mouseClick(panel.learn, LEFT)
     wait(d)
     assert all(d.labels[c] for c in BRIGHT) and not any(d.labels[c] for c in DIM)
+    assert "Learned from 2 kept and 2 deleted: 2 of 4 others were left out" in d.said
+    d.press(Qt.Key.Key_Z, CONTROL)
+    assert all(d.labels[c] for c in (*BRIGHT, *DIM[2:])) and "leaves nothing out" in d.said
+    d.press(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert all(d.labels[c] for c in BRIGHT) and not any(d.labels[c] for c in DIM)
     panel.again.click()
     QTest.mouseClick(d.dock.automatic_panel.run, LEFT)
     d.until(lambda: not d.dock.automatic.work.busy)
@@ -155,6 +161,22 @@ def test_kept_and_deleted_objects_teach_and_the_next_run_is_rated_too(
     again = Recipe.from_json(recipe.to_json())
     made = list(replay(again, open_planes(again, draw()), d.models["pebble"]))[-1]
     np.testing.assert_array_equal(made.labels > 0, layer.data > 0)
+
+
+def test_few_examples_do_not_throw_away_most(drive: Callable[..., Driver]) -> None:
+    d, panel = start(drive)
+    d.move(*BRIGHT[0])
+    d.press(Qt.Key.Key_K)
+    d.dock.filtering.finding.kept |= {int(d.labels[c]) for c in DIM[:3]}
+    QTest.mouseClick(panel.learn, LEFT)
+    wait(d)
+    assert len(d.ids) == 7 and d.session.status.kind == "info"
+    assert d.said.startswith("Learned from 3 kept and 1 deleted, too few: 3 of 4 others would go")
+    assert not panel.again.isEnabled()  # it is not for the next runs either
+    limit = d.dock.automatic_panel.filter.learned["learned"]
+    assert limit.slider.isVisibleTo(d.dock.automatic_panel.filter)
+    limit._take(0.5)
+    assert len(d.ids) == 4  # whoever wants it gets it
 
 
 def test_settings_are_fitted_in_a_region_and_saved(

@@ -11,6 +11,7 @@ import pytest
 
 from napari_sam_onnx.automatic import ParameterError, make_parameters
 from napari_sam_onnx.pictures.image import Channel
+from napari_sam_onnx.records import recipes
 from napari_sam_onnx.records.recipes import (
     Recipe,
     RecipeError,
@@ -55,6 +56,19 @@ def test_settings_are_listed_whole_and_build_the_same_again() -> None:
         mode, values = describe_settings(settings)
         stored = json.loads(json.dumps(values))
         assert make_parameters(mode, **stored) == settings
+
+
+def test_a_run_is_done_again_as_in_the_dock(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+    real = recipes.iterate_stack
+
+    def watch(*values: Any, **options: Any) -> Any:
+        given.append(options)
+        return real(*values, **options)
+
+    monkeypatch.setattr(recipes, "iterate_stack", watch)
+    assert labels_of(RECIPE, np.stack([PLANE] * 2))
+    assert [options["keep"] for options in given] == [True]  # where no search ends early
 
 
 def test_a_recipe_is_followed() -> None:

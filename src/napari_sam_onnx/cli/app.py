@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -37,7 +38,20 @@ if TYPE_CHECKING:
 
     from napari_sam_onnx.cli.logs import LogFile
 
-JARGON = "Value error, "
+JARGON = {
+    r"Value error, ": "",
+    r"Input should be a valid number.*": "a number is wanted, such as 0.5",
+    r"Input should be a valid integer.*": "a whole number is wanted",
+    r"Input should be a finite number": "a finite number is wanted",
+    r"Input should be greater than or equal to (.+)": r"at least \1 is wanted",
+    r"Input should be less than or equal to (.+)": r"at most \1 is wanted",
+    r"Input should be greater than (.+)": r"more than \1 is wanted",
+    r"Input should be less than (.+)": r"less than \1 is wanted",
+    r"Input should be a valid boolean.*": "true or false is wanted",
+    r"Got unexpected extra arguments? \((.+)\)": r"These words are too many: \1",
+    r"Got unexpected extra argument\(s\) \((.+)\)": r"These words are too many: \1",
+}
+"""What Pydantic, by which Typer checks words, says; and how it is said here."""
 
 app = typer.Typer(
     add_completion=False,
@@ -120,10 +134,17 @@ def _call_app(arguments: Sequence[str] | None) -> int:
         said: Any = error  # Typer keeps the class of its own errors to itself
         if not hasattr(said, "show") or not isinstance(getattr(said, "message", None), str):
             raise
-        said.message = said.message.removeprefix(JARGON)
+        said.message = _say_plainly(said.message)
         said.show()
         return int(said.exit_code)
     return code if isinstance(code, int) else 0
+
+
+def _say_plainly(message: str) -> str:
+    """Say what is wrong with a word without Pydantic's jargon, as a sentence."""
+    for jargon, plain in JARGON.items():
+        message = re.sub(f"^{jargon}", plain, message)
+    return message if message.endswith((".", ")", "?")) else f"{message}."
 
 
 def _fail(sentence: str, code: int = 2) -> int:

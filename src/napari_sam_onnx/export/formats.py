@@ -163,7 +163,8 @@ def read_objects(path: Path, shape: tuple[int, int] | None = None) -> tuple[NDAr
         return read_ome_zarr(path)
     readers = {".geojson": read_geojson, ".zip": read_rois, ".txt": read_yolo}
     if suffix not in readers:
-        raise LabelError(f"Objects cannot be read from a file that ends in {suffix!r}.")
+        known = ", ".join((".json", ".zarr", *readers))
+        raise LabelError(f"Objects are read from {known}; {path.name!r} ends in none of them.")
     if shape is None:
         raise LabelError(f"{path.name} does not say how large its picture is; give the shape.")
     return readers[suffix](path, shape), "YX"

@@ -172,6 +172,8 @@ def read_classes(path: Path) -> tuple[ObjectClass, ...]:
     """
     try:
         return parse_classes(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ClassError(f"There is no file {path}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ClassError(f"{path} cannot be read; is it a file of YAML?") from error
 
@@ -209,6 +211,8 @@ def read_class_table(path: Path) -> dict[int, str]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise ClassError(f"There is no file {path}.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ClassError(f"{path} cannot be read; is it a file of CSV?") from error
     columns = set(rows[0]) if rows else set()

@@ -111,8 +111,9 @@ def check_axes(axes: str, ndim: int, letters: str = AXES) -> str:
     require(axes, str, f"Axes are text, one letter of {letters} per dimension", ImageError)
     named = axes.upper()
     if len(named) != ndim:
+        plural = "s" * (len(named) != 1)
         raise ImageError(
-            f"The axes {named!r} name {len(named)} dimensions but the picture has {ndim}; "
+            f"The axes {named!r} name {len(named)} dimension{plural} but the picture has {ndim}; "
             f"give one letter of {AXES} per dimension."
         )
     if set(named) - set(letters) or len(set(named)) != len(named):

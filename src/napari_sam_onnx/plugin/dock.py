@@ -15,6 +15,7 @@ from napari_sam_onnx.models.store.places import cache_dir, config_dir, journals_
 from napari_sam_onnx.plugin.commits.commits import Commits
 from napari_sam_onnx.plugin.editing.autosave import Autosave
 from napari_sam_onnx.plugin.editing.classes import Classes
+from napari_sam_onnx.plugin.editing.drawings import Drawings
 from napari_sam_onnx.plugin.editing.editing import Editor
 from napari_sam_onnx.plugin.editing.gestures import Gestures
 from napari_sam_onnx.plugin.editing.scale_advice import ScaleAdviser
@@ -128,6 +129,7 @@ class SamDock(QWidget):
         self.hover = Hover(self.session, Rest)
         ours = [key for binding in BINDINGS for key in binding.keys]
         self.keys = KeyMap(self.settings, ours, viewer)
+        self.drawings = Drawings(self.commits, self.keys)
         self.automatic = Automatic(self.session, labels=self.commits.labels)
         self.filtering = Filtering(self.session, self.commits.labels, self.automatic.findings)
         self.refiner = Refiner(self.commits)
@@ -202,16 +204,16 @@ class SamDock(QWidget):
             ("Prompts and labels", self.prompt_panel, False),
             ("Automatic masks", self.automatic_panel, False),
             ("Whole objects of stacks", self.stack_panel, True),
-            ("Classes", self.class_panel, True),
-            ("Outlines", self.outline_panel, True),
             ("Edit objects", self.edit_panel, True),
-            ("Encoded planes", self.memory_panel, True),
             ("Review", self.review_panel, True),
-            ("Teach by examples", self.teach_panel, True),
+            ("Classes", self.class_panel, True),
             ("Measure", self.measure_panel, True),
+            ("Teach by examples", self.teach_panel, True),
+            ("Outlines", self.outline_panel, True),
+            ("Mouse and keys", self.key_panel, True),
             ("Find", self.find_panel, True),
             ("Compare models", self.compare_panel, True),
-            ("Mouse and keys", self.key_panel, True),
+            ("Encoded planes", self.memory_panel, True),
         ):
             tools = self.image_panel.tools if panel is self.image_panel else ()
             self.sections.append(Section(title, panel, folded=folded, tools=tools))
@@ -312,6 +314,7 @@ class SamDock(QWidget):
         self.refiner.close()
         self.classes.close()
         self.sight.close()
+        self.drawings.close()
         lost = self.commits.painter.pending
         self.commits.close()
         self.session.close()
@@ -325,6 +328,7 @@ class SamDock(QWidget):
         """Give the keys to the prompt layers anew: some are others."""
         self._bound_to = None
         self._bind()
+        self.drawings.bind()
 
     def _bind(self) -> None:
         """Give mouse and keys to the prompt layers that there are now."""

@@ -72,6 +72,7 @@ class Journal:
         self.max_bytes = max_bytes
         self.about: dict[str, Any] = {}
         self._guard = RLock()
+        self._prompts: dict[str, Any] = {}
         self._layers: dict[str, _Layer] = {}
         self._live: dict[tuple[Any, ...], tuple[int, int]] = {}  # where in the log, and how long
         self._live_bytes = self._size = 0
@@ -88,6 +89,11 @@ class Journal:
         """Bytes of the log."""
         return self._size
 
+    @property
+    def holds_labels(self) -> bool:
+        """Whether any label image is written down."""
+        return bool(self._layers)
+
     def begin(self, about: Mapping[str, Any]) -> None:
         """Begin anew, about another picture.
 
@@ -97,7 +103,7 @@ class Journal:
             Values that JSON knows, by which the picture is found again.
         """
         with self._guard:
-            self.about = dict(about)
+            self.about, self._prompts = dict(about), {}
             self._layers.clear()
             self._live.clear()
             self._live_bytes = 0
@@ -106,6 +112,9 @@ class Journal:
     def write_prompts(self, prompts: Mapping[str, Any]) -> None:
         """Write down the open prompts; only the last ones count."""
         with self._guard:
+            if prompts == self._prompts:
+                return
+            self._prompts = dict(prompts)
             self._append(("prompts",), {"kind": "prompts", "prompts": dict(prompts)}, b"")
 
     def write_labels(

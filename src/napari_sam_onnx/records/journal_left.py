@@ -14,14 +14,14 @@ from filelock import FileLock, Timeout
 from napari_sam_onnx.records.journal_log import lock_of, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-KEPT_LEFT = 10
+KEPT_LEFT = 64
 KEPT_DAYS = 30
-"""So many journals of processes that died are kept, and for so long."""
+"""So many journals of processes that died are kept, one per picture, and for so long."""
 
 _claimed: dict[Path, FileLock] = {}
 
@@ -84,6 +84,8 @@ class Found:
 
     def claim(self) -> bool:
         """Take it for this process until it is discarded; whether it is still there to be taken."""
+        if self.folder in _claimed:
+            return True
         lock = lock_of(self.folder)
         try:
             if not (self.folder / "log").exists():
@@ -95,17 +97,34 @@ class Found:
         return (self.folder / "log").exists()
 
     def discard(self) -> None:
-        """Throw it away."""
+        """Throw it away, once it is claimed."""
+        self.drop()
+        self.leave()
+
+    def drop(self) -> None:
+        """Throw it away while `find_left` holds it for who looks at it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def leave(self) -> None:
+        """Leave it to others again, where it was claimed."""
         lock = _claimed.pop(self.folder, None)
         if lock is not None:
             lock.release()
 
 
-def find_left(root: Path) -> Iterator[Found]:
+def find_left(
+    root: Path, wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> Iterator[Found]:
     """Yield the journals of processes that died, the newest first; sweep away what is too old.
 
     Each is held while the caller looks at it, so that no two processes take one.
+
+    Parameters
+    ----------
+    root : Path
+        Holds the journals of all processes.
+    wanted : callable
+        Told what the owner said of its picture first; what is not wanted is not read.
     """
     left = []
     with suppress(OSError):
@@ -122,6 +141,9 @@ def find_left(root: Path) -> Iterator[Found]:
         try:
             found = None
             if number < KEPT_LEFT and when > oldest:
+                about = next(unpack(folder / "log"), ({}, b""))[0].get("about")
+                if about is not None and not wanted(about):
+                    continue
                 found = _read(folder, when)
             if found is None:
                 shutil.rmtree(folder, ignore_errors=True)

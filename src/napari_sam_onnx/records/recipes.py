@@ -159,8 +159,13 @@ class Recipe:
         """Read JSON, see `from_dict`."""
         try:
             values = json.loads(text)
-        except ValueError as error:
-            raise RecipeError(f"The recipe is no JSON: {error}.") from error
+        except json.JSONDecodeError as error:
+            raise RecipeError(
+                f"The recipe is no JSON that can be read: see line {error.lineno}, column "
+                f"{error.colno}."
+            ) from error
+        except ValueError as error:  # a number of more digits than Python reads
+            raise RecipeError(f"The recipe is no JSON that can be read: {error}.") from error
         return cls.from_dict(values)
 
     def whole_request(self) -> WholeRequest:
@@ -248,6 +253,7 @@ def replay(recipe: Recipe, planes: ArrayPlanes, model: Model) -> Generator[Stack
         recipe.mode,
         indices=indices,
         judge=None if recipe.judge is None else Judge.from_dict(recipe.judge),
+        keep=True,  # as in the dock: a search for what is kept does not end early
         **recipe.settings,
     )
 

@@ -54,6 +54,19 @@ def test_a_few_judged_objects_rate_the_rest() -> None:
     assert rows["area_um2"] == [16.0] * 6 and sorted(rows["flags"])[-1] == "kept"
 
 
+def test_what_nobody_judged_speaks_for_itself() -> None:
+    random = np.random.default_rng(0)
+    crowd = random.normal(size=(140, 9)) * [*[30.0] * 8, 0.1] + [*[0.0] * 8, 2.0]
+    few = np.array([[0.01] * 8 + [2.0], [-0.01] * 8 + [2.0]])  # two that hardly differ
+    alone = learn_judge(few, [True, False], "tiny").rate(crowd)
+    among = learn_judge(few, [True, False], "tiny", crowd).rate(crowd)
+    assert (alone < 0.5).mean() > 0.3 and (among < 0.5).mean() < 0.05
+    odd = np.add(crowd, [*[200.0] * 8, 0.0])  # what is nothing like the crowd can be told from it
+    judged = np.concatenate([crowd[:6], odd[:6]])
+    made = learn_judge(judged, [True] * 6 + [False] * 6, "tiny", np.concatenate([crowd, odd[:9]]))
+    assert (made.rate(crowd) > 0.5).mean() > 0.95 and (made.rate(odd) < 0.5).mean() > 0.95
+
+
 def test_what_cannot_be_learned_or_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     found, embedding, rgb = make()
     features = describe_objects(found, embedding, rgb)

@@ -85,7 +85,10 @@ def test_what_cannot_be_learned_is_said(run, tmp_path, model, picture, corrected
     segment = ("segment", picture, "-o", out, "--mode", "objects", "--learned", learned)
     assert "nothing that was learned" in run(*segment)[2]
     learned.unlink()
+    assert "There is no file" in run(*segment)[2]
+    learned.write_text("no JSON")
     assert "cannot be read" in run(*segment)[2]
+    learned.unlink()
     words = ("learn", picture, labels, "-o", learned, "--mode", "objects", "--inside", inside)
     assert run(*words)[0] == 0
     assert "--force" in run(*words)[2]

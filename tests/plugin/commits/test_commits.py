@@ -405,8 +405,11 @@ def test_an_object_is_corrected_in_its_place(bench: Bench) -> None:
     assert bench.commits.labels.layer is layer and not seen
     assert "Clicks correct this object" in bench.said and bench.shown == (mine == 7).sum()
     bench.commits.accept()
-    assert "as it is already" in bench.said and bench.session.status.kind == "error"
+    assert bench.said == "Object 7 stays as it is. Nothing was corrected."
+    assert bench.session.status.kind == "info" and not bench.shown
     np.testing.assert_array_equal(layer.data, mine)
+    bench.commits.undo()  # opens it again
+    assert bench.shown == (mine == 7).sum() and not seen
     bench.click(*A)
     asked = seen[-1]
     assert asked.mask is not None and len(asked.points) == 1

@@ -35,9 +35,9 @@ def work(root: Path) -> tuple[Bench, Autosave]:
 
 def crash(bench: Bench, saving: Autosave) -> None:
     """Leave the journal as a process does that is killed."""
-    if saving._journal is not None:
-        saving._journal.close(keep=True)
-    saving._journal = None
+    for journal in saving._journals.values():
+        journal.close(keep=True)
+    saving._journals.clear()
     saving.close()
     bench.session.close()
 
@@ -131,6 +131,117 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     assert sum("not kept for a crash" in sentence for sentence in said) == 1
     saving.close()
     bench.session.close()
+
+
+def accept(bench: Bench, *spots: Any) -> None:
+    for spot in spots:
+        bench.click(*spot)
+        bench.commits.accept()
+
+
+def test_what_several_crashes_left_is_offered_one_after_the_other(tmp_path: Path) -> None:
+    bench, saving = work(tmp_path)
+    accept(bench, A, B)
+    crash(bench, saving)
+    bench, saving = work(tmp_path)  # nobody looked at the offer
+    accept(bench, C)
+    bench.click(*A)
+    crash(bench, saving)
+    os.utime(saving_log(tmp_path), None)
+
+    bench, saving = work(tmp_path)
+    assert saving.found is not None and saving.found.objects == 1 and saving.earlier == 1
+    saving.restore()
+    first = bench.commits.labels.layer
+    assert first is not None and bench.ids == [1]
+    assert saving.found is not None and saving.found.objects == 2 and saving.earlier == 0
+    saving.restore()
+    layers = [e for e in bench.viewer.layers if "labels" in e.name]
+    assert [len(np.unique(layer.data)) - 1 for layer in layers] == [1, 2]
+    assert bench.commits.labels.layer is first  # the newest is gone on with
+    assert saving.found is None and len(bench.session.layers.points.data) == 1
+    crash(bench, saving)
+
+    again, saving = work(tmp_path)  # all of it is one journal by now
+    assert saving.found is not None and saving.found.objects == 3 and saving.earlier == 0
+    saving.discard()
+    assert saving.found is None and not list(tmp_path.iterdir())
+    saving.close()
+    again.session.close()
+
+
+def saving_log(root: Path) -> Path:
+    return max((folder / "log" for folder in root.iterdir()), key=lambda log: log.stat().st_mtime)
+
+
+def test_prompts_that_are_open_are_not_lost_for_those_that_were(tmp_path: Path) -> None:
+    bench, saving = work(tmp_path)
+    accept(bench, A)
+    bench.click(*B)
+    crash(bench, saving)
+    bench, saving = work(tmp_path)
+    bench.click(*C)
+    saving.restore()
+    assert bench.ids == [1] and bench.session.layers.points.data.tolist() == [list(map(float, C))]
+    assert bench.said == (
+        "Restored: 1 object. Left for later: 1 point; accept or discard what is open first."
+    )
+    assert saving.found is not None and not saving.found.labels
+    bench.commits.accept()
+    saving.restore()
+    assert bench.session.layers.points.data.tolist() == [list(map(float, B))]
+    assert saving.found is None and len(list(tmp_path.iterdir())) == 1
+    saving.close()
+    bench.session.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_not_decided_is_offered_again(tmp_path: Path) -> None:
+    bench, saving = work(tmp_path)
+    accept(bench, A)
+    bench.click(*B)
+    crash(bench, saving)
+    for _ in range(2):
+        bench, saving = work(tmp_path)
+        bench.click(*C)
+        saving.restore()  # its prompts wait
+        assert saving.found is not None
+        crash(bench, saving)
+    bench, saving = work(tmp_path)
+    offered = []
+    while saving.found is not None:
+        offered.append((saving.found.objects, len(saving.found.prompts["points"])))
+        saving.restore()
+        bench.commits.discard()
+    assert sorted(offered) == [(0, 1), (1, 1)]  # each object once, and the prompts of both
+    saving.close()
+    bench.session.close()
+
+
+def test_all_pictures_of_a_session_are_kept(tmp_path: Path) -> None:
+    bench, saving = work(tmp_path)
+    accept(bench, A)
+    first = bench.commits.labels.layer
+    other = draw_discs((80, 90), CENTERS[:2], RADIUS)
+    bench.session.choose_layer(bench.open(other, name="other"))
+    accept(bench, A, B)
+    first.data_setitem((np.array([90]), np.array([90])), 5)  # painted while another is looked at
+    bench.session.choose_layer(bench.viewer.layers["cells"])
+    accept(bench, C)
+    crash(bench, saving)
+    assert len(list(tmp_path.iterdir())) == 2
+    again, saving = work(tmp_path)
+    assert saving.found is not None and saving.found.objects == 3
+    saving.restore()
+    assert again.ids == [1, 5, 6]
+    again.session.choose_layer(again.open(other, name="other"))
+    assert saving.found is not None and saving.found.objects == 2
+    saving.restore()
+    again.viewer.layers.remove(again.commits.labels.layer)  # what is thrown away is not kept
+    again.session.choose_layer(again.viewer.layers["cells"])
+    saving.close()
+    again.session.close()
+    assert not list(tmp_path.iterdir())
 
 
 _WORK = """

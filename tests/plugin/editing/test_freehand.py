@@ -58,9 +58,8 @@ def test_scribble_and_lasso_on_the_canvas(drive: Callable[..., Driver]) -> None:
     d.settle()
     assert d.gestures_idle and len(d.session.layers.boxes.data) == 1
     last = asked[-1]
-    assert last.box is not None and last.mask is not None and d.shown > 0
-    y0, x0, y1, x1 = last.mask.window
-    assert y0 < 17 and x0 < 67 and y1 > 43 and x1 > 93
+    assert last.mask is None and d.shown > 0  # a rough outline is no mask to begin with
+    np.testing.assert_allclose(last.box, (18.3, 68.3, 41.7, 91.7), atol=0.2)
     d.press(Qt.Key.Key_N)
     assert d.ids == [1]
 
@@ -79,6 +78,10 @@ def test_what_a_click_would_give_is_shown_and_nothing_is_kept(bench: Bench) -> N
     assert bench.shown > 0 and not bench.session.answers
     bench.commits.accept()
     assert bench.ids == [] and "nothing to accept" in bench.said
+    bench.lane.hold()
+    move(hover, bench, A[0] + 3, A[1])  # on the same object it need not go before the next answer
+    assert bench.shown > 0
+    bench.lane.release()
     move(hover, bench, 0, 0)
     assert bench.shown == 0
     move(hover, bench, -50, 0)

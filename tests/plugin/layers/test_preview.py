@@ -53,6 +53,29 @@ def test_an_outline_and_a_light_fill() -> None:
     assert not np.any(preview.layer.data)
 
 
+def test_only_pixels_that_change_are_drawn_again() -> None:
+    shape = (400, 300)
+    preview = Preview(Picture((Image(np.zeros((2, *shape))),)))
+    plane = Plane((1, 2), (1, 0, 0))
+    screen = np.zeros(shape, np.uint8)
+
+    def draw(event: object) -> None:
+        (y, x), part = event.offset, event.data
+        screen[y : y + part.shape[0], x : x + part.shape[1]] = part
+        drawn.append(part.size)
+
+    drawn: list[int] = []
+    preview.show([Shown(block(shape, 5, 5, 15, 25))], plane)
+    screen[:] = np.asarray(preview.layer.data)[0]
+    preview.layer.events.labels_update.connect(draw)
+    preview.show([Shown(block(shape, 10, 20, 30, 40)), Shown(block(shape, 50, 5, 60, 9))], plane)
+    np.testing.assert_array_equal(screen, np.asarray(preview.layer.data)[0])
+    assert drawn == [55 * 35]
+    preview.clear()
+    preview.clear()
+    assert not screen.any() and drawn == [55 * 35, 50 * 35]
+
+
 def test_large_planes_hold_the_blocks_that_objects_lie_in() -> None:
     shape = (3000, 2000)
     preview = Preview(Picture((Image(np.zeros(shape, np.uint8), multiscale=False),)))

@@ -41,3 +41,11 @@ def test_what_does_not_fit_ends_in_an_ellipsis(label: FewLines) -> None:
     first, second = label.text().split("\n")
     assert first == "a first line"
     assert second.endswith("…")
+
+
+def test_long_names_in_a_sentence_are_cut_in_their_middle(label: FewLines) -> None:
+    label.resize(900, label.height())
+    name = "2026-11-26_plate-B_well-C4_field-012_DAPI_v3"
+    label.say(f"7 objects in “{name}”, not in “cells”.")
+    assert label.text() == f"7 objects in “{name[:16]}…{name[-16:]}”, not in “cells”."
+    assert name in label.toolTip()

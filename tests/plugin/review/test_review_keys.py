@@ -25,7 +25,7 @@ def test_keys_and_list(drive: Callable[..., Driver]) -> None:
     d.session.layers.activate()
     panel, queue = d.dock.review_panel, d.dock.reviewer.queue
     plane = d.session.plane
-    assert not panel.isVisible() and panel.count.text() == "Nothing to review."
+    assert not panel.isVisible() and panel.count.text() == "Nothing to review yet."
     places = [
         Place(layer, type(plane)((1, 2), (z, 0, 0)), (30.0, 40.0), z, f"Odd in {z}.", z / 10)
         for z in (1, 4, 5)

@@ -33,6 +33,10 @@ LEAST = 0.5
 PENALTY = {"shape": 0.03, "seen": 0.003}
 """Inverse strength of the penalty on weights, scikit-learn's C, for features of unit spread."""
 
+FAITH = 5.0
+MOST_FAITH = 0.1
+"""So many wanted objects do those count that nobody judged, all together; and each at most."""
+
 FOLDS = 3
 """Objects of each kind from which on what is learned is tried on some that are left out."""
 
@@ -142,7 +146,12 @@ def describe_objects(
     return np.concatenate([seen, own], axis=1)
 
 
-def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) -> Judge:
+def learn_judge(
+    features: NDArray[np.float64],
+    wanted: ArrayLike,
+    model: str,
+    others: NDArray[np.float64] | None = None,
+) -> Judge:
     """Learn from objects that were judged.
 
     Parameters
@@ -152,6 +161,10 @@ def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) ->
     wanted : (N,) array-like of bool
     model : str
         The `id` of the model.
+    others : (M, D) float64, optional
+        Objects that are shown and that nobody judged. They say how features differ at all, which
+        a few judged objects cannot, and count a little as wanted, see `FAITH`: what few say must
+        not throw away nearly everything.
 
     Raises
     ------
@@ -170,10 +183,12 @@ def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) ->
         raise ParameterError(
             "Learning needs scikit-learn: pip install napari-sam-onnx[learn]."
         ) from error
-    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    rest = np.zeros((0, features.shape[1])) if others is None else np.asarray(others, float)
+    everything = np.concatenate([features, rest])
+    mean, spread = everything.mean(axis=0), everything.std(axis=0) + 1e-6
     spread[-1] = 1.0  # the rating keeps its own measure: odds
     mean[-1] = 0.0
-    units, odds = (features - mean) / spread, features[:, -1]
+    units, odds = (everything - mean) / spread, features[:, -1]
     if _order(odds, good) < 0.5:  # judged against the rating, which then says nothing
         odds = np.zeros(len(odds))
     shapes = np.arange(units.shape[1] - LAST, units.shape[1] - 1)
@@ -197,12 +212,17 @@ def learn_judge(features: NDArray[np.float64], wanted: ArrayLike, model: str) ->
         by_shape = tell_apart(shapes, PENALTY["shape"])
         if tell_apart(seen, PENALTY["seen"]) > by_shape + BETTER:
             columns, penalty = seen, PENALTY["seen"]
-    fitted = fit(np.arange(len(good)), columns, penalty)
+    # each kind counts half of what was judged, and the rest as some that are wanted
+    halves = np.where(good, 0.5 / good.sum(), 0.5 / (~good).sum()) * len(good)
+    each = min(FAITH / max(1, len(rest)), MOST_FAITH)
+    trust = np.concatenate([halves, np.full(len(rest), each)])
+    truth = np.concatenate([good, np.ones(len(rest), bool)])
+    fitted = LogisticRegression(C=penalty, max_iter=500).fit(units[:, columns], truth, trust)
     weights = np.zeros(units.shape[1])
     weights[columns], weights[-1] = fitted.coef_[0], float(odds.any())
     # so that 0.5 lies between both kinds
     scores = (units @ weights)[:, None]
-    level = LogisticRegression(C=1.0, class_weight="balanced").fit(scores, good)
+    level = LogisticRegression(C=1.0).fit(scores, truth, trust)
     slope = max(float(level.coef_[0, 0]), LEAST_SLOPE)
     return Judge(model, mean, spread, slope * weights, float(level.intercept_[0]))
 

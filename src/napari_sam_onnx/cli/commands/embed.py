@@ -65,7 +65,7 @@ def embed(
         None if channels is None else parse_channels(channels),
         options.name_of(project),
     )
-    named = (Path(model), decoder) if decoder is not None else model
+    named = options.name_model(model, decoder)
     opened = load_model(named, provider=provider, threads=threads)
     cache = DiskCache(cache_dir(), int(gb * 1e9))
     made = there = 0

@@ -90,6 +90,8 @@ def read_judge(path: Path) -> Judge:
     """
     try:
         words = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParameterError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:
         raise ParameterError(
             f"{path} cannot be read; is it a file that `learn` has written?"

@@ -145,7 +145,7 @@ def segment(
     **settings: Any,
 ) -> None:
     """Find the objects in a picture, a stack or a folder and save them as a label image."""
-    named = _name_model(model, decoder)
+    named = options.name_model(model, decoder)
     if suggest:
         opened = load_model(named, provider=provider, threads=threads)
         write_suggestions(source, out, opened, axes, options.name_of(project), force=force)
@@ -238,13 +238,6 @@ def _take_preset(
             + "; leave --mode away."
         )
     return kept.mode, {**kept.settings, **settings}
-
-
-def _name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
-    """Tell an id of the catalogue from the files of a model."""
-    if decoder is not None:
-        return Path(model), decoder
-    return (Path(model),) if Path(model).suffix.lower() == ".onnx" else model
 
 
 def _check_mode(request: SegmentOptions) -> None:

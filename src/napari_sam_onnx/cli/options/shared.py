@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from napari_sam_onnx.automatic.settings.declare import ParameterError
 from napari_sam_onnx.cli.options.channels import SYNTAX
 from napari_sam_onnx.cli.options.contract_option import HELP as CONTRACT_HELP
 from napari_sam_onnx.pictures.projection import PROJECTIONS
@@ -80,3 +81,19 @@ Resume = Annotated[
         "are the same.",
     ),
 ]
+
+
+def name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
+    """Tell an id of the catalogue from the files of a model.
+
+    Raises
+    ------
+    ParameterError
+        If there is a decoder without an encoder.
+    """
+    is_file = Path(model).suffix.lower() == ".onnx"
+    if decoder is not None and not is_file:
+        raise ParameterError("--decoder goes with its encoder: give --model ENCODER.onnx too.")
+    if decoder is not None:
+        return Path(model), decoder
+    return (Path(model),) if is_file else model

@@ -19,6 +19,7 @@ from napari_sam_onnx.plugin.commits.naming import apply_naming, inherit
 from napari_sam_onnx.plugin.commits.painting import Painter
 from napari_sam_onnx.plugin.commits.picking import open_object, pick
 from napari_sam_onnx.plugin.commits.recording import describe_edit, drop_act, keep_act
+from napari_sam_onnx.plugin.commits.results import Results
 from napari_sam_onnx.plugin.commits.tints import Tints
 from napari_sam_onnx.plugin.commits.walking import walk
 from napari_sam_onnx.plugin.layers.labels import TargetError, erase_object
@@ -55,6 +56,8 @@ class Commits:
         The user did something that can be undone.
     accepted : Signal
         The user looked at masks and accepted them: the request about them, and the masks.
+    walking : bool
+        A step is being undone or done again.
     ask_overlap : callable
         Asked what to do where a new object overlaps one that exists, as the rules may say: takes a
         sentence and returns an overlap policy, or None to write nothing.
@@ -69,7 +72,8 @@ class Commits:
         self.session = session
         self.history = History()
         self.labels = LabelTarget(session)
-        self.turbo = False
+        self.results = Results(self.labels)
+        self.turbo = self.walking = False
         self.ask_overlap: Callable[[str], Overlap | None] = lambda _: None
         self.painter = Painter(session, self.labels, self.history)
         self.painter.changed.connect(self.changed.emit)
@@ -109,7 +113,7 @@ class Commits:
             session.say(explain_no_plane(session.viewer), "error")
             return
         if request is None or prompts is None or not request.answerable:
-            session.say(NOTHING, "error")
+            session.say(NOTHING)
             return
         try:
             session.dialogue.check_seen()
@@ -159,7 +163,7 @@ class Commits:
         """Drop the current plane's prompts."""
         session = self.session
         if session.prompts is None or session.plane is None:
-            session.say("There is nothing to discard.", "error")
+            session.say("There is nothing to discard.")
             return
         after = without_plane(session.prompts, session.plane)
         if after.equals(session.prompts):
@@ -178,7 +182,7 @@ class Commits:
             self.painter.settle(step, cancelled=True)
             self.history.drop(step)
         drop_act(step)
-        walk(self.session, self.labels, step, back=True)
+        self._walk(step, back=True)
         self.walked.emit(step, True)
         self.changed.emit()
 
@@ -188,7 +192,7 @@ class Commits:
         if step is None:
             self.session.say("There is nothing to redo.")
             return
-        walk(self.session, self.labels, step, back=False)
+        self._walk(step, back=False)
         keep_act(step)
         self.walked.emit(step, False)
         self.changed.emit()
@@ -262,11 +266,11 @@ class Commits:
         self.labels.choose(layer)
         if replaced is not None and replaced in session.viewer.layers:
             session.viewer.layers.remove(replaced)
+        hidden = self.results.take(layer)
         if session.plane is not None and session.prompts is not None:
-            prompts = session.prompts
-            self.record(
-                Step(session.plane, prompts, prompts, made=layer, target=before, replaced=replaced)
-            )
+            step = Step(session.plane, session.prompts, session.prompts, made=layer, target=before)
+            step.replaced, step.hidden = replaced, hidden
+            self.record(step)
 
     def take_action(self, action: Action) -> None:
         """Record what a run did to a label image, which is the target from now on."""
@@ -281,6 +285,7 @@ class Commits:
         self.painter.close()
         self.history.clear()
         self.tints.close()
+        self.results.close()
         self.labels.close()
 
     def record(self, step: Step) -> None:
@@ -296,6 +301,13 @@ class Commits:
         self.changed.emit()
 
     # Inside
+
+    def _walk(self, step: Step, back: bool) -> None:
+        self.walking = True
+        try:
+            walk(self.session, self.labels, step, back)
+        finally:
+            self.walking = False
 
     def _ask_overlap(self, step: Step) -> bool:
         """Ask what becomes of pixels that are labelled already; whether to go on."""

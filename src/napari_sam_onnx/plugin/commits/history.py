@@ -28,11 +28,11 @@ MAX_BYTES = 2**29  # of results that others took the place of; the newest is alw
 
 
 class Action(Protocol):
-    """Something that a run did to a label image and can take back."""
+    """Something that was done to a layer, such as by a run, and can be taken back."""
 
     @property
     def layer(self) -> Any:
-        """The label image."""
+        """The layer."""
         ...
 
     def back(self) -> str:
@@ -71,8 +71,13 @@ class Step:
         The target before that run's result became it.
     replaced : napari Labels layer or None
         The layer that went away for it.
+    hidden : tuple of napari Labels layer
+        Earlier results that were hidden under it.
     action : Action or None
         What a run did to a label image that was there.
+    deed : Action or None
+        What was done beside prompts and labels: drawn in a Shapes layer, or left out by what was
+        learned.
     home : Home or None
         Where accepted objects are written.
     request : Request or None
@@ -106,7 +111,9 @@ class Step:
     made: Labels | None = None
     target: Labels | None = None
     replaced: Labels | None = None
+    hidden: tuple[Labels, ...] = ()
     action: Action | None = None
+    deed: Action | None = None
     home: Home | None = None
     request: Request | None = None
     asked: Snapshot | None = None

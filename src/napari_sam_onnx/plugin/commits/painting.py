@@ -137,18 +137,23 @@ class Painter:
         session, home, plane = self.session, step.home, step.plane
         assert home is not None and step.request is not None
         paints: list[Paint] = []
+        written: list[int] = []
         try:
             fits = self._fit(step, masks)
             layer = self.labels.open(home)
             with self.labels.writing(layer) as free:
                 wanted = free.next
-                for fit, own in fits:
+                for number, (fit, own) in enumerate(fits):
                     if own:
-                        paints.append(replace_object(layer, fit.mask, plane, own))
-                        continue
-                    label = free.find_free(plane)
-                    paints.append(paint_mask(layer, fit.mask, plane, label, fit.takes))
-                    free.take(paints[-1:])
+                        replaced = replace_object(layer, fit.mask, plane, own)
+                        if replaced is None:  # it was opened and not corrected
+                            continue
+                        paints.append(replaced)
+                    else:
+                        label = free.find_free(plane)
+                        paints.append(paint_mask(layer, fit.mask, plane, label, fit.takes))
+                        free.take(paints[-1:])
+                    written.append(number)
         except Exception as error:  # a lazy array refuses to be written in its own way
             if paints:
                 with self.labels.writing(paints[0].layer) as free:
@@ -158,8 +163,19 @@ class Painter:
             self._give_back(step, error)
             return
         self.settle(step)
+        same = [own for number, (_, own) in enumerate(fits) if number not in written]
+        unchanged = f"{_name_numbers(same).capitalize()} stays as it is." if same else ""
+        if not paints:
+            session.say(f"{unchanged} Nothing was corrected.")
+            self.changed.emit()
+            return
         step.paints = tuple(paints)
-        owned = [own for _, own in fits]
+        if same:
+            masks = [masks[number] for number in written]
+            asked = tuple(step.request.prompts[number] for number in written)
+            step.request = replace(step.request, prompts=asked)
+            step.answers = tuple(step.answers[number] for number in written if step.answers)
+        owned = [fits[number][1] for number in written]
         step.naming = _name_objects(step, paints, owned)
         assert step.request is not None
         known = session.engine.id_of(step.request.source)
@@ -171,7 +187,7 @@ class Painter:
         layer.selected_label = max(numbers)
         session.dialogue.fit_again()
         taken = not any(owned) and numbers[0] != wanted
-        note = f" Number {wanted} was taken." if taken else ""
+        note = f" Number {wanted} was taken." if taken else f" {unchanged}".rstrip()
         session.say(_describe_paints(paints, numbers, any(owned), layer.name) + note, "ready")
         self.changed.emit()
 

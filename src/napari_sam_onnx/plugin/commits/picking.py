@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.masks.mask import Mask
 from napari_sam_onnx.masks.upscale import low_res_from_mask
-from napari_sam_onnx.plugin.layers.labels import TargetError, label_at, read_plane
+from napari_sam_onnx.plugin.layers.labels import NoObjectError, label_at, read_plane
 from napari_sam_onnx.plugin.layers.snapshot import Correction
 from napari_sam_onnx.plugin.picture.plane import round_half_up
 
@@ -40,12 +40,12 @@ def pick(
 
     Raises
     ------
-    TargetError
+    NoObjectError
         If there is none.
     """
     pixel = session.to_plane(world)
     if pixel is None:
-        raise TargetError("There is no picture under the cursor.")
+        raise NoObjectError("There is no picture under the cursor.")
     return pick_at(session, layers, pixel)
 
 
@@ -54,15 +54,15 @@ def pick_at(
 ) -> tuple[Labels, int, Plane]:
     """Find the labelled object at a place ``(y, x)`` of the plane that is shown; see `pick`."""
     if session.plane is None or session.prompts is None:
-        raise TargetError("There is no picture under the cursor.")
+        raise NoObjectError("There is no picture under the cursor.")
     y, x = (round_half_up(value) for value in place)
     for layer in layers:
         if layer is None:
-            raise TargetError("There are no labels yet; accept an object first.")
+            raise NoObjectError("There are no labels yet; accept an object first.")
         label = label_at(layer, session.plane, (y, x))
         if label:
             return layer, label, session.plane
-    raise TargetError("There is no labelled object under the cursor.")
+    raise NoObjectError("There is no labelled object under the cursor.")
 
 
 def open_object(

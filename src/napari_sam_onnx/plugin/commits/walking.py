@@ -39,6 +39,10 @@ def walk(session: Session, labels: LabelTarget, step: Step, back: bool) -> None:
         said = _walk_made(session, labels, step, step.made, back)
     if step.action is not None:
         said = _walk_action(session, labels, step.action, back)
+    if step.deed is not None:
+        said = "Its layer was removed."
+        if step.deed.layer in session.viewer.layers:
+            said = step.deed.back() if back else step.deed.again()
     session.go_to(step.plane)
     current = session.prompts
     if current is not None and not current.equals(prompts):
@@ -74,14 +78,22 @@ def _walk_made(session: Session, labels: LabelTarget, step: Step, layer: Labels,
         if step.target is not None and step.target in session.viewer.layers:
             labels.choose(step.target)
         session.viewer.layers.remove(layer)
+        _show_results(step, True)
         return f"Took “{layer.name}” away; Ctrl+Shift+Z brings it back."
     if not back and not present:
         insert_under_prompts(session.viewer, session.layers, layer)
         labels.choose(layer)
         if step.replaced is not None and step.replaced in session.viewer.layers:
             session.viewer.layers.remove(step.replaced)
+        _show_results(step, False)
         return f"“{layer.name}” is back."
     return f"“{layer.name}” was removed already." if back else ""
+
+
+def _show_results(step: Step, shown: bool) -> None:
+    """Show the results that a run's result had hidden, or hide them again."""
+    for layer in step.hidden:
+        layer.visible = shown
 
 
 def _walk_action(session: Session, labels: LabelTarget, action: Action, back: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,13 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.labels.classes import ObjectClass
+from napari_sam_onnx.plugin.editing.left import (
+    describe_work,
+    look_for_left,
+    open_labels,
+    pack_prompts,
+    unpack_prompts,
+)
 from napari_sam_onnx.plugin.layers.classes import (
     keep_list,
     list_of,
@@ -17,12 +25,10 @@ from napari_sam_onnx.plugin.layers.classes import (
 )
 from napari_sam_onnx.plugin.layers.labels import can_be_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
-from napari_sam_onnx.plugin.layers.snapshot import Snapshot
+from napari_sam_onnx.plugin.layers.snapshot import is_empty
 from napari_sam_onnx.plugin.picture.geometry import role_of
-from napari_sam_onnx.plugin.picture.shown import layer_array
 from napari_sam_onnx.plugin.session.lanes import Job
 from napari_sam_onnx.records.journal import Journal, JournalError
-from napari_sam_onnx.records.journal_left import find_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,19 +37,18 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam_onnx.plugin.commits.commits import Commits
-    from napari_sam_onnx.plugin.picture.picture import Picture
+    from napari_sam_onnx.plugin.editing.left import Left
     from napari_sam_onnx.plugin.session.lanes import Lane
-    from napari_sam_onnx.records.journal_left import Found
+    from napari_sam_onnx.records.journal_left import Found, KeptLabels
 
 QUICK_PIXELS = 64_000_000
 """Larger label images, and those not in memory, are looked at on the plane that is shown."""
 
-SAMPLE = 64
-"""Side of the part of a picture by which it is known again."""
+NO_PROMPTS: Mapping[str, Any] = {"points": [], "positive": [], "boxes": []}
 
 
 class Autosave:
-    """Keeps a journal of one dock's work, and finds those of docks that died.
+    """Keeps a journal of each picture of a dock, and finds those of docks that died.
 
     Parameters
     ----------
@@ -58,7 +63,9 @@ class Autosave:
     Attributes
     ----------
     found : Found or None
-        Work on the current picture that a crash left.
+        Work on the current picture that a crash left: the newest that is not here yet.
+    earlier : int
+        How many crashes before that left something else, which is offered afterwards.
     changed : Signal
         `found` is another.
     """
@@ -74,10 +81,13 @@ class Autosave:
     ) -> None:
         self.commits, self.session = commits, commits.session
         self.found: Found | None = None
+        self.earlier = 0
         self._root, self._lane = root, lane
-        self._journal: Journal | None = None
-        self._off = False
-        self._about: dict[str, Any] | None = None
+        self._journals: dict[str, Journal] = {}  # by the picture's layer, used on the lane alone
+        self._homes: dict[Labels, str] = {}  # the picture in whose journal labels are
+        self._abouts: dict[str, Mapping[str, Any]] = {}
+        self._off = self._restored = False
+        self._picture: str | None = None
         self._dirty: dict[Labels, bool] = {}  # whether it may have changed on all planes
         self._watched: dict[Labels, Callable[..., None]] = {}
         self._save_calmly = calm(self.save)
@@ -93,39 +103,42 @@ class Autosave:
 
     def save(self) -> None:
         """Write down what has changed, away from the interface."""
-        session, plane = self.session, self.session.plane
-        if self._off or session.picture is None or session.prompts is None or self._about is None:
+        session, plane, home = self.session, self.session.plane, self._picture
+        if self._off or session.picture is None or session.prompts is None:
             return
-        work = []
+        if home not in self._abouts:  # it is still looked at
+            return
+        work, later = [], {}
         target = self.commits.labels.layer
         for layer, everywhere in self._dirty.items():
             data = layer.data
             quick = isinstance(data, np.ndarray) and data.size <= QUICK_PIXELS
             within = None
             if not (quick and everywhere):
-                if plane is None:
+                if plane is not None and can_be_target(layer, session.picture):
+                    placed = plane.over(data.ndim)
+                    within = [
+                        slice(None) if axis in placed.axes else slice(at, at + 1)
+                        for axis, at in enumerate(placed.position)
+                    ]
+                elif not quick:
+                    later[layer] = everywhere
                     continue
-                within = [
-                    slice(None) if axis in plane.axes else slice(at, at + 1)
-                    for axis, at in enumerate(plane.position)
-                ]
             place = place_of(layer)
-            work.append(
-                partial(
-                    _write_labels,
-                    key=str(layer.unique_id),
-                    name=layer.name,
-                    labels=data,
-                    place="" if place is None else str(place),
-                    target=layer is target,
-                    within=within,
-                    classes=read_layer_classes(layer),
-                    class_list=[(one.name, one.color) for one in list_of(layer)],
-                )
+            write = partial(
+                _write_labels,
+                key=str(layer.unique_id),
+                name=layer.name,
+                labels=data,
+                place="" if place is None else str(place),
+                target=layer is target,
+                within=within,
+                classes=read_layer_classes(layer),
+                class_list=[(one.name, one.color) for one in list_of(layer)],
             )
-        self._dirty.clear()
-        prompts = pack_prompts(session.prompts)
-        run = partial(self._write, dict(self._about), prompts, work)
+            work.append((self._homes.setdefault(layer, home), write))
+        self._dirty = later
+        run = partial(self._write, home, pack_prompts(session.prompts), work)
         self._lane.submit(Job(run, lambda _: None, self._give_up, replaceable=False))
 
     def close(self) -> None:
@@ -143,69 +156,102 @@ class Autosave:
         for layer in list(self._watched):
             self._leave(layer)
         self._lane.close()
-        if self._journal is not None:
-            self._journal.close()
+        if self.found is not None:
+            self.found.leave()
+        for journal in list(self._journals.values()):
+            journal.close()
 
     # What a crash left
 
     def restore(self) -> None:
         """Put the labels and prompts that were found into the viewer."""
         found, picture = self.found, self.session.picture
-        self.found = None
-        self.changed.emit()
         if found is None or picture is None:
             return
         if not found.claim():
             self.session.say("That work was restored elsewhere meanwhile.", "error")
+            self._look_again()
             return
-        target = None
-        for kept in found.labels:
-            labels = _open_place(kept.place) if kept.labels is None else kept.labels
-            if labels is None or tuple(labels.shape) != picture.shape:
-                continue
-            layer = make_target(picture, kept.name, labels)
-            if kept.classes:
-                write_layer_classes(layer, kept.classes)
-            if kept.class_list:
-                keep_list(layer, [ObjectClass(name, color) for name, color in kept.class_list])
-            insert_under_prompts(self.session.viewer, self.session.layers, layer)
-            self._dirty[layer] = True
-            target = layer if kept.target or target is None else target
-        if target is not None:
-            self.commits.labels.choose(target)
-        if found.prompts is not None:
-            self.session.replace_prompts(unpack_prompts(found.prompts, picture.main.ndim))
+        missing = [kept.name for kept in found.labels if not self._put_back(kept)]
+        self._restored = True
         self.save()
-        self._lane.submit(Job(found.discard, lambda _: None, self._give_up, replaceable=False))
-        self.session.say(f"Restored: {describe_work(found)}.", "ready")
+        waits = found.prompts is not None and not self._put_back_prompts(found.prompts)
+        said = describe_work(replace(found, prompts=None) if waits else found)
+        said = f"Restored: {said}. " if said else ""
+        if missing:
+            said += f"The labels on disk of {' and '.join(missing)} are gone. "
+        if waits:
+            rest = replace(found, labels=())
+            said += f"Left for later: {describe_work(rest)}; accept or discard what is open first."
+            self._set_found(rest, self.earlier)
+        else:
+            self._lane.submit(Job(found.discard, lambda _: None, self._give_up, replaceable=False))
+            self._look_again()
+        self.session.say(said.rstrip(), "ready")
 
     def discard(self) -> None:
         """Throw away what was found."""
-        found, self.found = self.found, None
+        found = self.found
         if found is not None and found.claim():
             found.discard()
-        self.changed.emit()
+        self._look_again()
 
     # Inside
 
+    def _put_back(self, kept: KeptLabels) -> bool:
+        """Make a Labels layer of labels that were kept; whether they are still there."""
+        session, picture = self.session, self.session.picture
+        assert picture is not None
+        labels = open_labels(kept, picture.shape)
+        if labels is None:
+            return False
+        layer = make_target(picture, kept.name, labels)
+        if kept.classes:
+            write_layer_classes(layer, kept.classes)
+        if kept.class_list:
+            keep_list(layer, [ObjectClass(name, color) for name, color in kept.class_list])
+        insert_under_prompts(session.viewer, session.layers, layer)
+        self._dirty[layer] = True
+        target = self.commits.labels
+        if not self._restored and (kept.target or target.layer is None):
+            target.choose(layer)
+        return True
+
+    def _put_back_prompts(self, packed: Mapping[str, Any]) -> bool:
+        """Open prompts that were kept, where no others are open."""
+        session, picture = self.session, self.session.picture
+        assert picture is not None and session.prompts is not None
+        kept = unpack_prompts(packed, picture.main.ndim)
+        if is_empty(kept):
+            return True
+        if not is_empty(session.prompts):
+            return False
+        session.replace_prompts(kept)
+        return True
+
     def _write(
         self,
-        about: Mapping[str, Any],
+        home: str,
         prompts: Mapping[str, Any],
-        work: Sequence[Callable[[Journal], int]],
+        work: Sequence[tuple[str, Callable[[Journal], int]]],
     ) -> None:
         if self._off:
             return
-        if self._journal is None:
-            if not work and not prompts["points"] and not prompts["boxes"]:
-                return  # nothing to lose yet
-            self._journal = Journal(self._root)
-            self._journal.begin(about)
-        elif self._journal.about != about:
-            self._journal.begin(about)
-        self._journal.write_prompts(prompts)
-        for write in work:
-            write(self._journal)
+        for picture in dict.fromkeys([*(picture for picture, _ in work), home]):
+            open_here = prompts if picture == home else NO_PROMPTS
+            if picture not in self._journals:
+                begun = any(picture == of for of, _ in work)
+                if not begun and not open_here["points"] and not open_here["boxes"]:
+                    continue  # nothing to lose yet
+                journal = Journal(self._root)
+                self._journals[picture] = journal
+                journal.begin(self._abouts[picture])
+                if self._off:  # the dock was closed meanwhile
+                    journal.close()
+        for picture, journal in self._journals.items():
+            journal.write_prompts(prompts if picture == home else NO_PROMPTS)
+        for picture, write in work:
+            write(self._journals[picture])
 
     def _give_up(self, error: Exception) -> None:
         """Say once that work is not kept, and stop keeping it."""
@@ -217,30 +263,38 @@ class Autosave:
     def _on_picture(self) -> None:
         """Look for what a crash left of this picture, where it is another one."""
         picture = self.session.picture
-        if picture is None or self._off:
-            self._about = None
-            self._set_found(None)
+        now = None if picture is None or self._off else str(picture.main.unique_id)
+        if now is not None:
+            self._watch()
+        if now == self._picture:
             return
-        self._watch()
-        if self._about is not None and self._about["layer"] == str(picture.main.unique_id):
-            return
-        self._about = None
+        self._picture, self._restored = now, False
+        if self.found is not None:
+            self.found.leave()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Look for what a crash left that is not here yet."""
+        picture = self.session.picture
         self._set_found(None)
-        look = partial(_look, picture, self._root)
+        if picture is None or self._off:
+            return
+        here = [e.data for e in self.commits.labels.fitting() if isinstance(e.data, np.ndarray)]
+        look = partial(look_for_left, picture, self._root, here)
         self._lane.submit(Job(look, self._on_looked, lambda _: None, replaceable=False))
 
-    def _on_looked(self, result: tuple[dict[str, Any], Found | None]) -> None:
-        about, found = result
-        picture = self.session.picture
-        if picture is None or self._off or about["layer"] != str(picture.main.unique_id):
+    def _on_looked(self, left: Left) -> None:
+        layer = str(left.about["layer"])
+        if self._off:
             return
-        self._about = about
-        self._set_found(found)
-        self._save_calmly()
+        self._abouts.setdefault(layer, left.about)
+        if layer == self._picture:
+            self._set_found(left.found, left.earlier)
+            self._save_calmly()
 
-    def _set_found(self, found: Found | None) -> None:
+    def _set_found(self, found: Found | None, earlier: int = 0) -> None:
         if found is not self.found:
-            self.found = found
+            self.found, self.earlier = found, earlier
             self.changed.emit()
 
     def _watch(self) -> None:
@@ -274,10 +328,19 @@ class Autosave:
             return
         self._leave(layer)
         self._dirty.pop(layer, None)
-        journal = self._journal
-        if journal is not None:
-            forget = partial(journal.forget, str(layer.unique_id))
+        home = self._homes.pop(layer, None)
+        if home is not None:
+            forget = partial(self._forget, home, str(layer.unique_id))
             self._lane.submit(Job(forget, lambda _: None, self._give_up, replaceable=False))
+
+    def _forget(self, home: str, key: str) -> None:
+        """Forget labels that were removed, and the journal of a picture that has none left."""
+        journal = self._journals.get(home)
+        if journal is None:
+            return
+        journal.forget(key)
+        if not journal.holds_labels and home != self._picture:
+            self._journals.pop(home).close()
 
     def _leave(self, layer: Labels) -> None:
         slot = self._watched.pop(layer)
@@ -285,81 +348,5 @@ class Autosave:
             emitter.disconnect(slot)
 
 
-def pack_prompts(prompts: Snapshot) -> dict[str, Any]:
-    """Write prompts as values that JSON knows; objects open for correction are labels anyway."""
-    return {
-        "points": prompts.points.tolist(),
-        "positive": prompts.positive.tolist(),
-        "boxes": [box.tolist() for box in prompts.boxes],
-    }
-
-
-def unpack_prompts(values: Mapping[str, Any], ndim: int) -> Snapshot:
-    """Read what `pack_prompts` wrote."""
-    return Snapshot(
-        np.array(values["points"], float).reshape(-1, ndim),
-        np.array(values["positive"], bool),
-        tuple(np.array(box, float).reshape(-1, ndim) for box in values["boxes"]),
-    )
-
-
-def describe_work(found: Found) -> str:
-    """Say what was found, in a few words."""
-    prompts = found.prompts or {"points": [], "boxes": []}
-    counts = (
-        (found.objects, "object"),
-        (len(prompts["points"]), "point"),
-        (len(prompts["boxes"]), "box"),
-    )
-    said = [f"{count:,} {_plural(name, count)}" for count, name in counts if count]
-    said += [f"“{kept.name}”" for kept in found.labels if kept.labels is None]
-    return ", ".join(said)
-
-
-def _plural(name: str, count: int) -> str:
-    return name if count == 1 else f"{name}es" if name.endswith("x") else f"{name}s"
-
-
 def _write_labels(journal: Journal, **labels: Any) -> int:
     return journal.write_labels(**labels)
-
-
-def _look(picture: Picture, root: Path) -> tuple[dict[str, Any], Found | None]:
-    """Say by what a picture is known, and find the newest work on it that a crash left."""
-    about = describe_picture(picture)
-    known = {name: value for name, value in about.items() if name != "layer"}
-    for found in find_left(root):
-        same = {name: value for name, value in found.about.items() if name != "layer"}
-        if same == known and describe_work(found):
-            return about, found
-    return about, None
-
-
-def describe_picture(picture: Picture) -> dict[str, Any]:
-    """Say by what a picture is known again: its shape, and some of its pixels."""
-    from zlib import crc32
-
-    array = layer_array(picture.main)
-    middle = [slice(None)] * len(array.shape)
-    for axis, side in enumerate(array.shape):
-        start = max(0, (side - SAMPLE) // 2)
-        whole = axis >= len(array.shape) - 3
-        middle[axis] = slice(start, start + SAMPLE) if whole else slice(side // 2, side // 2 + 1)
-    sample = np.ascontiguousarray(array[tuple(middle)])
-    return {
-        "layer": str(picture.main.unique_id),
-        "name": picture.main.name,
-        "shape": [int(side) for side in array.shape],
-        "pixels": crc32(sample.view(np.uint8).reshape(-1).data),
-    }
-
-
-def _open_place(place: str) -> Any:
-    """Open labels that are kept on disk; None where they are gone."""
-    from pathlib import Path
-
-    if not Path(place).is_dir():
-        return None
-    import zarr
-
-    return zarr.open(place, mode="r+")

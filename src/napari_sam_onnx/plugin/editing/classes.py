@@ -307,7 +307,7 @@ class Classes:
                     continue
                 found.setdefault(layer, {})[label] = None
         if not found:
-            self.session.say("There is no labelled object under the stroke.", "error")
+            self.session.say("There is no labelled object under the stroke.")
         for layer, crossed in found.items():
             self.give(layer, list(crossed), self.current)
         return False

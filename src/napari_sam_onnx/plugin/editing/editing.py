@@ -15,6 +15,7 @@ from napari_sam_onnx.plugin.commits.picking import pick_at
 from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.labels import (
     LabelledPlane,
+    NoObjectError,
     TargetError,
     read_plane,
     rewrite_objects,
@@ -211,7 +212,7 @@ class Editor:
                 key = id(found[0]), found[1]
                 counts[key] = counts.get(key, (0, found))[0] + 1, found
         if not counts:
-            raise TargetError("The stroke crosses no labelled object.")
+            raise NoObjectError("The stroke crosses no labelled object.")
         return max(counts.values(), key=lambda entry: entry[0])[1]
 
     def write(self, found: Found, old: tuple[int, ...], new: Mapping[int, Mask], what: str) -> None:

@@ -46,7 +46,7 @@ class Freehand:
         self.gestures.begin(Gesture("lasso", hint, self._refuse, self._take_lasso, closed=True))
 
     def _refuse(self, _: Place) -> bool:
-        self.session.say("Hold the button down and draw.", "error")
+        self.session.say("Hold the button down and draw.")
         return False
 
     def _take_scribble(self, places: list[Place]) -> bool:
@@ -62,7 +62,7 @@ class Freehand:
         session = self.session
         outline = thin(places)
         if len(outline) < 5 or np.ptp(outline, axis=0).min() < 2:
-            session.say("Draw around the object, not across it.", "error")
+            session.say("Draw around the object, not across it.")
             return False
         session.add_outline(outline)
         return True

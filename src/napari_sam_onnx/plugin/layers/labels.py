@@ -38,6 +38,10 @@ class TargetError(UserError, ValueError):
     """A commit that cannot be done; the message says why and what to do."""
 
 
+class NoObjectError(TargetError):
+    """Nothing lies where something was asked for: nothing is lost, and nobody is to be alarmed."""
+
+
 def make_target(picture: Picture, name: str, labels: Any = None, **metadata: Any) -> Labels:
     """Make a Labels layer that lies on a picture.
 
@@ -170,10 +174,11 @@ def paint_mask(layer: Labels, mask: Mask, plane: Plane, label: int, overwrite: b
     return _write(layer, indices, before, np.full(before.shape, label, before.dtype))
 
 
-def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint:
+def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint | None:
     """Give an object of a label image another outline on a plane, as one step of its history.
 
-    Its number, and with it its features and colour, stays; so do the other objects.
+    Its number, and with it its features and colour, stays; so do the other objects. None where it
+    has that outline already.
     """
     plane = plane.over(layer.data.ndim)
     labels = np.asarray(take_plane(layer.data, plane))
@@ -182,7 +187,7 @@ def replace_object(layer: Labels, mask: Mask, plane: Plane, label: int) -> Paint
     old = labels == label
     rows, columns = np.nonzero(wanted != old)
     if not rows.size:
-        raise TargetError(f"This is object {label} as it is already; correct it by clicks first.")
+        return None
     before = labels[rows, columns].copy()
     after = np.where(wanted[rows, columns], label, 0).astype(labels.dtype)
     return _write(layer, pixel_indices(rows, columns, plane), before, after)

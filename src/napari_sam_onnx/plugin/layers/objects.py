@@ -8,14 +8,10 @@ corrected, all clicks outside the boxes correct it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam_onnx.masks.mask import Mask, crop_to_object
-from napari_sam_onnx.masks.upscale import low_res_from_mask
 from napari_sam_onnx.plugin.layers.snapshot import Snapshot, drop_boxes
 from napari_sam_onnx.plugin.picture.plane import box_corners, box_vertices, lie_on_plane, to_plane
 from napari_sam_onnx.prompts import NEGATIVE, POSITIVE, Prompts
@@ -25,8 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sam_onnx.embedding import LowResMask
     from napari_sam_onnx.plugin.picture.plane import Plane
+
+TIGHTER = 0.05
+"""Part of its side by which the box of a lasso is tighter than the lasso, on each side."""
 
 SAME_BOX = 0.5
 """A box that overlaps another one with at least this IoU is the same box, drawn again."""
@@ -52,10 +50,8 @@ def split_objects(prompts: Snapshot, plane: Plane, each_click: bool = False) -> 
     points, signs, boxes, owners = _assign(prompts, plane, each_click)
     here = [box for box in prompts.boxes if lie_on_plane(box, plane).all()]
     objects = [
-        Prompts(
-            points[owners == number], signs[owners == number], box, _outline(here[number], plane)
-        )
-        for number, box in enumerate(boxes)
+        Prompts(points[owners == number], signs[owners == number], box_of(shape, plane))
+        for number, shape in enumerate(here)
     ]
     corrected = prompts.correction_on(plane)
     if corrected is not None:
@@ -91,28 +87,17 @@ def without_objects(
     )
 
 
-def _outline(shape: NDArray[np.float64], plane: Plane) -> LowResMask | None:
-    """Return the mask that a lasso gives to a model; None for a rectangle."""
-    if len(shape) == 4:
-        return None
-    corners = np.ascontiguousarray(to_plane(shape, plane))
-    return _draw_outline(corners.tobytes(), len(corners))
+def box_of(shape: ArrayLike, plane: Plane) -> NDArray[np.float64]:
+    """Return the box ``(y0, x0, y1, x1)`` that a shape gives to a model.
 
-
-@lru_cache(maxsize=128)  # the same mask for the same lasso: masks are told apart by identity
-def _draw_outline(corners: bytes, count: int) -> LowResMask | None:
-    from skimage.draw import polygon2mask
-
-    outline = np.frombuffer(corners, np.float64).reshape(count, 2)
-    first = np.floor(outline.min(axis=0)).astype(int)
-    size = np.ceil(outline.max(axis=0)).astype(int) - first + 1
-    inside = polygon2mask(tuple(size), outline - first)
-    if not inside.any():
-        return None
-    shape = int(size[0]), int(size[1])
-    drawn = low_res_from_mask(crop_to_object(Mask(shape, (0, 0), inside)))
-    corner = np.array([*first, *first], np.float32)
-    return replace(drawn, window=drawn.window + corner)
+    A rectangle is that box. A lasso was drawn roughly around its object, so the box is a little
+    tighter than the lasso; as a mask the lasso would be taken for the outline, which it is not.
+    """
+    corners = box_corners(shape, plane)
+    if len(np.asarray(shape)) == 4:
+        return corners
+    inward = TIGHTER * (corners[2:] - corners[:2])
+    return np.concatenate([corners[:2] + inward, corners[2:] - inward])
 
 
 def has_points(prompts: Snapshot, plane: Plane) -> bool:

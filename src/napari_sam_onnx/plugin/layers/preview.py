@@ -74,7 +74,8 @@ class Preview:
         self._picture = picture
         self._data: NDArray[np.uint8] = np.zeros((1,) * picture.main.ndim, np.uint8)
         self._place: tuple[Any, ...] | None = None
-        self._drawn: list[NDArray[np.uint8]] = []
+        self._drawn: list[tuple[NDArray[np.uint8], tuple[int, int, int, int]]] = []
+        self._stale: tuple[int, int, int, int] | None = None  # pixels that have changed
         self._look = (FILL, True)
         usual = [Tint(), *(Tint(color) for color in usual_colors())]
         self._palette = {tint: slot for slot, tint in enumerate(dict.fromkeys(usual))}
@@ -100,6 +101,7 @@ class Preview:
         around = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
         region = self._choose_region(plane, (height, width), around)
         fits = (plane, region) == self._place
+        self._stale = None
         if fits:
             self._wipe()
         else:
@@ -115,7 +117,7 @@ class Preview:
                 value = 1 + _KINDS * slots[shown.tint] + 2 * _LOOKS.index(shown.look)
             self._draw(flat, region, shown, value, line)
         if fits:
-            self._redraw()
+            self._redraw(flat)
         else:
             self.layer.data = self._data
             self._follow()
@@ -154,9 +156,11 @@ class Preview:
 
     def clear(self) -> None:
         """Show nothing."""
-        if self._drawn:
+        if self._drawn and self._place is not None:
+            self._stale = None
             self._wipe()
-            self._redraw()
+            plane = self._place[0]
+            self._redraw(take_plane(self._data, Plane(plane.axes, (0,) * len(plane.position))))
 
     def refit(self, picture: Picture) -> None:
         """Follow the picture where the user moved, turned or scaled it."""
@@ -188,7 +192,8 @@ class Preview:
             edge &= (2 * y + x) // (DASH * thin) % 2 == 0
         there[mask.crop] = value + 1
         there[edge] = value
-        self._drawn.append(there)
+        self._drawn.append((there, (top, left, top + rows, left + columns)))
+        self._note(self._drawn[-1][1])
 
     def _take_tints(self, tints: Sequence[Tint]) -> Mapping[Tint, int]:
         """Have colours in the palette, and say where; those that are not needed make room.
@@ -204,13 +209,26 @@ class Preview:
         return {tint: slots[number % _MOST_COLORS] for number, tint in enumerate(wanted)}
 
     def _wipe(self) -> None:
-        for there in self._drawn:
+        for there, box in self._drawn:
             there[...] = 0
+            self._note(box)
         self._drawn = []
 
-    def _redraw(self) -> None:
-        """Show the array's new pixels; its extent is the same."""
-        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+    def _note(self, box: tuple[int, int, int, int]) -> None:
+        """Remember that pixels in a box of the array have changed."""
+        if self._stale is None:
+            self._stale = box
+        else:
+            old = self._stale
+            first, last = map(min, old[:2], box[:2]), map(max, old[2:], box[2:])
+            y0, x0, y1, x1 = (*first, *last)
+            self._stale = y0, x0, y1, x1
+
+    def _redraw(self, flat: NDArray[np.uint8]) -> None:
+        """Show the array's new pixels: those that have changed, as napari shows its brush's."""
+        if self._stale is not None:
+            y0, x0, y1, x1 = self._stale
+            self.layer.events.labels_update(data=flat[y0:y1, x0:x1], offset=[y0, x0])
 
     def _follow(self) -> None:
         """Put the layer where its plane and region lie in the picture."""

@@ -250,7 +250,7 @@ class StackEdits:
         """Return the label image and the object that is meant, or say why there is none."""
         layer = self.commits.labels.layer
         if layer is None:
-            self.session.say("There are no labels yet; accept an object first.", "error")
+            self.session.say("There are no labels yet; accept an object first.")
             return None
         chosen = int(layer.selected_label) if label is None else label
         return layer, chosen

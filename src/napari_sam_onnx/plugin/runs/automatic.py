@@ -23,6 +23,7 @@ from napari_sam_onnx.memory import give_back_memory
 from napari_sam_onnx.pictures.image import ImageError
 from napari_sam_onnx.planes import ArrayLabels
 from napari_sam_onnx.plugin.commits.label_target import Home, LabelTarget
+from napari_sam_onnx.plugin.commits.results import describe_hidden, visible_labels
 from napari_sam_onnx.plugin.layers.labels import check_target, make_target, place_of
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.writable import check_writable
@@ -91,7 +92,7 @@ class Automatic:
         self.labels = LabelTarget(session) if labels is None else labels
         self.findings: WeakKeyDictionary[Labels, Finding] = WeakKeyDictionary()
         self._filling: Filling | None = None
-        self._last: WeakKeyDictionary[Any, ref[Labels]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[Any, list[ref[Labels]]] = WeakKeyDictionary()
         self.layer: Labels | None = None
         self._reader: Reader | None = None
         self._axes = (0, 1)
@@ -329,7 +330,9 @@ class Automatic:
             elif layer in viewer.layers:
                 layer.refresh()
                 replaced, note = self._find_replaced(layer, error)
+                before = visible_labels(viewer.layers)
                 self.made.emit(layer, replaced)
+                note += describe_hidden(before)
             self._report(layer, error, note)
         self.layer = self._reader = self._filling = None
 
@@ -339,11 +342,12 @@ class Automatic:
         assert self._run is not None
         if picture is None or error is not None or self.work.stopped:
             return None, ""
-        known = self._last.get(picture.main)
-        self._last[picture.main] = ref(layer)
-        last, new = None if known is None else known(), self.findings[layer]
+        known = self._made.setdefault(picture.main, [])
+        there = [made() for made in known if made() in viewer.layers]  # undo may take some away
+        last, new = there[-1] if there else None, self.findings[layer]
+        known[:] = [made for made in known if made() is not None] + [ref(layer)]
         old = None if last is None else self.findings.get(last)
-        if self._run.keep or last is None or old is None or last not in viewer.layers:
+        if self._run.keep or last is None or old is None:
             return None, ""
         if old.view != new.view or not set(old.planes) <= set(new.planes):
             return None, ""

@@ -11,6 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
+from napari_sam_onnx.plugin.commits.results import describe_hidden, visible_labels
 from napari_sam_onnx.plugin.layers.labels import make_target
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.picture.plane import take_plane
@@ -164,8 +165,10 @@ class Finder:
             return
         take_plane(layer.data, search.plane)[...] = labels
         layer.refresh()
+        before = visible_labels(session.viewer.layers)
         self.made.emit(layer)
-        session.say(f"{count} object{'s' * (count != 1)} in “{layer.name}”.", "ready")
+        text = f"{count} object{'s' * (count != 1)} in “{layer.name}”."
+        session.say(text + describe_hidden(before), "ready")
 
     def _make_layer(self, search: Search) -> Labels | None:
         session = self.session

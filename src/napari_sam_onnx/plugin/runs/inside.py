@@ -73,13 +73,13 @@ class Inside:
         self._start(np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)]))
 
     def _refuse(self, _: Place) -> bool:
-        self.session.say("Hold the button down and draw around the objects.", "error")
+        self.session.say("Hold the button down and draw around the objects.")
         return False
 
     def _take(self, places: list[Place]) -> bool:
         outline = thin(places)
         if len(outline) < 3 or np.ptp(outline, axis=0).min() < 2:
-            self.session.say("Draw around the objects, not across them.", "error")
+            self.session.say("Draw around the objects, not across them.")
             return False
         self._start(outline)
         return True

@@ -17,6 +17,7 @@ from napari_sam_onnx.errors import explain
 from napari_sam_onnx.generators import relay
 from napari_sam_onnx.labels.label_store import remove_labels
 from napari_sam_onnx.planes import ArrayLabels, ArrayPlanes
+from napari_sam_onnx.plugin.commits.results import describe_hidden, visible_labels
 from napari_sam_onnx.plugin.layers.labels import make_target, place_of
 from napari_sam_onnx.plugin.layers.prompts import insert_under_prompts
 from napari_sam_onnx.plugin.layers.tracks import show_tracks
@@ -203,6 +204,7 @@ class StackRuns:
         if layer is None:
             self.session.say(f"The run ended, since “{self._removed}” was removed.", "ready")
             return
+        note = ""
         if not self._planes and result is None:
             self._take_away(layer)
         elif layer in viewer.layers:
@@ -211,8 +213,10 @@ class StackRuns:
                 show_tracks(viewer, self.session.layers, layer, result.tracks, self._letters)
             layer.metadata[MARK]["letters"] = self._letters
             self._keep_recipe(layer)
+            before = visible_labels(viewer.layers)
             self.made.emit(layer)
-        self._report(layer, error)
+            note = describe_hidden(before)
+        self._report(layer, error, note)
 
     def _keep_recipe(self, layer: Labels) -> None:
         """Keep with the layer how it was made, or that this cannot be said."""
@@ -223,7 +227,7 @@ class StackRuns:
         what = "a run that was ended early" if self._result is None else "a run on other labels"
         mark.setdefault("acts", []).insert(0, Act(what))
 
-    def _report(self, layer: Labels, error: Exception | None) -> None:
+    def _report(self, layer: Labels, error: Exception | None, note: str) -> None:
         session, result, request = self.session, self._result, self._request
         assert request is not None
         seconds = monotonic() - self._started
@@ -242,7 +246,7 @@ class StackRuns:
                 divisions = len(set(tracks.parents.values()))
                 text += f", {divisions} division{'s' * (divisions != 1)},"
             where = "" if place is None else f" They are kept in {place}."
-            session.say(f"{text} in “{layer.name}” after {seconds:.1f} s.{where}", "ready")
+            session.say(f"{text} in “{layer.name}” after {seconds:.1f} s.{where}{note}", "ready")
 
     def _take_away(self, layer: Labels) -> None:
         if layer in self.session.viewer.layers:

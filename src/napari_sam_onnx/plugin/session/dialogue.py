@@ -180,7 +180,7 @@ class Dialogue:
         """Show the next candidate of the object that was edited last."""
         answer = self.answer
         if answer is None:
-            self.scene.say("There is no mask yet; click on an object first.", "error")
+            self.scene.say("There is no mask yet; click on an object first.")
             return
         chosen = answer.next()
         if chosen.is_upscaled():
@@ -218,7 +218,7 @@ class Dialogue:
         """Show what the mask of the object that was edited last leaves of the plane."""
         answer = self.answer
         if answer is None:
-            self.scene.say("There is no mask yet; click on an object first.", "error")
+            self.scene.say("There is no mask yet; click on an object first.")
             return
         self.adopt(invert(answer.mask))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam_onnx.labels.fitting import Fitted
 from napari_sam_onnx.plugin.layers.preview import Shown
-from napari_sam_onnx.plugin.picture.plane import plane_shape
+from napari_sam_onnx.plugin.picture.plane import plane_shape, round_half_up
 from napari_sam_onnx.prompts import PromptError, make_prompts
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Hover:
         self.on = False
         self._at: tuple[float, float] | None = None
         self._asked: Request | None = None
-        self._shown = False
+        self._shown: Mask | None = None
         self._rest = calm(self.look)
         for signal in (session.prompts_changed, session.answer_changed, session.picture_changed):
             signal.connect(self._forget)
@@ -46,7 +46,8 @@ class Hover:
         if not self.on:
             return
         self._at = self.session.to_plane(event.position)
-        self.clear()
+        if not self._is_over_shown():
+            self.clear()
         self._rest()
 
     def look(self) -> None:
@@ -70,18 +71,27 @@ class Hover:
         """Take away what is shown under the pointer."""
         self._asked = None
         layers = self.session.layers
-        if self._shown and layers is not None and not self.session.answers:
+        if self._shown is not None and layers is not None and not self.session.answers:
             self.session.dialogue.show_mark()
-        self._shown = False
+        self._shown = None
 
     def _show(self, request: Request, masks: list[Mask]) -> None:
         layers = self.session.layers
         if request is not self._asked or layers is None or self.session.answers:
             return
-        self._shown = True
+        self._shown = masks[0]
         tint = self.session.dialogue.tint([Fitted(masks[0])], request.plane)[0]
         layers.preview.show([Shown(masks[0], "doubtful", tint)], request.plane)
 
     def _forget(self) -> None:
         """Let what was asked under the pointer go: something else is shown now."""
-        self._asked, self._shown = None, False
+        self._asked = self._shown = None
+
+    def _is_over_shown(self) -> bool:
+        """Whether the pointer is still on the object that is shown, which then need not go."""
+        mask, place = self._shown, self._at
+        if mask is None or place is None:
+            return False
+        y, x = (round_half_up(at) - first for at, first in zip(place, mask.origin, strict=True))
+        rows, columns = mask.crop.shape
+        return 0 <= y < rows and 0 <= x < columns and bool(mask.crop[y, x])

@@ -15,6 +15,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.errors import explain
 from napari_sam_onnx.pictures.image import BlankError
+from napari_sam_onnx.plugin.layers.labels import NoObjectError
 from napari_sam_onnx.plugin.layers.objects import place_box
 from napari_sam_onnx.plugin.layers.prompts import PromptLayers
 from napari_sam_onnx.plugin.layers.snapshot import keep_inside, without_plane
@@ -303,6 +304,8 @@ class Session:
         if isinstance(error, BlankError):  # a lost frame among others: nobody's mistake
             text = "What is shown holds no finite value, only NaN or infinite: there is no object."
             self._say(Status(text, "info"))
+        elif isinstance(error, NoObjectError):
+            self._say(Status(str(error), "info"))
         else:
             self._say(Status(explain(error), "error"))
 

@@ -142,6 +142,49 @@ def test_a_rerun_takes_the_place_of_the_last_result_and_is_one_step(hand: Hand) 
     assert third in hand.made and "corrected since and stays" in bench.said
 
 
+def test_of_results_that_lie_over_each_other_one_is_shown(hand: Hand) -> None:
+    bench = hand.bench
+    bench.open(draw())
+    mine = bench.viewer.add_labels(np.ones((100, 120), np.uint16), name="by hand")
+    bench.session.layers.activate()
+    first = hand.run()
+    first.data_setitem(tuple(np.argwhere(first.data == 1).T), 0)
+    second = hand.run()
+    assert not first.visible and second.visible and mine.visible
+    assert "“cells automatic” is hidden beneath" in bench.said
+    bench.commits.undo()
+    assert first.visible and second not in bench.viewer.layers
+    bench.commits.redo()
+    assert not first.visible and second.visible
+    bench.commits.labels.choose(first)  # what is written to is seen
+    assert first.visible and not second.visible
+    bench.commits.labels.choose(mine)
+    assert first.visible and not second.visible
+
+
+def test_a_run_after_one_was_undone_takes_the_place_of_what_is_there(hand: Hand) -> None:
+    hand.bench.open(draw())
+    first = hand.run()
+    hand.run()
+    hand.bench.commits.undo()
+    assert hand.made == [first]
+    third = hand.run()
+    assert hand.made == [third] and third.visible
+
+
+def test_results_beside_each_other_are_both_shown(hand: Hand) -> None:
+    hand.bench.open(draw())
+    regions = []
+    for corners in (
+        [[0, 0], [0, 119], [45, 119], [45, 0]],
+        [[50, 0], [50, 119], [99, 119], [99, 0]],
+    ):
+        regions.append(hand.bench.viewer.add_shapes([np.array(corners)], shape_type="polygon"))
+    hand.bench.session.layers.activate()
+    made = [hand.run(region=region, keep=True) for region in regions]
+    assert all(layer.visible for layer in made) and [len(ids(layer)) for layer in made] == [3, 2]
+
+
 def test_a_run_of_one_plane_does_not_take_away_that_of_another(hand: Hand) -> None:
     hand.bench.open(np.stack([draw()] * 2))
     first = hand.run()

@@ -33,7 +33,5 @@ def explain_open_error(path: Path, error: Exception) -> str:
             f"{path.name} needs an operation that the installed onnxruntime lacks; take another "
             f"export of the model, at full precision if this one is smaller ({first_line(error)})."
         )
-    return (
-        f"{path.name} is not an ONNX file that can be read, or is damaged; get the file again "
-        f"({first_line(error)})."
-    )
+    plain = f"{path.name} is not an ONNX file that can be read, or is damaged; get the file again"
+    return f"{plain}." if "invalid_protobuf" in lowered else f"{plain} ({first_line(error)})."

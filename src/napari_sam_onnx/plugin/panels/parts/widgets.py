@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent, QResizeEvent
 
 PADDING = 8  # pixels that napari's style leaves around the text of a label
+LONGEST_NAME = 32  # letters of a layer's name that a sentence shows
 LINE_END = "\u2028"  # what Qt's text layout ends a line at; it takes a newline for a space
 
 
@@ -92,6 +94,7 @@ def one_line(mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> QElidingL
     label.setEllipsesWidth(PADDING)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setMinimumWidth(20)
+    label.setMinimumHeight(label.fontMetrics().height() + PADDING // 2)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return label
 
@@ -118,8 +121,8 @@ class FewLines(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def say(self, text: str) -> None:
-        """Set the text."""
-        self._full = text
+        """Set the text; long names in it are cut in their middle."""
+        self._full = cut_names(text)
         self.setToolTip(text)
         self._cut()
 
@@ -148,6 +151,15 @@ class FewLines(QLabel):
             right = Qt.TextElideMode.ElideRight
             shown[-1] = self.fontMetrics().elidedText(rest, right, room)
         self.setText("\n".join(shown))
+
+
+def cut_names(text: str) -> str:
+    """Cut long names in quotation marks, such as of layers, in their middle."""
+    return re.sub(
+        rf"“([^”]{{{LONGEST_NAME + 1},}})”",
+        lambda name: f"“{name[1][: LONGEST_NAME // 2]}…{name[1][-LONGEST_NAME // 2 :]}”",
+        text,
+    )
 
 
 def set_line(label: QElidingLabel, text: str, tip: str = "") -> None:

@@ -94,7 +94,7 @@ class ReviewPanel(QWidget):
         self.list.setVisible(some)
         total, left = len(queue.places), queue.left
         text = f"{total} place{'s' * (total != 1)}, {left} not seen yet"
-        set_line(self.count, text if some else "Nothing to review.")
+        set_line(self.count, text if some else "Nothing to review yet.")
 
     def _go_to(self, item: QListWidgetItem) -> None:
         self.reviewer.go_to(self._shown[self.list.row(item)])

@@ -102,7 +102,7 @@ class Doubts:
         """Approve of the object that is looked at, and go on."""
         place = self.reviewer.queue.current
         if place is None or not place.label:
-            self.filtering.session.say("Go to a place of the list first (J).", "error")
+            self.filtering.session.say("Go to a place of the list first (J).")
             return
         if place.layer is self.filtering.layer:
             self._keep({place.label})
@@ -113,7 +113,7 @@ class Doubts:
         """Delete the object that is looked at from its plane, and go on."""
         place = self.reviewer.queue.current
         if place is None or not place.label:
-            self.filtering.session.say("Go to a place of the list first (J).", "error")
+            self.filtering.session.say("Go to a place of the list first (J).")
             return
         self._try(lambda: self._delete(place.layer, place.plane, [place.label]))
         self.reviewer.queue.settle(place.label, place.layer)

@@ -19,13 +19,15 @@ from napari_sam_onnx.automatic.taught.looks import Looks, look_at
 from napari_sam_onnx.automatic.taught.similar import loosen_rating
 from napari_sam_onnx.cache import encode_through
 from napari_sam_onnx.masks.mask import Mask
+from napari_sam_onnx.plugin.commits.history import Step
 from napari_sam_onnx.plugin.editing.gestures import Gesture
 from napari_sam_onnx.plugin.layers.colors import LIKE, UNLIKE
-from napari_sam_onnx.plugin.layers.labels import TargetError, read_plane
+from napari_sam_onnx.plugin.layers.labels import NoObjectError, TargetError, read_plane
 from napari_sam_onnx.plugin.layers.preview import Shown
 from napari_sam_onnx.plugin.layers.ring import draw_ring
 from napari_sam_onnx.plugin.picture.region import read_region
 from napari_sam_onnx.plugin.runs.judged.doubts import find_inside
+from napari_sam_onnx.plugin.runs.judged.lesson import Chosen, Lesson, judge_of
 from napari_sam_onnx.plugin.runs.work import Work
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam_onnx.automatic.finding import Finding
+    from napari_sam_onnx.automatic.settings.selection import Selection
     from napari_sam_onnx.automatic.taught.fit import Fitted
     from napari_sam_onnx.automatic.taught.learn import Judge
     from napari_sam_onnx.plugin.commits.commits import Commits
@@ -196,6 +199,7 @@ class Teaching:
         engine = self.session.engine
         rows: dict[Index, NDArray[np.float64]] = {}
         judged: list[tuple[NDArray[np.float64], bool]] = []
+        others: list[NDArray[np.float64]] = []
         with engine.use(self.session.source) as model:
             for number, (index, plane) in enumerate(list(finding.planes.items())):
                 yield f"Plane {number + 1} of {len(finding.planes)} …"
@@ -204,18 +208,22 @@ class Teaching:
                 rgb = read(index)
                 embedding = encode_through(rgb, model, engine.cache)
                 rows[index] = describe_objects(plane.found, embedding, rgb)
-                labels = np.unique(finding.labels.read(index))
+                labels, shown = np.unique(finding.labels.read(index)), set(plane.shown.tolist())
                 for mask, label in enumerate(plane.numbers.tolist()):
-                    wanted = self._judgement(finding, index, label, set(labels.tolist()))
-                    if wanted is not None:
-                        judged.append((rows[index][mask], wanted))
+                    said = self._judgement(finding, index, label, set(labels.tolist()))
+                    if said is not None:
+                        judged.append((rows[index][mask], said))
+                    elif mask in shown:
+                        others.append(rows[index][mask])
             if not judged:
                 raise TargetError("Nothing was judged yet: keep a few objects and delete a few.")
-            features = np.array([row for row, _ in judged])
-            made = learn_judge(features, [wanted for _, wanted in judged], model.id)
+            features, wanted = np.array([row for row, _ in judged]), [each for _, each in judged]
+            rest = np.array(others).reshape(-1, features.shape[1])
+            made = learn_judge(features, wanted, model.id, rest)
             for index, seen in rows.items():
                 finding.planes[index].found.note(LEARNED, made.rate(seen))
-            self._result = made
+            going = int(np.count_nonzero(made.rate(rest) < LEAST))
+            self._result = Lesson(made, sum(wanted), len(wanted) - sum(wanted), going, len(rest))
 
     def _judgement(
         self, finding: Finding, index: Index, label: int, there: set[int]
@@ -256,7 +264,7 @@ class Teaching:
         labels = read_plane(layer, plane)
         meant = find_inside(labels, places)
         if not meant:
-            raise TargetError("There is no labelled object there.")
+            raise NoObjectError("There is no labelled object there.")
         index = reader.index_of(plane)
         for label in meant:
             key = index, label
@@ -317,21 +325,39 @@ class Teaching:
         elif self.work.stopped:
             self.session.say("Cancelled.")
         elif finding is self.filtering.finding:
-            if self._result is not None:
-                self.judge = self._result
-            filtering = self.filtering
-            limits = filtering.selection
-            if SIMILARITY in self._least and limits.min_rating == self._asked_for(finding):
+            lesson: Lesson | None = self._result
+            least, limits = self._least, self.filtering.selection
+            if lesson is not None and lesson.hasty:
+                least = dict.fromkeys(least, 0.0)
+            elif lesson is not None:
+                self.judge = lesson.judge
+            if SIMILARITY in least and limits.min_rating == self._asked_for(finding):
                 limits = loosen_rating(limits)
-            filtering.apply(limits, {**filtering.least, **self._least}, self.judge)
-            shown = filtering.count()
-            if shown is not None:
+            self._choose(limits, least, None if lesson is None or lesson.hasty else lesson.judge)
+            shown = self.filtering.count()
+            if lesson is not None:
+                self.session.say(lesson.describe(), "info" if lesson.hasty else "ready")
+            elif shown is not None:
                 self.session.say(
                     f"{shown[0]} of {shown[1]} objects on this plane; the slider under “Filter "
-                    "what was found” shows more or fewer.",
+                    "what was found” shows more or fewer, Ctrl+Z all of before.",
                     "ready",
                 )
         self.changed.emit()
+
+    def _choose(self, limits: Selection, least: dict[str, float], judge: Judge | None) -> None:
+        """Show what was learned to be wanted, as a step that can be undone."""
+        session, filtering, layer = self.session, self.filtering, self.filtering.layer
+        if layer is None:
+            return
+        known = judge_of(layer)
+        before = filtering.selection, filtering.least
+        after = limits, {**before[1], **least}
+        filtering.apply(*after, judge)
+        plane, prompts = session.plane, session.prompts
+        if plane is not None and prompts is not None:
+            deed = Chosen(layer, filtering, before, after, (known, judge_of(layer)))
+            self.commits.record(Step(plane, prompts, prompts, deed=deed))
 
     def _on_fitted(self, error: Exception | None) -> None:
         fitted: Fitted | None = self._result
