@@ -189,7 +189,7 @@ def test_lists_are_kept_with_the_labels_and_in_files(
     classed.load(tmp_path / "other.yaml")
     assert [one.name for one in classed.listed] == ["debris", "cell"]  # what is used stays
     classed.load(tmp_path / "none.yaml")
-    assert "cannot be read" in bench.said
+    assert "There is no file" in bench.said
     again = Classes(bench.commits, Gestures(bench.session))
     bench.commits.labels.changed.emit()
     assert [one.name for one in again.listed] == ["debris", "cell"]

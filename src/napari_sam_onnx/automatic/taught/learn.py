@@ -222,8 +222,9 @@ def learn_judge(
     weights[columns], weights[-1] = fitted.coef_[0], float(odds.any())
     # so that 0.5 lies between both kinds
     scores = (units @ weights)[:, None]
-    level = LogisticRegression(C=1.0).fit(scores, truth, trust)
-    slope = max(float(level.coef_[0, 0]), LEAST_SLOPE)
+    scale = float(scores.std()) if len(rest) else 1.0  # scores of few may hardly differ
+    level = LogisticRegression(C=1.0).fit(scores / max(scale, 1e-9), truth, trust)
+    slope = max(float(level.coef_[0, 0]) / max(scale, 1e-9), LEAST_SLOPE)
     return Judge(model, mean, spread, slope * weights, float(level.intercept_[0]))
 
 
