@@ -28,6 +28,9 @@ ones cost less shrunk."""
 SCALES = (0.25, 4.0)
 """How far planes are shrunk and enlarged for that."""
 
+HEAPS = 0.7
+"""Objects that are less than so many times as large, seen at `SEEN`, were heaps of them before."""
+
 CLEAR = 15.0
 """Contrast over noise from which on smoothing brings nothing."""
 
@@ -112,19 +115,24 @@ def survey_volume(
         return None
     size, contrast = seen
     if diameter is None:
-        if size > 2 * SEEN:  # look again from farther away
-            factor = SEEN / size
-            shape = tuple(
-                max(1, round(n * f))
-                for n, f in zip(calm.shape[1:], (1, factor, factor), strict=True)
-            )
-            again = _look(resize(calm, shape), model, 0)
-            size = size if again is None else again[0] / factor
         diameter = size
+        if size > 2 * SEEN:  # look again from farther away
+            diameter = _look_at_scale(calm, model, SEEN / size) or size
+        elif size < SEEN:  # and nearer, where heaps may have been taken for objects
+            nearer = _look_at_scale(calm, model, SEEN / size)
+            diameter = nearer if 0 < nearer < HEAPS * size else size
     found = Survey(diameter, contrast, noise, 1.0 if thickness is None else thickness)
     if thickness is None:
         found = replace(found, thickness=_measure_thickness(calm, model, found))
     return found
+
+
+def _look_at_scale(sample: NDArray[np.float32], model: Model, factor: float) -> float:
+    """Median diameter, in pixels of the sample, of objects seen so many times as large; or 0."""
+    factor = min(factor, SCALES[1])
+    sides = (max(1, round(n * factor)) for n in sample.shape[2:])
+    seen = _look(resize(sample, (sample.shape[1], *sides)), model, 0)
+    return 0.0 if seen is None else seen[0] / factor
 
 
 def _measure_thickness(sample: NDArray[np.float32], model: Model, found: Survey) -> float:
