@@ -9,7 +9,7 @@ import tifffile
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full device")
 
-COMMAND = [sys.executable, "-c", "from napari_sam_onnx.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "napari_sam_onnx"]
 
 
 def call(*words, stdout, **variables):
