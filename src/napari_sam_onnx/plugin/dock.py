@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -45,7 +44,7 @@ from napari_sam_onnx.plugin.panels.review.doubt_panel import DoubtPanel
 from napari_sam_onnx.plugin.panels.review.edit_panel import EditPanel
 from napari_sam_onnx.plugin.panels.review.review_panel import ReviewPanel
 from napari_sam_onnx.plugin.panels.review.stack_panel import StackPanel
-from napari_sam_onnx.plugin.picture.geometry import role_of
+from napari_sam_onnx.plugin.picture.geometry import first_picture
 from napari_sam_onnx.plugin.review import Reviewer, ReviewQueue, StackEdits
 from napari_sam_onnx.plugin.runs.advising import Advising
 from napari_sam_onnx.plugin.runs.automatic import Automatic
@@ -108,7 +107,7 @@ class SamDock(QWidget):
         self._lay_out()
         self._connect()
         self.waker = Waker(self.session, self.gestures)
-        self.session.choose_layer(_first_picture(viewer))
+        self.session.choose_layer(first_picture(viewer))
         self._bind()
         self._show_stack()
         self._show_status()
@@ -392,12 +391,3 @@ class SamDock(QWidget):
 def _stop(running: tuple[Any, ...], *_: Any) -> None:
     for part in running:
         part.close()
-
-
-def _first_picture(viewer: napari.Viewer) -> Image | None:
-    """Find the picture to begin with: the selected one, else the topmost that is visible."""
-    active = viewer.layers.selection.active
-    images = [e for e in viewer.layers if isinstance(e, Image) and role_of(e) is None]
-    if active in images:
-        return active
-    return next((layer for layer in reversed(images) if layer.visible), None)

@@ -12,6 +12,7 @@ from napari_sam_onnx.export.writers import MARK as MARK
 from napari_sam_onnx.plugin.picture.shown import layer_shape, lie_alike
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import ArrayLike, NDArray
 
@@ -33,6 +34,15 @@ def is_channel(layer: Any, picture: Picture) -> bool:
         return False
     added = layer.blending == "additive" and lie_alike(layer, picture.main)
     return layer in picture.layers or added
+
+
+def first_picture(viewer: ViewerModel) -> Image | None:
+    """Find the picture to begin with: the selected one, else the topmost that is visible."""
+    active = viewer.layers.selection.active
+    images = [e for e in viewer.layers if isinstance(e, Image) and role_of(e) is None]
+    if active in images:
+        return active
+    return next((layer for layer in reversed(images) if layer.visible), None)
 
 
 def geometry_of(picture: Picture) -> dict[str, Any]:
