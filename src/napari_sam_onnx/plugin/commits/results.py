@@ -26,6 +26,9 @@ QUICK_PIXELS = 16_000_000
 MUCH = 0.1
 """Part of what a result shows that another one may cover before both are no longer shown."""
 
+COMPARED = 1024
+"""Pixels along each side of a plane by which two results are compared; larger ones are thinned."""
+
 
 class Results:
     """Knows which label images runs made.
@@ -83,6 +86,8 @@ def _covers(layer: Labels, other: Labels, plane: Plane) -> bool:
     quick = all(isinstance(e, np.ndarray) and e.size <= QUICK_PIXELS for e in (over, under))
     if not quick or over.shape != under.shape:
         over, under = (read_plane(each, plane) for each in (layer, other))
+    step = max(1, max(under.shape[-2:]) // COMPARED)
+    over, under = (each[..., ::step, ::step] for each in (over, under))
     shared = np.count_nonzero(np.logical_and(over, under))
     return bool(shared > MUCH * np.count_nonzero(under))
 
