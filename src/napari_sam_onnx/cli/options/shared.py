@@ -92,7 +92,7 @@ def name_model(model: str, decoder: Path | None) -> str | tuple[Path, ...]:
         If there is a decoder without an encoder.
     """
     is_file = Path(model).suffix.lower() == ".onnx"
-    if decoder is not None and not is_file:
+    if decoder is not None and not is_file and not Path(model).is_file():
         raise ParameterError("--decoder goes with its encoder: give --model ENCODER.onnx too.")
     if decoder is not None:
         return Path(model), decoder
