@@ -343,10 +343,10 @@ STEPS = {
     "classes": show_classes,
     "propagate": show_propagate,
     "channels": show_channels,
-    "journal": show_journal,
     "filter": show_filter,
     "review": show_review,
     "similar": show_similar,
+    "journal": show_journal,  # the last: what it leaves is offered in every other window
 }
 
 if __name__ == "__main__":
