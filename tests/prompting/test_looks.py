@@ -7,7 +7,9 @@ import pytest
 
 from napari_sam_onnx.cache import EmbeddingCache
 from napari_sam_onnx.masks.regions import Region, shrink
-from napari_sam_onnx.prompting.segmenter import Segmenter
+from napari_sam_onnx.prompting.looks import look_smaller
+from napari_sam_onnx.prompting.segmenter import Segmenter, answer_prompts
+from napari_sam_onnx.prompts import make_prompts
 from tests.fakes import ComponentModel, draw_discs
 
 SHAPE = (1200, 1600)
@@ -151,3 +153,20 @@ def test_a_model_of_one_size_is_not_asked_again():
     segmenter.set_image(PICTURE)
     segmenter.segment(points=[LARGE])
     assert model.encoded == 1
+
+
+def test_the_plane_is_read_once_for_all_smaller_looks_and_not_where_they_are_kept():
+    model, cache, read = Nearsighted(), EmbeddingCache(), []
+    rgb = np.repeat(PICTURE[..., None], 3, axis=2)
+    segmenter = Segmenter(model, cache)
+    segmenter.set_rgb(rgb)
+    prompts = [make_prompts([LARGE], plane_shape=SHAPE)]
+    masks = answer_prompts(model, segmenter.embedding, prompts)
+
+    def read_plane():
+        read.append(1)
+        return rgb
+
+    for _ in range(2):
+        look_smaller(masks, prompts, model, segmenter.embedding, read_plane, cache)
+        assert (model.looked, len(read)) == ([1600, 800, 400], 1)

@@ -113,17 +113,7 @@ def encode_through(
     ModelError
         If the model cannot encode it.
     """
-    content = content_of(rgb)
-    key = embedding_key(content, model.id)
-    embedding = store.get(key)
-    if embedding is not None:
-        return embedding
-    start = perf_counter()
-    embedding = replace(model.encode(rgb), content=content)
-    if on_encoded is not None:
-        on_encoded(perf_counter() - start)
-    store.put(key, embedding)
-    return embedding
+    return _find_or_encode(content_of(rgb), lambda: rgb, model, store, on_encoded)
 
 
 def encode_again(
@@ -150,8 +140,24 @@ def encode_again(
     ModelError
         If the model cannot encode it.
     """
-    if embedding.content:
-        known = store.get(embedding_key(embedding.content, model.id))
-        if known is not None:
-            return known
-    return encode_through(read(), model, store)
+    if not embedding.content:
+        return encode_through(read(), model, store)
+    return _find_or_encode(embedding.content, read, model, store)
+
+
+def _find_or_encode(
+    content: str,
+    read: Callable[[], NDArray[np.uint8]],
+    model: Encoder,
+    store: EmbeddingStore,
+    on_encoded: Callable[[float], None] | None = None,
+) -> Embedding:
+    key = embedding_key(content, model.id)
+    embedding = store.get(key)
+    if embedding is None:
+        rgb, start = read(), perf_counter()
+        embedding = replace(model.encode(rgb), content=content)
+        if on_encoded is not None:
+            on_encoded(perf_counter() - start)
+        store.put(key, embedding)
+    return embedding

@@ -8,6 +8,7 @@ and the object's middle far from its rim: that is looked at in half the size onc
 
 from __future__ import annotations
 
+from functools import cache as read_once
 from typing import TYPE_CHECKING
 
 from napari_sam_onnx.cache import encode_again
@@ -93,7 +94,7 @@ def look_smaller(
     sides = [_longest_side(mask, asked) for mask, asked in zip(found, prompts, strict=True)]
     large = {i for i, side in enumerate(sides) if side * seen_at > LARGE}
     open_ones = [i for i, mask in enumerate(found) if not mask.score >= SURE or i in large]
-    looks = smaller_looks(model, embedding)
+    looks, read = smaller_looks(model, embedding), read_once(read)
     while open_ones and (look := next(looks, None)) is not None:
         seen = encode_again(embedding, look, cache, read)
         answer = look.decode(seen, [prompts[i] for i in open_ones])
