@@ -130,8 +130,7 @@ class Numbers:
             return holds(data if self._quick else take_plane(data, plane), number)
         height, _ = plane_shape(data.shape, plane.over(data.ndim))
         labels = LabelledPlane(self.layer, plane)
-        parts = (slice(top, top + ROWS) for top in range(0, height, ROWS))
-        return any(holds(labels[rows, :], number) for rows in parts)
+        return any(holds(labels[rows, :], number) for rows in cut_strips((height,), ROWS))
 
     def search(self) -> None:
         """Find the first number that is free, in a worker where that takes long."""
