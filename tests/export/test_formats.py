@@ -21,7 +21,7 @@ from napari_sam_onnx.export.formats import (
     read_objects,
     write_objects,
 )
-from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
+from napari_sam_onnx.export.intensities import ChannelPlanes, MeasuredChannel
 from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.labels.label_image import LabelError
@@ -185,7 +185,9 @@ def test_the_table_measures_in_micrometres(tmp_path):
         assert float(row["intensity_mean_1"]) == pytest.approx(image[inside, 1].mean())
         assert int(row["y0"]) == prop.bbox[0]
         assert 0 < float(row["circularity"]) <= 1
-    both = ChannelPlanes((Channel("DAPI", image[..., 0]), Channel("DAPI", image, sample=1)), SHAPE)
+    both = ChannelPlanes(
+        (MeasuredChannel("DAPI", image[..., 0]), MeasuredChannel("DAPI", image, sample=1)), SHAPE
+    )
     named = LabelStack(LABELS, "YX", image=both, channel_names=both.names)
     assert measure_objects(named)["intensity_max_DAPI 2"][0] == image[LABELS == 3, 1].max()
     one = replace(named, image=image[..., :1], channel_names=("DAPI",))

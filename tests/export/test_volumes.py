@@ -7,7 +7,7 @@ import pytest
 from skimage.measure import regionprops
 
 from napari_sam_onnx.export.formats import write_objects
-from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
+from napari_sam_onnx.export.intensities import ChannelPlanes, MeasuredChannel
 from napari_sam_onnx.export.label_stack import LabelStack
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.export.volumes import join_planes
@@ -28,7 +28,7 @@ def draw() -> np.ndarray:
 def test_a_row_for_each_object_as_measured_in_the_volume(tmp_path):
     labels = draw()
     image = np.random.default_rng(0).integers(0, 4000, (9, 2, 30, 40))
-    channels = (Channel("DAPI", image, 1, 0), Channel("GFP", image, 1, 1))
+    channels = (MeasuredChannel("DAPI", image, 1, 0), MeasuredChannel("GFP", image, 1, 1))
     planes = ChannelPlanes(channels, (9, 1, 30, 40))
     stack = LabelStack(
         labels[:, None], "ZCYX", "", SIZES, planes, channel_names=planes.names, whole=True

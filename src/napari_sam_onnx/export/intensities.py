@@ -25,7 +25,7 @@ class Intensities(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Channel:
+class MeasuredChannel:
     """One channel of a picture.
 
     Parameters
@@ -59,12 +59,12 @@ class ChannelPlanes:
 
     Parameters
     ----------
-    channels : tuple of Channel
+    channels : tuple of MeasuredChannel
         One at least.
     label_shape : tuple of int
     """
 
-    channels: tuple[Channel, ...]
+    channels: tuple[MeasuredChannel, ...]
     label_shape: tuple[int, ...]
 
     @property

@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_sam_onnx.evaluation.evaluate import THRESHOLDS
 from napari_sam_onnx.evaluation.scores import score_labels
-from napari_sam_onnx.export.intensities import Channel, ChannelPlanes
+from napari_sam_onnx.export.intensities import ChannelPlanes, MeasuredChannel
 from napari_sam_onnx.export.table import measure_objects
 from napari_sam_onnx.export.volumes import KEPT, join_planes
 from napari_sam_onnx.export.writers import stack_of
@@ -115,19 +115,21 @@ class Measuring:
             return None
         images = [one for one in self.session.viewer.layers if isinstance(one, Image)]
         plain = [one for one in images if role_of(one) is None]
-        channels: list[Channel] = []
+        channels: list[MeasuredChannel] = []
         for one in mixable_layers(plain, picture.main):
             array, axis = layer_array(one), picture.channel_axis
             if axis is None:
-                channels.append(Channel(one.name, array))
+                channels.append(MeasuredChannel(one.name, array))
             else:
                 named = picture.channels if one is picture.main else ()
                 for at in range(array.shape[axis]):
                     name = named[at].name if at < len(named) else f"{one.name} {at}"
-                    channels.append(Channel(name, array, axis, at))
+                    channels.append(MeasuredChannel(name, array, axis, at))
         if picture.main.rgb:
             array = layer_array(picture.main)
-            channels = [Channel(n, array, sample=i) for i, n in enumerate(("red", "green", "blue"))]
+            channels = [
+                MeasuredChannel(n, array, sample=i) for i, n in enumerate(("red", "green", "blue"))
+            ]
         return ChannelPlanes(tuple(channels), picture.shape) if channels else None
 
     def _fits(self, layer: Labels) -> bool:
